@@ -1,0 +1,18 @@
+/* The subcommands. Each gets the arguments behind its own name and returns the exit status. */
+#pragma once
+
+/* Exit statuses of every subcommand. */
+enum {
+    HBK_EXIT_OK = 0,
+    HBK_EXIT_FAILED = 1, /* the work was done or tried, and its answer is no */
+    HBK_EXIT_USAGE = 2,  /* the command line is wrong; nothing was tried */
+};
+
+struct hbk_command {
+    const char *name;
+    const char *summary;               /* one line for `hauberk help` */
+    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
+};
+
+/* All subcommands, ended by an entry without a name. */
+extern const struct hbk_command hbk_commands[];

@@ -1,0 +1,50 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static int run_version(int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1) {
+        fprintf(stderr, "hauberk version: takes no arguments\n");
+        return HBK_EXIT_USAGE;
+    }
+    puts("hauberk " HBK_VERSION);
+    return HBK_EXIT_OK;
+}
+
+const struct hbk_command hbk_commands[] = {
+    {"version", "print the version", run_version},
+    {NULL, NULL, NULL},
+};
+
+static void print_help(FILE *stream)
+{
+    fputs("hauberk: every connection between services encrypted, both ends authenticated\n\n"
+          "usage: hauberk COMMAND [ARGUMENTS]      (hauberk COMMAND --help tells more)\n\n",
+          stream);
+    for (const struct hbk_command *command = hbk_commands; command->name != NULL; command++) {
+        fprintf(stream, "  %-10s %s\n", command->name, command->summary);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help(stdout);
+        return HBK_EXIT_OK;
+    }
+    name = strcmp(name, "--version") == 0 ? "version" : name;
+    for (const struct hbk_command *command = hbk_commands; command->name != NULL; command++) {
+        if (strcmp(name, command->name) == 0) {
+            return command->run(argc - 1, argv + 1);
+        }
+    }
+    if (argc > 1) {
+        fprintf(stderr, "hauberk: no command \"%s\"\n\n", name);
+    }
+    print_help(stderr);
+    return HBK_EXIT_USAGE;
+}
