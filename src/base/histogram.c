@@ -83,7 +83,8 @@ uint64_t hbk_histogram_percentile(const struct hbk_histogram *histogram, double 
     if (histogram->total == 0) {
         return 0;
     }
-    double exact = ceil(percentile / 100.0 * (double)histogram->total);
+    /* 99.9 has no exact binary form; without the correction 99.9 % of 1000 would be 1000. */
+    double exact = ceil(percentile / 100.0 * (double)histogram->total * (1 - 1e-12));
     uint64_t rank = exact < 1 ? 1 : (uint64_t)exact;
     uint64_t seen = 0;
     for (unsigned i = 0; i < HBK_HISTOGRAM_COUNT; i++) {

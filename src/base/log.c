@@ -117,9 +117,11 @@ static void put_start(struct line *line, enum hbk_log_level level, const char *t
     (void)snprintf(when + size, sizeof when - size, ".%06dZ",
                    (int)(now_ns % (int64_t)HBK_NS_PER_S / 1000));
     char start[160];
-    const char *format =
-        log_is_json ? "{\"level\":\"%s\",\"time\":\"%s\",\"scope\":\"%s\"," : "%2$s\t%1$s\t%3$s\t";
-    int written = snprintf(start, sizeof start, format, level_names[level], when, target);
+    const char *name = level_names[level];
+    int written = log_is_json ? snprintf(start, sizeof start,
+                                         "{\"level\":\"%s\",\"time\":\"%s\",\"scope\":\"%s\",",
+                                         name, when, target)
+                              : snprintf(start, sizeof start, "%s\t%s\t%s\t", when, name, target);
     if (written > 0) {
         put(line, hbk_slice_text(start));
     }
