@@ -1,0 +1,145 @@
+#include "runtime/loop.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "os/fd.h"
+
+hbk_status hbk_loop_init(struct hbk_loop *loop)
+{
+    *loop = (struct hbk_loop){.poll = -1};
+    HBK_TRY(hbk_poll_open(&loop->poll));
+    loop->now_ns = hbk_clock_monotonic_ns();
+    hbk_timers_init(&loop->timers, loop->now_ns);
+    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
+        hbk_list_init(&loop->tasks[phase]);
+    }
+    return HBK_OK;
+}
+
+void hbk_loop_fini(struct hbk_loop *loop)
+{
+    hbk_fd_close(&loop->poll);
+}
+
+hbk_status hbk_loop_add(struct hbk_loop *loop, struct hbk_source *source, int fd,
+                        void (*on_ready)(struct hbk_source *source))
+{
+    HBK_TRY(hbk_poll_add(loop->poll, fd, source));
+    *source = (struct hbk_source){.fd = fd, .on_ready = on_ready};
+    return HBK_OK;
+}
+
+hbk_status hbk_loop_add_listener(struct hbk_loop *loop, struct hbk_source *source, int fd,
+                                 void (*on_ready)(struct hbk_source *source))
+{
+    HBK_TRY(hbk_poll_add_listener(loop->poll, fd, source));
+    *source = (struct hbk_source){.fd = fd, .on_ready = on_ready};
+    return HBK_OK;
+}
+
+void hbk_loop_remove(struct hbk_loop *loop, struct hbk_source *source)
+{
+    if (source->on_ready != NULL) {
+        source->on_ready = NULL;
+        hbk_poll_remove(loop->poll, source->fd);
+    }
+}
+
+/* Runs the tasks that are posted now, not those that they post. */
+static void run_phase(struct hbk_loop *loop, enum hbk_phase phase)
+{
+    struct hbk_list *posted = &loop->tasks[phase];
+    if (hbk_list_is_empty(posted)) {
+        return;
+    }
+    struct hbk_list now;
+    hbk_list_init(&now);
+    hbk_list_move(&now, posted);
+    for (struct hbk_link *link; (link = hbk_list_pop(&now)) != NULL;) {
+        struct hbk_task *task = HBK_CONTAINER(link, struct hbk_task, link);
+        task->run(task);
+    }
+}
+
+static bool has_tasks(const struct hbk_loop *loop)
+{
+    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
+        if (!hbk_list_is_empty(&loop->tasks[phase])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How long the kernel may let us sleep. */
+static uint64_t sleep_ns(const struct hbk_loop *loop, uint64_t wait_ns)
+{
+    if (has_tasks(loop)) {
+        return 0;
+    }
+    uint64_t wake_ns = hbk_timers_next_ns(&loop->timers);
+    if (loop->alarm != NULL && loop->alarm->due_ns < wake_ns) {
+        wake_ns = loop->alarm->due_ns;
+    }
+    if (wake_ns == UINT64_MAX) {
+        return wait_ns;
+    }
+    uint64_t now_ns = hbk_clock_monotonic_ns();
+    uint64_t left_ns = wake_ns > now_ns ? wake_ns - now_ns : 0;
+    return left_ns < wait_ns ? left_ns : wait_ns;
+}
+
+static void run_alarm(struct hbk_loop *loop)
+{
+    struct hbk_alarm *alarm = loop->alarm;
+    if (alarm != NULL && alarm->due_ns <= loop->now_ns) {
+        alarm->on_due(alarm);
+    }
+}
+
+static void run_sources(const struct hbk_poll_event *events, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct hbk_source *source = events[i].owner;
+        source->ready |= events[i].ready;
+        if (source->on_ready != NULL) {
+            source->on_ready(source);
+        }
+    }
+}
+
+static void count_turn(struct hbk_loop *loop, unsigned events)
+{
+    uint64_t turn_ns = hbk_clock_monotonic_ns() - loop->now_ns;
+    loop->stats.turns++;
+    loop->stats.events += events;
+    if (turn_ns > loop->stats.longest_turn_ns) {
+        loop->stats.longest_turn_ns = turn_ns;
+    }
+}
+
+void hbk_loop_turn(struct hbk_loop *loop, uint64_t wait_ns)
+{
+    struct hbk_poll_event events[HBK_POLL_EVENTS_MAX];
+    unsigned count = hbk_poll_wait(loop->poll, sleep_ns(loop, wait_ns), events);
+    loop->now_ns = hbk_clock_monotonic_ns();
+    hbk_timers_run(&loop->timers, loop->now_ns);
+    run_alarm(loop);
+    run_sources(events, count);
+    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
+        run_phase(loop, phase);
+    }
+    count_turn(loop, count);
+}
+
+void hbk_loop_run(struct hbk_loop *loop)
+{
+    while (!loop->is_stopping) {
+        hbk_loop_turn(loop, UINT64_MAX);
+    }
+}
+
+void hbk_loop_stop(struct hbk_loop *loop)
+{
+    loop->is_stopping = true;
+}

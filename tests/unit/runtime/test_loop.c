@@ -1,0 +1,125 @@
+#include "runtime/loop.h"
+
+#include <unistd.h>
+
+#include "harness.h"
+
+static char order[16];
+static size_t order_size;
+
+struct step {
+    struct hbk_task task;
+    char name;
+};
+
+static void note(char name)
+{
+    if (order_size < sizeof order - 1) {
+        order[order_size++] = name;
+        order[order_size] = '\0';
+    }
+}
+
+static void on_step(struct hbk_task *task)
+{
+    note(HBK_CONTAINER(task, struct step, task)->name);
+}
+
+static struct hbk_loop loop;
+static struct hbk_task again;
+
+static void on_again(struct hbk_task *task)
+{
+    note('a');
+    hbk_loop_post(&loop, HBK_PHASE_READ, task);
+}
+
+static void phases_run_in_their_order_whatever_was_posted_first(void **state)
+{
+    (void)state;
+    assert_int_equal(hbk_loop_init(&loop), HBK_OK);
+    struct step steps[HBK_PHASE_COUNT];
+    order_size = 0;
+    for (int phase = HBK_PHASE_COUNT - 1; phase >= 0; phase--) {
+        steps[phase].name = (char)('0' + phase);
+        hbk_task_init(&steps[phase].task, on_step);
+        hbk_loop_post(&loop, (enum hbk_phase)phase, &steps[phase].task);
+        hbk_loop_post(&loop, (enum hbk_phase)phase, &steps[phase].task);
+    }
+    hbk_loop_turn(&loop, UINT64_MAX);
+    assert_string_equal(order, "01234");
+    hbk_loop_fini(&loop);
+}
+
+static void a_task_posted_in_its_own_phase_waits_for_the_next_turn(void **state)
+{
+    (void)state;
+    assert_int_equal(hbk_loop_init(&loop), HBK_OK);
+    order_size = 0;
+    hbk_task_init(&again, on_again);
+    hbk_loop_post(&loop, HBK_PHASE_READ, &again);
+    hbk_loop_turn(&loop, UINT64_MAX);
+    assert_string_equal(order, "a");
+    hbk_loop_turn(&loop, UINT64_MAX); /* does not sleep: there is work */
+    assert_string_equal(order, "aa");
+    hbk_loop_fini(&loop);
+}
+
+static struct hbk_source first, second;
+
+static void remove_the_other(struct hbk_source *source)
+{
+    note(source == &first ? '1' : '2');
+    hbk_loop_remove(&loop, source == &first ? &second : &first);
+}
+
+static void a_source_removed_in_a_turn_is_not_called_any_more(void **state)
+{
+    (void)state;
+    assert_int_equal(hbk_loop_init(&loop), HBK_OK);
+    order_size = 0;
+    int pipes[2][2];
+    assert_int_equal(pipe(pipes[0]), 0);
+    assert_int_equal(pipe(pipes[1]), 0);
+    assert_int_equal(write(pipes[0][1], "x", 1), 1);
+    assert_int_equal(write(pipes[1][1], "x", 1), 1);
+    assert_int_equal(hbk_loop_add(&loop, &first, pipes[0][0], remove_the_other), HBK_OK);
+    assert_int_equal(hbk_loop_add(&loop, &second, pipes[1][0], remove_the_other), HBK_OK);
+    hbk_loop_turn(&loop, UINT64_MAX);
+    assert_int_equal(order_size, 1);
+    for (int i = 0; i < 4; i++) {
+        close(pipes[i / 2][i % 2]);
+    }
+    hbk_loop_fini(&loop);
+}
+
+static void on_timer(struct hbk_timer *timer)
+{
+    (void)timer;
+    note('t');
+    hbk_loop_stop(&loop);
+}
+
+static void a_timer_ends_the_sleep(void **state)
+{
+    (void)state;
+    assert_int_equal(hbk_loop_init(&loop), HBK_OK);
+    order_size = 0;
+    struct hbk_timer timer;
+    hbk_timer_init(&timer, on_timer);
+    hbk_loop_timer(&loop, &timer, 3000000);
+    hbk_loop_run(&loop);
+    assert_string_equal(order, "t");
+    hbk_loop_fini(&loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(phases_run_in_their_order_whatever_was_posted_first),
+        cmocka_unit_test(a_task_posted_in_its_own_phase_waits_for_the_next_turn),
+        cmocka_unit_test(a_source_removed_in_a_turn_is_not_called_any_more),
+        cmocka_unit_test(a_timer_ends_the_sleep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
