@@ -1,0 +1,44 @@
+"""The command line: what it prints and how it exits."""
+
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("HBK_BINARY", str(ROOT / "build" / "hauberk"))
+
+
+def hauberk(*arguments):
+    return subprocess.run(
+        [BINARY, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_version_prints_one_line():
+    done = hauberk("version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("hauberk ") and done.stdout.count("\n") == 1
+
+
+def test_help_names_every_command_and_goes_to_standard_output():
+    done = hauberk("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage: hauberk COMMAND" in done.stdout
+    assert "version" in done.stdout
+
+
+def test_an_unknown_command_is_a_usage_error_that_repeats_the_word():
+    done = hauberk("fly")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'no command "fly"' in done.stderr
+
+
+def test_no_command_is_a_usage_error():
+    done = hauberk()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: hauberk COMMAND" in done.stderr

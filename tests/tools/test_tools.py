@@ -1,0 +1,182 @@
+"""The checkers are tested too: a check that cannot fail checks nothing."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import check_floors  # noqa: E402
+import lint  # noqa: E402
+
+
+class Tree(unittest.TestCase):
+    """A source tree of a few files, made for one test."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def assert_one(self, complaints, part):
+        self.assertEqual(len(complaints), 1, complaints)
+        self.assertIn(part, complaints[0])
+
+
+class Floors(Tree):
+    def check(self):
+        return check_floors.check(self.root / "src")
+
+    def test_a_room_may_include_itself_and_what_is_below(self):
+        self.write("src/net/meson.build", "uses = ['base', 'os']\n")
+        self.write("src/net/relay.c", '#include "net/relay.h"\n#include "base/slice.h"\n')
+        self.assertEqual(self.check(), [])
+
+    def test_an_include_of_a_higher_floor_is_refused(self):
+        self.write("src/base/slice.c", '#include "net/relay.h"\n')
+        self.assert_one(self.check(), "only lower floors")
+
+    def test_an_include_of_the_same_floor_is_refused(self):
+        self.write("src/os/meson.build", "uses = ['base']\n")
+        self.write("src/os/socket.c", '  #  include "wire/http1.h"\n')
+        self.assert_one(self.check(), "only lower floors")
+
+    def test_an_include_without_a_room_is_refused(self):
+        self.write("src/base/slice.c", '#include "slice.h"\n')
+        self.assert_one(self.check(), "names no room")
+
+    def test_an_unknown_room_is_refused_as_folder_and_as_include(self):
+        self.write("src/attic/box.c", "int box;\n")
+        self.write("src/base/slice.c", '#include "attic/box.h"\n')
+        self.assertEqual(len(self.check()), 2)
+
+    def test_a_room_that_is_included_must_be_in_uses(self):
+        self.write("src/net/meson.build", "uses = ['base']\n")
+        self.write("src/net/relay.c", '#include "os/socket.h"\n')
+        self.assert_one(self.check(), "must name 'os'")
+
+    def test_a_room_that_is_reached_through_another_need_not_be_in_uses(self):
+        self.write("src/tls/meson.build", "uses = ['identity']\n")
+        self.write("src/identity/meson.build", "uses = ['base']\n")
+        self.write("src/tls/engine.c", '#include "base/slice.h"\n')
+        self.assertEqual(self.check(), [])
+
+    def test_uses_may_not_point_upwards(self):
+        self.write("src/os/meson.build", "uses = ['base', 'net']\n")
+        self.assert_one(self.check(), "not below it")
+
+    def test_protocol_rooms_include_no_system_calls(self):
+        self.write("src/wire/http1.c", "#include <sys/socket.h>\n")
+        self.assert_one(self.check(), "does no I/O")
+
+    def test_the_project_itself_keeps_to_its_floors(self):
+        self.assertEqual(check_floors.check(ROOT / "src"), [])
+
+
+class HouseRules(Tree):
+    def check_source(self, text, name="src/base/x.c"):
+        self.write("src/base/meson.build", "sources = files('x.c')\n")
+        self.write(name, text)
+        return lint.check(self.root)
+
+    def test_plain_code_passes(self):
+        text = '/* A // in a comment, */\nconst char *u = "http://x"; /* strcpy( */\n'
+        self.assertEqual(self.check_source(text), [])
+
+    def test_line_comments_are_found(self):
+        self.assert_one(self.check_source("int a; // why\n"), "x.c:1: // comment")
+
+    def test_unsafe_calls_are_found(self):
+        self.assert_one(self.check_source("void f(void) { strcpy(a, b); }\n"), "strcpy")
+
+    def test_snprintf_is_not_sprintf(self):
+        self.assertEqual(self.check_source("int f(void) { return snprintf(a, 1, b); }\n"), [])
+
+    def test_long_lines_are_found(self):
+        self.assert_one(self.check_source("int " + "a" * 100 + ";\n"), "columns")
+
+    def test_long_files_are_found(self):
+        self.assert_one(self.check_source("int a;\n" * 801), "801 lines")
+
+    def test_tables_may_be_long_files(self):
+        self.write("src/base/huffman_table.c", "int a;\n" * 801)
+        self.write("src/base/meson.build", "sources = files('huffman_table.c')\n")
+        self.assertEqual(lint.check(self.root), [])
+
+    def test_long_functions_are_found(self):
+        text = "/* Says much. */\nint f(void)\n{\n" + "    a();\n" * 71 + "}\n"
+        self.assert_one(self.check_source(text), "function of 71 lines")
+
+    def test_long_functions_that_are_flat_say_so(self):
+        text = "/* A flat table. */\nint f(int a,\n      int b)\n{\n" + "    a();\n" * 71 + "}\n"
+        self.assertEqual(self.check_source(text), [])
+
+    def test_headers_need_pragma_once(self):
+        self.assert_one(self.check_source("int a;\n", "src/base/x.h"), "#pragma once")
+
+    def test_libc_assert_is_refused_and_static_assert_is_not(self):
+        text = "_Static_assert(1, \"\");\nvoid f(void) { assert(1); }\n"
+        self.assert_one(self.check_source(text), "x.c:2: libc's assert")
+
+    def test_unfinished_work_is_found(self):
+        self.assert_one(self.check_source("/* TO" "DO: later */\n"), "unfinished")
+
+    def test_machine_paths_are_found(self):
+        self.assert_one(self.check_source('const char *p = "/wo' 'rk/main";\n'), "machine")
+
+    def test_files_that_are_not_built_are_found(self):
+        self.write("src/base/y.c", "int y;\n")
+        self.assert_one(self.check_source("int x;\n"), "never built")
+
+    def test_rooms_without_a_name_are_found(self):
+        self.write("src/common/meson.build", "sources = files()\n")
+        self.assert_one(lint.check(self.root), "src/common")
+
+
+class Counting(Tree):
+    def run_count(self, *names):
+        done = subprocess.run(
+            [sys.executable, ROOT / "tools/count_results.py", *(self.root / n for n in names)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.strip()
+
+    def test_all_kinds_of_results_add_up(self):
+        records = [
+            {"result": "OK", "stdout": "[  PASSED  ] 3 test(s).\n"},
+            {"result": "OK"},
+            {"result": "SKIP"},
+        ]
+        self.write("testlog.json", "".join(json.dumps(r) + "\n" for r in records))
+        self.write("e2e.xml", '<testsuites><testsuite tests="5" failures="0" skipped="1"/>'
+                              "</testsuites>")
+        self.write("lint.log", "noise\nlint: 4 passed, 0 failed, 1 skipped\n")
+        self.assertEqual(
+            self.run_count("testlog.json", "e2e.xml", "lint.log"),
+            (0, "12 passed, 0 failed, 3 skipped"),
+        )
+
+    def test_a_crash_counts_as_a_failure(self):
+        self.write("testlog.json", json.dumps({"result": "FAIL", "stdout": "half a l"}) + "\n")
+        self.assertEqual(self.run_count("testlog.json"), (1, "0 passed, 1 failed, 0 skipped"))
+
+    def test_a_missing_result_is_a_failure(self):
+        self.assertEqual(self.run_count("none.xml"), (1, "0 passed, 1 failed, 0 skipped"))
+
+    def test_nothing_at_all_is_no_success(self):
+        self.assertEqual(self.run_count(), (1, "0 passed, 0 failed, 0 skipped"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,36 @@
+#!/bin/sh
+# run_tests.sh BUILD: runs the tests of one build directory: Meson's suites, then the end-to-end
+# tests against its program. Both run even when the first fails. Results are left as
+# BUILD/meson-logs/testlog.json and BUILD/e2e.xml for tools/count_results.py.
+#
+# HBK_SUITE=slow   only the slow end-to-end tests: soak, scale
+set -u
+
+build=$1
+suite=${HBK_SUITE:-quick}
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$(cd "$build" && pwd)
+status=0
+
+export PYTHONDONTWRITEBYTECODE=1
+export HBK_BINARY="${HBK_BINARY:-$build/hauberk}"
+
+if [ "$suite" = slow ]; then
+    marks="slow"
+    results="$build/e2e-slow.xml"
+else
+    marks="not slow"
+    results="$build/e2e.xml"
+    meson test -C "$build" --no-rebuild --print-errorlogs </dev/null || status=1
+fi
+
+rm -f "$results"
+# Debian's Python by its own path: it is the one that has the packages of tools/packages.txt.
+/usr/bin/python3 -m pytest "$root/tests/e2e" -c "$root/tests/e2e/pytest.ini" -p no:cacheprovider \
+    -m "$marks" -q -rs --junit-xml="$results" </dev/null
+outcome=$?
+# 5: no test was selected; that is a failure of the quick run only.
+if [ $outcome -ne 0 ] && { [ $outcome -ne 5 ] || [ "$suite" = quick ]; }; then
+    status=1
+fi
+exit $status

@@ -1,0 +1,47 @@
+#!/bin/sh
+# run_variant.sh clang|asan|tsan: builds the program another way, with warnings as errors, and runs
+# the tests on it.
+#
+#   clang   the other compiler
+#   asan    address and undefined behaviour sanitizers; leaks at exit count
+#   tsan    thread sanitizer
+set -eu
+
+variant=$1
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+build="build-$variant"
+run=""
+
+case $variant in
+clang)
+    compiler=clang
+    options=""
+    ;;
+asan)
+    compiler=gcc
+    options="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1"
+    ;;
+tsan)
+    compiler=gcc
+    options="-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debug -Doptimization=1"
+    # gcc 12's runtime does not know the address layouts that newer kernels choose at random.
+    run="setarch -R"
+    ;;
+*)
+    echo "run_variant: no variant \"$variant\" (clang, asan, tsan)" >&2
+    exit 2
+    ;;
+esac
+
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}"
+export HBK_VARIANT="$variant"
+
+if [ ! -f "$build/build.ninja" ]; then
+    # shellcheck disable=SC2086 # a list of words
+    CC=$compiler meson setup "$build" -Dwerror=true $options
+fi
+ninja -C "$build"
+exec $run tools/run_tests.sh "$build"
