@@ -1,22 +1,6 @@
 """The command line: what it prints and how it exits."""
 
-import os
-import pathlib
-import subprocess
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BINARY = os.environ.get("HBK_BINARY", str(ROOT / "build" / "hauberk"))
-
-
-def hauberk(*arguments):
-    return subprocess.run(
-        [BINARY, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+from harness.program import hauberk
 
 
 def test_version_prints_one_line():

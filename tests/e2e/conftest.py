@@ -1,0 +1,108 @@
+"""Fixtures, and the one rule about skipping: a missing peer or a forbidden namespace skips with its
+reason, unless HBK_REQUIRE_PEERS is set, where it fails.
+"""
+
+import os
+import pathlib
+import shutil
+
+import pytest
+
+from harness import namespace, program, topology
+
+namespaces_forbidden = None
+
+
+def pytest_sessionstart(session):
+    global namespaces_forbidden
+    try:
+        namespace.enter_private_namespaces()
+    except OSError as error:
+        namespaces_forbidden = str(error)
+
+
+def skip_or_fail(reason):
+    if os.environ.get("HBK_REQUIRE_PEERS"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the programs of the test wrote last."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for running in getattr(item, "programs", []):
+            report.sections.append((f"log of {running.name}", running.log()[-8000:]))
+
+
+@pytest.fixture
+def start(request, tmp_path):
+    """start(name, command, namespace=None, environment=None): a Program that ends with the test."""
+    programs = []
+    request.node.programs = programs
+
+    def start_program(name, command, inside=None, environment=None):
+        command = inside.command(*command) if inside is not None else command
+        running = program.Program(name, command, tmp_path, environment)
+        programs.append(running)
+        return running
+
+    yield start_program
+    for running in programs:
+        running.kill()
+
+
+@pytest.fixture
+def peer_program():
+    """peer_program(name): the path of another project's program, or a skip with the reason."""
+
+    def find(name):
+        places = {
+            "envoy": [os.environ.get("HBK_ENVOY", ""), *find_in_peers("envoy/_bin/envoy")],
+        }.get(name, [])
+        for place in [*places, shutil.which(name)]:
+            if place and os.access(place, os.X_OK):
+                return place
+        return skip_or_fail(f"{name} is not installed (make peers, tools/packages.txt)")
+
+    return find
+
+
+def find_in_peers(path):
+    folder = pathlib.Path(os.environ.get("HBK_PEERS", program.ROOT / "build" / "peers"))
+    return sorted(map(str, folder.glob(f"lib/python3*/site-packages/{path}")))
+
+
+@pytest.fixture
+def private_namespaces():
+    """The test is in namespaces of its own, or is skipped."""
+    if namespaces_forbidden is not None:
+        skip_or_fail(f"namespaces are forbidden here: {namespaces_forbidden}")
+
+
+@pytest.fixture
+def pair(private_namespaces):
+    """Two hosts with the pods of the demo; see harness.topology."""
+    alpha = topology.Host("alpha", 1)
+    beta = topology.Host("beta", 2)
+    try:
+        topology.join(alpha, beta)
+        for name in ("front", "neighbour", "intruder"):
+            alpha.add_pod(name)
+        beta.add_pod("cart")
+        yield Pair(alpha, beta)
+    finally:
+        alpha.close()
+        beta.close()
+
+
+class Pair:
+    def __init__(self, alpha, beta):
+        self.alpha = alpha
+        self.beta = beta
+        self.front = alpha.pods["front"]
+        self.neighbour = alpha.pods["neighbour"]
+        self.intruder = alpha.pods["intruder"]
+        self.cart = beta.pods["cart"]
