@@ -16,3 +16,6 @@ struct hbk_command {
 
 /* All subcommands, ended by an entry without a name. */
 extern const struct hbk_command hbk_commands[];
+
+/* One function per subcommand, each in its own file. */
+int hbk_command_redirect(int argc, char **argv);

@@ -15,6 +15,7 @@ static int run_version(int argc, char **argv)
 }
 
 const struct hbk_command hbk_commands[] = {
+    {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},
     {"version", "print the version", run_version},
     {NULL, NULL, NULL},
 };
