@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static const char *const level_names[] = {
     [HBK_LOG_ERROR] = "error", [HBK_LOG_WARN] = "warn",   [HBK_LOG_INFO] = "info",
@@ -73,22 +74,28 @@ uint64_t hbk_log_dropped(void)
 size_t hbk_log_escape_json(struct hbk_slice text, struct hbk_span out)
 {
     size_t used = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    while (text.size > 0) {
         char piece[7];
-        uint8_t byte = text.bytes[i];
-        int size = 1;
-        if (byte == '"' || byte == '\\') {
-            size = snprintf(piece, sizeof piece, "\\%c", byte);
-        } else if (byte < 0x20) {
-            size = snprintf(piece, sizeof piece, "\\u%04x", byte);
+        uint8_t byte = text.bytes[0];
+        size_t taken = hbk_utf8_size(text);
+        size_t size = taken;
+        if (taken == 0) {
+            taken = 1;
+            size = sizeof HBK_UTF8_REPLACEMENT - 1;
+            memcpy(piece, HBK_UTF8_REPLACEMENT, size);
+        } else if (byte == '"' || byte == '\\') {
+            size = (size_t)snprintf(piece, sizeof piece, "\\%c", byte);
+        } else if (byte < 0x20 || byte == 0x7F) {
+            size = (size_t)snprintf(piece, sizeof piece, "\\u%04x", byte);
         } else {
-            piece[0] = (char)byte;
+            memcpy(piece, text.bytes, taken);
         }
-        if ((size_t)size > out.size - used) {
+        if (size > out.size - used) {
             break;
         }
-        memcpy(out.bytes + used, piece, (size_t)size);
-        used += (size_t)size;
+        memcpy(out.bytes + used, piece, size);
+        used += size;
+        text = hbk_slice_part(text, taken, text.size);
     }
     return used;
 }

@@ -54,6 +54,7 @@ void hbk_log_prepared(enum hbk_log_level level, const char *target, struct hbk_s
 /* Lines dropped because the descriptor did not take them. */
 uint64_t hbk_log_dropped(void);
 
-/* Appends `text` as the inside of a JSON string (RFC 8259, section 7) to `out`; returns the bytes
- * written, at most out.size; text that does not fit is cut between characters. */
+/* Writes `text` as the inside of a JSON string (RFC 8259, section 7) to `out`; returns the bytes
+ * written, at most out.size; text that does not fit is cut between characters. Bytes that are not
+ * UTF-8 become U+FFFD. */
 size_t hbk_log_escape_json(struct hbk_slice text, struct hbk_span out);
