@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from harness import namespace, program, topology
+from harness.town import Town
 
 namespaces_forbidden = None
 
@@ -106,3 +107,9 @@ class Pair:
         self.neighbour = alpha.pods["neighbour"]
         self.intruder = alpha.pods["intruder"]
         self.cart = beta.pods["cart"]
+
+
+@pytest.fixture
+def town(pair, tmp_path, start):
+    """The pair with a CA, a mesh file and both agents ready; see harness.town."""
+    return Town(pair, tmp_path, start)
