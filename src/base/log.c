@@ -20,6 +20,36 @@ static bool log_is_json;
 /* Relaxed: a level change may reach another thread a few lines late. */
 static _Atomic int log_threshold = HBK_LOG_INFO;
 
+/*
+ * Targets with thresholds of their own. A name is written once, before `targets_count` is raised
+ * (release, read with acquire), and never moves; taking a threshold away leaves the name without.
+ */
+enum { LEVEL_NONE = -1 };
+static struct {
+    char name[HBK_LOG_TARGET_BYTES_MAX];
+    _Atomic int level;
+} targets[HBK_LOG_TARGETS_MAX];
+static _Atomic size_t targets_count;
+
+/* The highest threshold of all, so that most lines are refused by one comparison. */
+static _Atomic int highest_threshold = HBK_LOG_INFO;
+
+static int verbosity(int level)
+{
+    return level == HBK_LOG_OFF ? LEVEL_NONE : level;
+}
+
+static void update_highest(void)
+{
+    int highest = verbosity(atomic_load_explicit(&log_threshold, memory_order_relaxed));
+    size_t count = atomic_load_explicit(&targets_count, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
+        int level = verbosity(atomic_load_explicit(&targets[i].level, memory_order_relaxed));
+        highest = level > highest ? level : highest;
+    }
+    atomic_store_explicit(&highest_threshold, highest, memory_order_relaxed);
+}
+
 /* Relaxed: a statistic. */
 static _Atomic uint64_t dropped_lines;
 
@@ -37,6 +67,7 @@ bool hbk_log_is_json(void)
 void hbk_log_set_level(enum hbk_log_level level)
 {
     atomic_store_explicit(&log_threshold, level, memory_order_relaxed);
+    update_highest();
 }
 
 enum hbk_log_level hbk_log_level_now(void)
@@ -60,10 +91,66 @@ const char *hbk_log_level_text(enum hbk_log_level level)
     return level_names[level];
 }
 
+hbk_status hbk_log_set_target_level(struct hbk_slice target, enum hbk_log_level level)
+{
+    size_t count = atomic_load_explicit(&targets_count, memory_order_relaxed);
+    size_t i = 0;
+    while (i < count && !hbk_slice_equal(hbk_slice_text(targets[i].name), target)) {
+        i++;
+    }
+    if (i == HBK_LOG_TARGETS_MAX || target.size >= sizeof targets[i].name) {
+        return HBK_LIMIT;
+    }
+    atomic_store_explicit(&targets[i].level, level, memory_order_relaxed);
+    if (i == count) {
+        memcpy(targets[i].name, target.bytes, target.size);
+        atomic_store_explicit(&targets_count, count + 1, memory_order_release);
+    }
+    update_highest();
+    return HBK_OK;
+}
+
+void hbk_log_clear_targets(void)
+{
+    size_t count = atomic_load_explicit(&targets_count, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
+        atomic_store_explicit(&targets[i].level, LEVEL_NONE, memory_order_relaxed);
+    }
+    update_highest();
+}
+
+bool hbk_log_target_level(size_t n, const char **out_target, enum hbk_log_level *out_level)
+{
+    size_t count = atomic_load_explicit(&targets_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        int level = atomic_load_explicit(&targets[i].level, memory_order_relaxed);
+        if (level != LEVEL_NONE && n-- == 0) {
+            *out_target = targets[i].name;
+            *out_level = (enum hbk_log_level)level;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool hbk_log_is_on(enum hbk_log_level level)
 {
-    enum hbk_log_level threshold = hbk_log_level_now();
-    return threshold != HBK_LOG_OFF && level <= threshold;
+    return (int)level <= atomic_load_explicit(&highest_threshold, memory_order_relaxed);
+}
+
+static bool is_on_for(enum hbk_log_level level, const char *target)
+{
+    if (!hbk_log_is_on(level)) {
+        return false;
+    }
+    size_t count = atomic_load_explicit(&targets_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        int own = atomic_load_explicit(&targets[i].level, memory_order_relaxed);
+        if (own != LEVEL_NONE && strcmp(targets[i].name, target) == 0) {
+            return (int)level <= verbosity(own);
+        }
+    }
+    return (int)level <= verbosity(hbk_log_level_now());
 }
 
 uint64_t hbk_log_dropped(void)
@@ -145,7 +232,7 @@ static void write_line(struct line *line)
 
 void hbk_log_prepared(enum hbk_log_level level, const char *target, struct hbk_slice rest)
 {
-    if (!hbk_log_is_on(level)) {
+    if (!is_on_for(level, target)) {
         return;
     }
     struct line line = {.size = 0};
@@ -162,7 +249,7 @@ void hbk_log_prepared(enum hbk_log_level level, const char *target, struct hbk_s
 
 void hbk_log(enum hbk_log_level level, const char *target, const char *format, ...)
 {
-    if (!hbk_log_is_on(level)) {
+    if (!is_on_for(level, target)) {
         return;
     }
     char message[HBK_LOG_LINE_BYTES_MAX];

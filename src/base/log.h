@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "base/slice.h"
+#include "base/status.h"
 
 enum hbk_log_level {
     HBK_LOG_ERROR,
@@ -33,11 +34,26 @@ bool hbk_log_is_json(void);
 void hbk_log_set_level(enum hbk_log_level level);
 enum hbk_log_level hbk_log_level_now(void);
 
+enum {
+    HBK_LOG_TARGETS_MAX = 32, /* targets that ever had a threshold of their own */
+    HBK_LOG_TARGET_BYTES_MAX = 32,
+};
+
+/* A threshold for one target, over the general one. One thread alone; it acts on all.
+ * Fails: HBK_LIMIT (too many targets, or too long a name). */
+HBK_MUST_USE hbk_status hbk_log_set_target_level(struct hbk_slice target, enum hbk_log_level level);
+
+/* Takes all thresholds of targets away. One thread alone. */
+void hbk_log_clear_targets(void);
+
+/* The targets that have a threshold of their own: the n-th from 0; false behind the last. */
+bool hbk_log_target_level(size_t n, const char **out_target, enum hbk_log_level *out_level);
+
 /* "error" ... "trace", "off"; false, nothing written, for another word. */
 HBK_MUST_USE bool hbk_log_level_from_text(struct hbk_slice text, enum hbk_log_level *out_level);
 const char *hbk_log_level_text(enum hbk_log_level level);
 
-/* Whether a line of this level would be written: ask before work that only a line needs. */
+/* Whether a line of this level could be written: ask before work that only a line needs. */
 bool hbk_log_is_on(enum hbk_log_level level);
 
 /* Writes one line. `target` is the room, such as "proxy". Text over the limit is cut. Any thread.
