@@ -1,0 +1,376 @@
+#include "load/echo.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "load/echo_server.h"
+#include "os/fd.h"
+#include "os/socket.h"
+#include "os/thread.h"
+#include "runtime/worker.h"
+
+enum { HEAD_BYTES_MAX = 256 };
+
+/* ---- one thread ---- */
+
+static void bury(struct hbk_task *task)
+{
+    struct hbk_echo_connection *connection = HBK_CONTAINER(task, struct hbk_echo_connection, task);
+    hbk_buffer_fini(&connection->held);
+    hbk_buffer_fini(&connection->special);
+    hbk_fd_close(&connection->source.fd);
+    hbk_pool_give(&connection->server->connections, connection);
+}
+
+void hbk_echo_close(struct hbk_echo_connection *connection)
+{
+    if (connection->is_dead) {
+        return;
+    }
+    connection->is_dead = true;
+    hbk_loop_remove(connection->server->loop, &connection->source);
+    hbk_link_remove(&connection->link);
+    hbk_link_remove(&connection->delayed);
+    hbk_task_cancel(&connection->task);
+    connection->task.run = bury;
+    hbk_loop_post(connection->server->loop, HBK_PHASE_END, &connection->task);
+}
+
+static void serve(struct hbk_echo_connection *connection)
+{
+    if (connection->server->options->mode == HBK_ECHO_HTTP) {
+        hbk_echo_http_serve(connection);
+    } else {
+        hbk_echo_tcp_serve(connection);
+    }
+}
+
+static void on_ready(struct hbk_source *source)
+{
+    serve(HBK_CONTAINER(source, struct hbk_echo_connection, source));
+}
+
+static void on_again(struct hbk_task *task)
+{
+    serve(HBK_CONTAINER(task, struct hbk_echo_connection, task));
+}
+
+void hbk_echo_again(struct hbk_echo_connection *connection)
+{
+    hbk_loop_post(connection->server->loop, HBK_PHASE_READ, &connection->task);
+}
+
+bool hbk_echo_receive(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes)
+{
+    struct hbk_source *source = &connection->source;
+    struct hbk_span room = connection->server->room;
+    size_t size;
+    if ((source->ready & HBK_READABLE) == 0 || connection->has_ended) {
+        return false;
+    }
+    switch (hbk_socket_receive(source->fd, room, &size)) {
+    case HBK_IO_DONE:
+        /* A short read has emptied the socket, unless the end lies behind it. */
+        if (size < room.size && (source->ready & HBK_ENDED) == 0) {
+            source->ready &= ~(uint32_t)HBK_READABLE;
+        }
+        *out_bytes = hbk_slice_of(room.bytes, size);
+        return true;
+    case HBK_IO_AGAIN:
+        source->ready &= ~(uint32_t)HBK_READABLE;
+        return false;
+    case HBK_IO_END:
+        connection->has_ended = true;
+        return false;
+    case HBK_IO_FAILED:
+        break;
+    }
+    hbk_echo_close(connection);
+    return false;
+}
+
+static void add_connection(struct hbk_echo_server *server, int fd)
+{
+    struct hbk_echo_connection *connection = hbk_pool_take(&server->connections);
+    if (connection == NULL ||
+        hbk_loop_add(server->loop, &connection->source, fd, on_ready) != HBK_OK) {
+        hbk_pool_give(&server->connections, connection);
+        hbk_fd_close(&fd);
+        return;
+    }
+    connection->server = server;
+    hbk_buffer_init(&connection->held, HBK_ECHO_HELD_BYTES_MAX);
+    hbk_buffer_init(&connection->special, HBK_ECHO_HELD_BYTES_MAX);
+    hbk_link_init(&connection->link);
+    hbk_link_init(&connection->delayed);
+    hbk_task_init(&connection->task, on_again);
+    hbk_list_append(&server->all, &connection->link);
+    if (server->options->mode == HBK_ECHO_SOURCE) {
+        connection->owed = server->options->size_bytes;
+    }
+    hbk_socket_tune(fd);
+}
+
+static void on_listener_ready(struct hbk_source *source)
+{
+    struct hbk_echo_server *server = HBK_CONTAINER(source, struct hbk_echo_server, listener);
+    for (unsigned i = 0; i < HBK_ECHO_ACCEPTS_MAX; i++) {
+        struct hbk_address peer;
+        int fd;
+        if (hbk_socket_accept(source->fd, &fd, &peer) != HBK_OK) {
+            return;
+        }
+        add_connection(server, fd);
+    }
+}
+
+static void on_alarm(struct hbk_alarm *alarm)
+{
+    struct hbk_echo_server *server = HBK_CONTAINER(alarm, struct hbk_echo_server, alarm);
+    uint64_t now_ns = server->loop->now_ns;
+    alarm->due_ns = UINT64_MAX;
+    while (!hbk_list_is_empty(&server->waiting)) {
+        struct hbk_echo_connection *connection =
+            HBK_CONTAINER(server->waiting.head.next, struct hbk_echo_connection, delayed);
+        if (connection->due_ns > now_ns) {
+            alarm->due_ns = connection->due_ns;
+            return;
+        }
+        hbk_link_remove(&connection->delayed);
+        serve(connection);
+    }
+}
+
+static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *loop, int listener)
+{
+    server->loop = loop;
+    hbk_list_init(&server->all);
+    hbk_list_init(&server->waiting);
+    hbk_pool_init(&server->connections, "echo connections", sizeof(struct hbk_echo_connection),
+                  HBK_ECHO_CONNECTIONS_MAX);
+    server->room = hbk_span_of(malloc(HBK_ECHO_ROOM_BYTES), HBK_ECHO_ROOM_BYTES);
+    if (server->room.bytes == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    server->alarm = (struct hbk_alarm){.due_ns = UINT64_MAX, .on_due = on_alarm};
+    loop->alarm = &server->alarm;
+    return hbk_loop_add_listener(loop, &server->listener, listener, on_listener_ready);
+}
+
+/* Between two turns, so that no event of a connection is under way. */
+static void close_server(struct hbk_echo_server *server)
+{
+    hbk_loop_remove(server->loop, &server->listener);
+    HBK_LIST_EACH(link, &server->all)
+    {
+        struct hbk_echo_connection *connection =
+            HBK_CONTAINER(link, struct hbk_echo_connection, link);
+        hbk_echo_close(connection);
+    }
+}
+
+/* ---- all threads ---- */
+
+struct echo {
+    const struct hbk_echo_options *options;
+    struct hbk_loop loop;
+    struct hbk_mailbox mailbox;
+    struct hbk_team team;
+    struct hbk_round open, close;
+    struct hbk_source stop;
+    struct hbk_echo_server *servers; /* owned, one per thread */
+    hbk_status *statuses;            /* owned, of opening them */
+    struct hbk_buffer answer;
+    struct hbk_address bound;
+    int listener;
+    void (*on_listening)(const struct hbk_address *bound, void *argument);
+    void *argument;
+    hbk_status status;
+    struct hbk_error *error;
+};
+
+static void open_thread(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct echo *echo = HBK_CONTAINER(round, struct echo, open);
+    struct hbk_echo_server *server = &echo->servers[worker->index];
+    hbk_status status = HBK_OK;
+    hbk_thread_sleep_precisely();
+    if (echo->options->first_core >= 0) {
+        status = hbk_thread_pin(echo->options->first_core + (int)worker->index);
+    }
+    if (status == HBK_OK) {
+        status = open_server(server, &worker->loop, echo->listener);
+    }
+    echo->statuses[worker->index] = status;
+}
+
+static void close_thread(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct echo *echo = HBK_CONTAINER(round, struct echo, close);
+    struct hbk_echo_server *server = &echo->servers[worker->index];
+    if (server->loop != NULL) {
+        close_server(server);
+    }
+}
+
+static void on_closed(struct hbk_round *round)
+{
+    hbk_loop_stop(&HBK_CONTAINER(round, struct echo, close)->loop);
+}
+
+static void stop_threads(struct echo *echo)
+{
+    hbk_loop_remove(&echo->loop, &echo->stop);
+    echo->close.on_worker = close_thread;
+    echo->close.on_done = on_closed;
+    hbk_round_start(&echo->team, &echo->close);
+}
+
+static void on_stop(struct hbk_source *source)
+{
+    stop_threads(HBK_CONTAINER(source, struct echo, stop));
+}
+
+static void on_opened(struct hbk_round *round)
+{
+    struct echo *echo = HBK_CONTAINER(round, struct echo, open);
+    for (unsigned i = 0; i < echo->team.count; i++) {
+        if (echo->statuses[i] != HBK_OK) {
+            echo->status =
+                hbk_error_set(echo->error, echo->statuses[i], "thread %u could not be set up: %s",
+                              i, hbk_status_text(echo->statuses[i]));
+            stop_threads(echo);
+            return;
+        }
+    }
+    hbk_status status = hbk_loop_add_listener(&echo->loop, &echo->stop, echo->stop.fd, on_stop);
+    HBK_ASSERT(status == HBK_OK || status == HBK_NO_MEMORY || status == HBK_LIMIT);
+    if (status != HBK_OK) {
+        echo->status = hbk_error_set(echo->error, status, "%s", hbk_status_text(status));
+        stop_threads(echo);
+        return;
+    }
+    echo->on_listening(&echo->bound, echo->argument);
+}
+
+static hbk_status run_team(struct echo *echo)
+{
+    hbk_status status =
+        hbk_team_start(&echo->team, echo->options->threads, &echo->loop, &echo->mailbox);
+    if (status != HBK_OK) {
+        return hbk_error_set(echo->error, status, "threads could not be started: %s",
+                             hbk_status_text(status));
+    }
+    echo->open.on_worker = open_thread;
+    echo->open.on_done = on_opened;
+    hbk_round_start(&echo->team, &echo->open);
+    hbk_loop_run(&echo->loop);
+    hbk_team_stop(&echo->team);
+    return echo->status;
+}
+
+static hbk_status run_loop(struct echo *echo)
+{
+    HBK_TRY(hbk_loop_init(&echo->loop));
+    hbk_status status = hbk_mailbox_init(&echo->mailbox, &echo->loop);
+    if (status == HBK_OK) {
+        status = run_team(echo);
+        hbk_mailbox_close(&echo->mailbox);
+        hbk_mailbox_fini(&echo->mailbox);
+    }
+    hbk_loop_fini(&echo->loop);
+    return status;
+}
+
+static hbk_status build_answer(struct echo *echo)
+{
+    uint64_t size = echo->options->size_bytes;
+    if (echo->options->mode != HBK_ECHO_HTTP) {
+        return HBK_OK;
+    }
+    if (size > HBK_ECHO_BODY_BYTES_MAX) {
+        return hbk_error_set(echo->error, HBK_LIMIT, "a body of more than 1 GiB is not held");
+    }
+    struct hbk_span room;
+    hbk_buffer_init(&echo->answer, HBK_ECHO_BODY_BYTES_MAX + HEAD_BYTES_MAX);
+    HBK_TRY(hbk_buffer_print(&echo->answer,
+                             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                             "Content-Length: %llu\r\n\r\n",
+                             (unsigned long long)(size == 0 ? 2 : size)));
+    size_t head_bytes = hbk_buffer_size(&echo->answer);
+    if (size == 0) {
+        HBK_TRY(hbk_buffer_append(&echo->answer, HBK_SLICE("ok")));
+    } else {
+        HBK_TRY(hbk_buffer_reserve(&echo->answer, size, &room));
+        memset(room.bytes, 'x', size);
+        hbk_buffer_commit(&echo->answer, size);
+    }
+    for (unsigned i = 0; i < echo->options->threads; i++) {
+        echo->servers[i].answer = hbk_buffer_slice(&echo->answer);
+        echo->servers[i].head_answer =
+            hbk_slice_part(hbk_buffer_slice(&echo->answer), 0, head_bytes);
+    }
+    return HBK_OK;
+}
+
+static hbk_status prepare(struct echo *echo)
+{
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    const struct hbk_listen_options options = {0};
+    unsigned threads = echo->options->threads;
+    HBK_ASSERT(threads > 0 && threads <= HBK_WORKERS_MAX);
+    echo->servers = calloc(threads, sizeof *echo->servers);
+    echo->statuses = calloc(threads, sizeof *echo->statuses);
+    if (echo->servers == NULL || echo->statuses == NULL) {
+        return hbk_error_set(echo->error, HBK_NO_MEMORY, "out of memory");
+    }
+    for (unsigned i = 0; i < threads; i++) {
+        echo->servers[i].options = echo->options;
+    }
+    hbk_status status = build_answer(echo);
+    if (status == HBK_OK) {
+        status = hbk_socket_listen(&echo->options->listen, &options, &echo->listener);
+    }
+    if (status == HBK_OK) {
+        status = hbk_socket_local_address(echo->listener, &echo->bound);
+    }
+    if (status != HBK_OK) {
+        return hbk_error_set(echo->error, status, "cannot listen on %s: %s",
+                             hbk_address_text(&echo->options->listen, text),
+                             hbk_status_text(status));
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
+                        void (*on_listening)(const struct hbk_address *bound, void *argument),
+                        void *argument, struct hbk_error *error)
+{
+    struct echo *echo = calloc(1, sizeof *echo);
+    if (echo == NULL) {
+        return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
+    }
+    *echo = (struct echo){
+        .options = options,
+        .stop = {.fd = stop_fd},
+        .listener = -1,
+        .on_listening = on_listening,
+        .argument = argument,
+        .error = error,
+    };
+    hbk_status status = prepare(echo);
+    if (status == HBK_OK) {
+        status = run_loop(echo);
+    }
+    for (unsigned i = 0; echo->servers != NULL && i < options->threads; i++) {
+        hbk_pool_fini(&echo->servers[i].connections);
+        free(echo->servers[i].room.bytes);
+    }
+    hbk_fd_close(&echo->listener);
+    hbk_buffer_fini(&echo->answer);
+    free(echo->servers);
+    free(echo->statuses);
+    free(echo);
+    return status;
+}

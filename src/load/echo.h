@@ -1,0 +1,40 @@
+/*
+ * The echo server: what requests are aimed at in demonstrations, tests and benchmarks. Over
+ * HTTP/1.1 any path answers 200 with a fixed body, /whoami with the caller's address and head; over
+ * TCP it sends back, swallows or pours out bytes. One process, a loop per thread, bounded buffers.
+ */
+#pragma once
+
+#include "base/address.h"
+#include "base/error.h"
+
+enum hbk_echo_mode {
+    HBK_ECHO_HTTP,
+    HBK_ECHO_TCP,    /* sends back what it receives */
+    HBK_ECHO_SINK,   /* swallows; answers the end with the end */
+    HBK_ECHO_SOURCE, /* sends `size_bytes` and ends; swallows what comes */
+};
+
+/* Largest body: it is held in memory once. */
+#define HBK_ECHO_BODY_BYTES_MAX (UINT64_C(1) << 30)
+
+struct hbk_echo_options {
+    enum hbk_echo_mode mode;
+    struct hbk_address listen; /* port 0: any */
+    uint64_t delay_ns;         /* between an HTTP request and its answer */
+    uint64_t size_bytes; /* HTTP: of the body, 0: "ok"; HBK_ECHO_SOURCE: sent per connection */
+    unsigned threads;    /* 1 to HBK_WORKERS_MAX */
+    int first_core;      /* thread i runs on core first_core + i; negative: anywhere */
+};
+
+/*
+ * Serves until `stop_fd` becomes readable, an eventfd or one of hbk_signal_open(). Calls
+ * `on_listening` once, when connections are taken, with the address that was bound.
+ *
+ * Fails: HBK_EXISTS (address taken), HBK_DENIED, HBK_INVALID (core), HBK_LIMIT, HBK_NO_MEMORY,
+ * HBK_IO; `error` says why. Thread: one that may block until then.
+ */
+HBK_MUST_USE hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
+                                     void (*on_listening)(const struct hbk_address *bound,
+                                                          void *argument),
+                                     void *argument, struct hbk_error *error);

@@ -1,0 +1,62 @@
+/* What the echo server's files share: a thread's server and its connections. Not for others. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/pool.h"
+#include "load/echo.h"
+#include "runtime/loop.h"
+
+enum {
+    HBK_ECHO_CONNECTIONS_MAX = 200000, /* per thread; further ones are closed at once */
+    HBK_ECHO_ACCEPTS_MAX = 64,         /* per turn, so that nobody waits for a rush */
+    HBK_ECHO_ROUNDS_MAX = 16,          /* reads of one connection per turn, for the same reason */
+    HBK_ECHO_ROOM_BYTES = 256 * 1024,  /* lent to whichever connection reads */
+    HBK_ECHO_HELD_BYTES_MAX = 256 * 1024, /* requests not yet served, or bytes not yet sent back */
+};
+
+struct hbk_echo_server;
+
+struct hbk_echo_connection {
+    struct hbk_source source;
+    struct hbk_task task;    /* goes on, or dies, later in the turn */
+    struct hbk_link link;    /* of the server's list of all */
+    struct hbk_link delayed; /* of the server's list of waiting answers */
+    struct hbk_echo_server *server;
+    struct hbk_buffer held; /* HTTP: received, not yet served; TCP: received, not yet sent back */
+    struct hbk_buffer special; /* HTTP: an answer made for this request */
+    struct hbk_slice answer;   /* HTTP: what is sent `owed` times; borrows */
+    uint64_t owed;             /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
+    size_t offset;             /* sent of the first of them */
+    uint64_t skip_bytes;       /* HTTP: of a request's body still to come */
+    uint64_t due_ns;           /* HTTP: of the answers, while `delayed` is linked */
+    bool is_last;              /* HTTP: closes behind the answers */
+    bool has_ended;            /* the other side sent its end */
+    bool is_dead;
+};
+
+/* One thread's server. */
+struct hbk_echo_server {
+    const struct hbk_echo_options *options; /* borrowed, as the answers */
+    struct hbk_slice answer, head_answer;   /* to GET and to HEAD */
+    struct hbk_loop *loop;
+    struct hbk_source listener;
+    struct hbk_pool connections;
+    struct hbk_list all;
+    struct hbk_list waiting; /* delayed answers in the order of their time: the delay is constant */
+    struct hbk_alarm alarm;
+    struct hbk_span room; /* owned */
+};
+
+/* Serves what is ready on a connection. May end it with hbk_echo_close(). */
+void hbk_echo_http_serve(struct hbk_echo_connection *connection);
+void hbk_echo_tcp_serve(struct hbk_echo_connection *connection);
+
+/* Stops the connection now; its memory goes at the end of the turn. */
+void hbk_echo_close(struct hbk_echo_connection *connection);
+
+/* Serves the connection again later in this turn, or in the next. */
+void hbk_echo_again(struct hbk_echo_connection *connection);
+
+/* Reads into the thread's room. False when there is nothing to read now: no bytes, the end
+ * (has_ended), or a failure (closed). */
+bool hbk_echo_receive(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes);

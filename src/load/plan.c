@@ -1,0 +1,141 @@
+#include "load/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum { NUMBER_BYTES_MAX = 40 };
+
+void hbk_load_plan_init(struct hbk_load_plan *plan)
+{
+    *plan = (struct hbk_load_plan){
+        .connections = 4,
+        .threads = 1,
+        .rate_per_s = 8,
+        .duration_ns = 5 * HBK_NS_PER_S,
+        .timeout_ns = 3 * HBK_NS_PER_S,
+        .first_core = -1,
+        .percentiles = {50, 75, 90, 99, 99.9},
+        .percentile_count = 5,
+    };
+}
+
+hbk_status hbk_load_number_parse(struct hbk_slice text, double max, double *out_number)
+{
+    char copy[NUMBER_BYTES_MAX + 1];
+    if (text.size == 0 || text.size > NUMBER_BYTES_MAX) {
+        return HBK_INVALID;
+    }
+    /* strtod() also takes blanks, signs, hexadecimal, "inf" and "nan". */
+    for (size_t i = 0; i < text.size; i++) {
+        if (memchr("0123456789.eE+-", text.bytes[i], 15) == NULL) {
+            return HBK_INVALID;
+        }
+    }
+    memcpy(copy, text.bytes, text.size);
+    copy[text.size] = '\0';
+    char *end = NULL;
+    double number = strtod(copy, &end);
+    if (*end != '\0' || !isfinite(number) || number < 0 || number > max) {
+        return HBK_INVALID;
+    }
+    *out_number = number;
+    return HBK_OK;
+}
+
+hbk_status hbk_load_plan_set_percentiles(struct hbk_load_plan *plan, struct hbk_slice text,
+                                         struct hbk_error *error)
+{
+    double percentiles[HBK_LOAD_PERCENTILES_MAX];
+    unsigned count = 0;
+    for (bool is_last = false; !is_last;) {
+        size_t comma = text.size;
+        is_last = !hbk_slice_find(text, ',', &comma);
+        struct hbk_slice part = hbk_slice_part(text, 0, comma);
+        if (count == HBK_LOAD_PERCENTILES_MAX) {
+            return hbk_error_set(error, HBK_LIMIT, "at most %d percentiles are allowed",
+                                 HBK_LOAD_PERCENTILES_MAX);
+        }
+        if (hbk_load_number_parse(part, 100, &percentiles[count]) != HBK_OK ||
+            percentiles[count] <= 0 || percentiles[count] >= 100) {
+            return hbk_error_set(error, HBK_INVALID,
+                                 "percentile \"%.*s\": a number above 0 and below 100 is allowed",
+                                 HBK_SLICE_ARGS(part));
+        }
+        count++;
+        text = hbk_slice_part(text, comma + 1, text.size);
+    }
+    memcpy(plan->percentiles, percentiles, sizeof percentiles);
+    plan->percentile_count = count;
+    return HBK_OK;
+}
+
+/* RFC 9110, section 5.6.2. */
+static bool is_token(struct hbk_slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t byte = name.bytes[i];
+        if (byte <= ' ' || byte >= 0x7f || memchr("\"(),/:;<=>?@[\\]{}", byte, 17) != NULL) {
+            return false;
+        }
+    }
+    return name.size > 0;
+}
+
+/* RFC 9110, section 5.5: visible bytes, blanks and tabs. */
+static bool is_field_value(struct hbk_slice value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        if ((value.bytes[i] < ' ' && value.bytes[i] != '\t') || value.bytes[i] == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+hbk_status hbk_load_plan_add_header(struct hbk_load_plan *plan, struct hbk_slice line,
+                                    struct hbk_error *error)
+{
+    size_t colon;
+    if (!hbk_slice_find(line, ':', &colon) || !is_token(hbk_slice_part(line, 0, colon)) ||
+        !is_field_value(hbk_slice_part(line, colon + 1, line.size))) {
+        return hbk_error_set(
+            error, HBK_INVALID,
+            "header \"%.*s\": \"Name: value\" without control characters is allowed",
+            HBK_SLICE_ARGS(line));
+    }
+    struct hbk_slice name = hbk_slice_part(line, 0, colon);
+    if (hbk_slice_equal_nocase(name, HBK_SLICE("content-length")) ||
+        hbk_slice_equal_nocase(name, HBK_SLICE("transfer-encoding"))) {
+        return hbk_error_set(error, HBK_INVALID, "header \"%.*s\": the requests have no body",
+                             HBK_SLICE_ARGS(name));
+    }
+    if (plan->header_count == HBK_LOAD_HEADERS_MAX) {
+        return hbk_error_set(error, HBK_LIMIT, "at most %d headers are allowed",
+                             HBK_LOAD_HEADERS_MAX);
+    }
+    plan->headers[plan->header_count++] = line;
+    return HBK_OK;
+}
+
+hbk_status hbk_load_plan_check(const struct hbk_load_plan *plan, struct hbk_error *error)
+{
+    if (plan->connections < 1 || plan->connections > HBK_LOAD_CONNECTIONS_MAX) {
+        return hbk_error_set(error, HBK_INVALID, "%u connections: 1 to %d are allowed",
+                             plan->connections, HBK_LOAD_CONNECTIONS_MAX);
+    }
+    if (plan->threads < 1 || plan->threads > HBK_LOAD_THREADS_MAX ||
+        plan->threads > plan->connections) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "%u threads: 1 to %d are allowed, and not more than connections",
+                             plan->threads, HBK_LOAD_THREADS_MAX);
+    }
+    if (plan->timeout_ns == 0) {
+        return hbk_error_set(error, HBK_INVALID, "a time-out of 0 would fail every request");
+    }
+    if (plan->target.scheme == HBK_LOAD_TCP && plan->header_count > 0) {
+        return hbk_error_set(error, HBK_INVALID, "headers are for http://, the target is tcp://");
+    }
+    return HBK_OK;
+}

@@ -1,0 +1,151 @@
+#include "load/report.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "load/format.h"
+
+/* This program was late for more than this in more than 1 % of the calls: the latencies are partly
+ * its own. */
+static const uint64_t lateness_limit_ns = HBK_NS_PER_MS;
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
+}
+
+static void print_head(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                       FILE *stream)
+{
+    char elapsed[HBK_LOAD_DURATION_BYTES_MAX];
+    uint64_t calls = hbk_load_result_calls(result), failed = hbk_load_result_failed(result);
+    fprintf(stream, "%.*s  %s loop, %u connections, %u thread%s, %s%s\n\n",
+            HBK_SLICE_ARGS(plan->target.url), plan->rate_per_s > 0 ? "open" : "closed",
+            plan->connections, plan->threads, plan->threads == 1 ? "" : "s",
+            hbk_load_latency_text((double)result->elapsed_ns, elapsed),
+            result->was_interrupted ? ", interrupted" : "");
+    fprintf(stream, "  requests    %" PRIu64, calls);
+    if (result->planned > 0) {
+        fprintf(stream, " of %" PRIu64 " planned", result->planned);
+    }
+    fprintf(stream, ", %" PRIu64 " failed (%.3g %%)\n", failed, share(failed, calls));
+    fprintf(stream, "  rate        %.6g/s", hbk_load_result_rate(result));
+    if (plan->rate_per_s > 0) {
+        fprintf(stream, ", %.6g/s asked for", plan->rate_per_s);
+    }
+    fputs("\n\n", stream);
+}
+
+static void print_row(const char *name, const struct hbk_load_plan *plan,
+                      const struct hbk_histogram *histogram, FILE *stream)
+{
+    char text[HBK_LOAD_DURATION_BYTES_MAX];
+    fprintf(stream, "  %-10s", name);
+    for (unsigned i = 0; i < plan->percentile_count; i++) {
+        double value = (double)hbk_histogram_percentile(histogram, plan->percentiles[i]);
+        fprintf(stream, " %9s", hbk_load_latency_text(value, text));
+    }
+    fprintf(stream, " %9s", hbk_load_latency_text((double)histogram->max, text));
+    fprintf(stream, " %9s\n", hbk_load_latency_text(hbk_histogram_mean(histogram), text));
+}
+
+static void print_latencies(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                            FILE *stream)
+{
+    bool is_open = plan->rate_per_s > 0;
+    fprintf(stream, "  %-10s", "");
+    for (unsigned i = 0; i < plan->percentile_count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "P%.6g", plan->percentiles[i]);
+        fprintf(stream, " %9s", name);
+    }
+    fprintf(stream, " %9s %9s\n", "max", "mean");
+    print_row("response", plan, &result->response, stream);
+    if (is_open) {
+        print_row("service", plan, &result->service, stream);
+        print_row("lateness", plan, &result->lateness, stream);
+    }
+    print_row("connect", plan, &result->connect, stream);
+    if (is_open) {
+        fputs("  response counts from the intended send time, service from the actual one;\n"
+              "  lateness is this program's own\n",
+              stream);
+    }
+    fputc('\n', stream);
+}
+
+static void print_failures(const char *title,
+                           const uint64_t failures[static HBK_LOAD_FAILURE_COUNT], FILE *stream)
+{
+    for (unsigned i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
+        if (failures[i] > 0) {
+            fprintf(stream, "  %-11s %s: %" PRIu64 "\n", title,
+                    hbk_load_failure_text((enum hbk_load_failure)i), failures[i]);
+            title = "";
+        }
+    }
+}
+
+static void print_statuses(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                           FILE *stream)
+{
+    uint64_t calls = hbk_load_result_calls(result);
+    if (plan->target.scheme != HBK_LOAD_HTTP) {
+        return;
+    }
+    for (unsigned status = 0; status <= HBK_LOAD_STATUS_MAX; status++) {
+        uint64_t count = result->statuses[status];
+        if (count > 0) {
+            fprintf(stream, "  status %u  %" PRIu64 " (%.4g %%)\n", status, count,
+                    share(count, calls));
+        }
+    }
+}
+
+static void print_cpu(const struct hbk_load_result *result, FILE *stream)
+{
+    double busy_ns = (double)result->cpu_user_ns + (double)result->cpu_system_ns;
+    uint64_t calls = hbk_load_result_calls(result);
+    fprintf(stream, "  CPU         %.3f s user, %.3f s system",
+            (double)result->cpu_user_ns / (double)HBK_NS_PER_S,
+            (double)result->cpu_system_ns / (double)HBK_NS_PER_S);
+    if (calls > 0 && busy_ns > 0) {
+        fprintf(stream, ": %.3g us per request, %.6g requests per CPU second",
+                busy_ns / (double)calls / (double)HBK_NS_PER_US,
+                (double)calls * (double)HBK_NS_PER_S / busy_ns);
+    }
+    fprintf(stream, "; waited %.3f s for a CPU\n",
+            (double)result->cpu_wait_ns / (double)HBK_NS_PER_S);
+}
+
+/* What a reader should know before believing the figures. */
+static void print_doubts(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                         FILE *stream)
+{
+    if (plan->rate_per_s <= 0) {
+        return;
+    }
+    if (hbk_histogram_percentile(&result->lateness, 99) > lateness_limit_ns) {
+        fputs("  note        this program was late itself: the P99 of its lateness is above 1 ms\n",
+              stream);
+    }
+    if (result->waited > 0) {
+        fprintf(stream,
+                "  note        %" PRIu64
+                " requests (%.3g %%) waited because all connections were busy\n",
+                result->waited, share(result->waited, hbk_load_result_calls(result)));
+    }
+}
+
+void hbk_load_report(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                     FILE *stream)
+{
+    print_head(plan, result, stream);
+    print_latencies(plan, result, stream);
+    print_statuses(plan, result, stream);
+    print_failures("errors", result->failures, stream);
+    print_failures("in warm-up", result->warm_up_failures, stream);
+    fprintf(stream, "  sockets     %" PRIu64 " opened\n", result->connections_opened);
+    print_cpu(result, stream);
+    print_doubts(plan, result, stream);
+}

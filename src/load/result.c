@@ -1,0 +1,189 @@
+#include "load/result.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/compiler.h"
+
+enum { STATUS_TEAPOT = 418 };
+
+static const struct {
+    const char *text;
+    const char *key;
+} failure_names[] = {
+    [HBK_LOAD_CONNECT_REFUSED] = {"connect refused", "connect_refused"},
+    [HBK_LOAD_CONNECT_TIMEOUT] = {"connect timed out", "connect_timeout"},
+    [HBK_LOAD_CONNECT_OTHER] = {"connect failed", "connect_failed"},
+    [HBK_LOAD_SEND] = {"send failed", "send"},
+    [HBK_LOAD_RESET] = {"reset", "reset"},
+    [HBK_LOAD_EARLY_CLOSE] = {"closed early", "early_close"},
+    [HBK_LOAD_TIMEOUT] = {"timed out", "timeout"},
+    [HBK_LOAD_MALFORMED] = {"malformed answer", "malformed"},
+    [HBK_LOAD_STATUS_OTHER] = {"status 1xx or 3xx", "status_other"},
+    [HBK_LOAD_STATUS_4XX] = {"status 4xx", "status_4xx"},
+    [HBK_LOAD_STATUS_5XX] = {"status 5xx", "status_5xx"},
+    [HBK_LOAD_NO_CONNECTION] = {"no free connection", "no_connection"},
+    [HBK_LOAD_ABORTED] = {"aborted at the end", "aborted"},
+};
+
+_Static_assert(HBK_COUNT(failure_names) == HBK_LOAD_FAILURE_COUNT, "every failure has its names");
+
+const char *hbk_load_failure_text(enum hbk_load_failure failure)
+{
+    HBK_ASSERT(failure < HBK_LOAD_FAILURE_COUNT);
+    return failure_names[failure].text;
+}
+
+const char *hbk_load_failure_key(enum hbk_load_failure failure)
+{
+    HBK_ASSERT(failure < HBK_LOAD_FAILURE_COUNT);
+    return failure_names[failure].key;
+}
+
+hbk_status hbk_load_result_init(struct hbk_load_result *result)
+{
+    memset(result, 0, sizeof *result);
+    struct hbk_histogram *histograms[] = {&result->response, &result->failed, &result->service,
+                                          &result->lateness, &result->connect};
+    for (size_t i = 0; i < HBK_COUNT(histograms); i++) {
+        hbk_status status = hbk_histogram_init(histograms[i]);
+        if (status != HBK_OK) {
+            hbk_load_result_fini(result);
+            return status;
+        }
+    }
+    return HBK_OK;
+}
+
+void hbk_load_result_fini(struct hbk_load_result *result)
+{
+    hbk_histogram_fini(&result->response);
+    hbk_histogram_fini(&result->failed);
+    hbk_histogram_fini(&result->service);
+    hbk_histogram_fini(&result->lateness);
+    hbk_histogram_fini(&result->connect);
+}
+
+void hbk_load_result_begin(struct hbk_load_result *result)
+{
+    hbk_histogram_clear(&result->response);
+    hbk_histogram_clear(&result->failed);
+    hbk_histogram_clear(&result->service);
+    hbk_histogram_clear(&result->lateness);
+    result->body_bytes = result->head_bytes = (struct hbk_load_tally){0};
+    memset(result->statuses, 0, sizeof result->statuses);
+    memcpy(result->warm_up_failures, result->failures, sizeof result->failures);
+    memset(result->failures, 0, sizeof result->failures);
+    result->waited = result->sent_bytes = result->received_bytes = 0;
+}
+
+void hbk_load_tally_add(struct hbk_load_tally *tally, uint64_t value)
+{
+    tally->min = tally->count == 0 || value < tally->min ? value : tally->min;
+    tally->max = value > tally->max ? value : tally->max;
+    tally->count++;
+    tally->sum += (double)value;
+    tally->sum_of_squares += (double)value * (double)value;
+}
+
+double hbk_load_tally_mean(const struct hbk_load_tally *tally)
+{
+    return tally->count == 0 ? 0 : tally->sum / (double)tally->count;
+}
+
+double hbk_load_tally_deviation(const struct hbk_load_tally *tally)
+{
+    if (tally->count == 0) {
+        return 0;
+    }
+    double mean = hbk_load_tally_mean(tally);
+    double variance = tally->sum_of_squares / (double)tally->count - mean * mean;
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+static void merge_tally(struct hbk_load_tally *to, const struct hbk_load_tally *from)
+{
+    if (from->count == 0) {
+        return;
+    }
+    to->min = to->count == 0 || from->min < to->min ? from->min : to->min;
+    to->max = from->max > to->max ? from->max : to->max;
+    to->count += from->count;
+    to->sum += from->sum;
+    to->sum_of_squares += from->sum_of_squares;
+}
+
+static void merge_counts(uint64_t *to, const uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[i] += from[i];
+    }
+}
+
+void hbk_load_result_merge(struct hbk_load_result *to, const struct hbk_load_result *from)
+{
+    hbk_histogram_merge(&to->response, &from->response);
+    hbk_histogram_merge(&to->failed, &from->failed);
+    hbk_histogram_merge(&to->service, &from->service);
+    hbk_histogram_merge(&to->lateness, &from->lateness);
+    hbk_histogram_merge(&to->connect, &from->connect);
+    merge_tally(&to->body_bytes, &from->body_bytes);
+    merge_tally(&to->head_bytes, &from->head_bytes);
+    merge_counts(to->statuses, from->statuses, HBK_COUNT(to->statuses));
+    merge_counts(to->failures, from->failures, HBK_COUNT(to->failures));
+    merge_counts(to->warm_up_failures, from->warm_up_failures, HBK_COUNT(to->warm_up_failures));
+    to->planned += from->planned;
+    to->waited += from->waited;
+    to->connections_opened += from->connections_opened;
+    to->sent_bytes += from->sent_bytes;
+    to->received_bytes += from->received_bytes;
+    if (to->start_realtime_ns == 0 || from->start_realtime_ns < to->start_realtime_ns) {
+        to->start_realtime_ns = from->start_realtime_ns;
+    }
+    to->elapsed_ns = from->elapsed_ns > to->elapsed_ns ? from->elapsed_ns : to->elapsed_ns;
+    to->cpu_user_ns += from->cpu_user_ns;
+    to->cpu_system_ns += from->cpu_system_ns;
+    to->cpu_wait_ns += from->cpu_wait_ns;
+    to->was_interrupted |= from->was_interrupted;
+}
+
+bool hbk_load_status_failure(unsigned status, enum hbk_load_failure *out_failure)
+{
+    if ((status >= 200 && status < 300) || status == STATUS_TEAPOT) {
+        return false;
+    }
+    *out_failure = status < 400   ? HBK_LOAD_STATUS_OTHER
+                   : status < 500 ? HBK_LOAD_STATUS_4XX
+                                  : HBK_LOAD_STATUS_5XX;
+    return true;
+}
+
+uint64_t hbk_load_result_calls(const struct hbk_load_result *result)
+{
+    return result->response.total;
+}
+
+uint64_t hbk_load_result_failed(const struct hbk_load_result *result)
+{
+    return result->failed.total;
+}
+
+uint64_t hbk_load_result_failures(const struct hbk_load_result *result)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
+        sum += i == HBK_LOAD_ABORTED ? 0 : result->failures[i];
+    }
+    return sum;
+}
+
+double hbk_load_result_rate(const struct hbk_load_result *result)
+{
+    if (result->elapsed_ns == 0) {
+        return 0;
+    }
+    return (double)hbk_load_result_calls(result) * (double)HBK_NS_PER_S /
+           (double)result->elapsed_ns;
+}
