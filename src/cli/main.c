@@ -15,6 +15,8 @@ static int run_version(int argc, char **argv)
 }
 
 const struct hbk_command hbk_commands[] = {
+    {"echo", "answer requests: something to aim at", hbk_command_echo},
+    {"load", "send requests at a steady rate and time the answers", hbk_command_load},
     {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},
     {"version", "print the version", run_version},
     {NULL, NULL, NULL},

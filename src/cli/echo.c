@@ -1,0 +1,178 @@
+/* hauberk echo: the server at which loads, demonstrations and tests are aimed. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/duration.h"
+#include "cli/command.h"
+#include "load/echo.h"
+#include "os/fd.h"
+#include "os/limits.h"
+#include "os/signal.h"
+#include "runtime/worker.h"
+
+static const char usage[] =
+    "usage: hauberk echo [OPTIONS]\n"
+    "\n"
+    "Answers every HTTP/1.1 request with 200 and a short text, /whoami with the caller's address\n"
+    "and request. Prints \"listening on ADDRESS\" when it is ready; ends with SIGTERM or SIGINT.\n"
+    "\n"
+    "  --listen ADDRESS:PORT  where ([::]:8080, which takes IPv4 too); port 0: any free one\n"
+    "  --delay DURATION       time before each answer (0)\n"
+    "  --size N               bytes of the body (\"ok\")\n"
+    "  --tcp                  sends back the bytes of every TCP connection\n"
+    "  --sink                 swallows the bytes of every TCP connection\n"
+    "  --source N             sends N bytes over every TCP connection, then ends it\n"
+    "  --threads N            threads (1)\n"
+    "  --core N               pins thread i to core N+i\n";
+
+enum option_code {
+    OPTION_LISTEN = 256,
+    OPTION_DELAY,
+    OPTION_SIZE,
+    OPTION_TCP,
+    OPTION_SINK,
+    OPTION_SOURCE,
+    OPTION_THREADS,
+    OPTION_CORE,
+    OPTION_HELP,
+};
+
+enum { CORE_MAX = 1023 };
+
+static const struct option options[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"delay", required_argument, NULL, OPTION_DELAY},
+    {"size", required_argument, NULL, OPTION_SIZE},
+    {"tcp", no_argument, NULL, OPTION_TCP},
+    {"sink", no_argument, NULL, OPTION_SINK},
+    {"source", required_argument, NULL, OPTION_SOURCE},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"core", required_argument, NULL, OPTION_CORE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static hbk_status read_number(const char *name, struct hbk_slice text, uint64_t min, uint64_t max,
+                              uint64_t *out_number, struct hbk_error *error)
+{
+    if (!hbk_slice_to_u64(text, max, out_number) || *out_number < min) {
+        return hbk_error_set(
+            error, HBK_INVALID, "--%s \"%.*s\": a whole number from %llu to %llu is allowed", name,
+            HBK_SLICE_ARGS(text), (unsigned long long)min, (unsigned long long)max);
+    }
+    return HBK_OK;
+}
+
+static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_options *echo,
+                              struct hbk_error *error)
+{
+    uint64_t number = 0;
+    switch (code) {
+    case OPTION_LISTEN:
+        return hbk_address_parse(text, &echo->listen)
+                   ? HBK_OK
+                   : hbk_error_set(error, HBK_INVALID,
+                                   "--listen \"%.*s\": 127.0.0.1:8080 or [::]:8080 is allowed",
+                                   HBK_SLICE_ARGS(text));
+    case OPTION_DELAY:
+        return hbk_duration_parse(text, &echo->delay_ns)
+                   ? HBK_OK
+                   : hbk_error_set(error, HBK_INVALID, "--delay \"%.*s\": %s is allowed",
+                                   HBK_SLICE_ARGS(text), HBK_DURATION_SYNTAX);
+    case OPTION_SIZE:
+        return read_number("size", text, 0, HBK_ECHO_BODY_BYTES_MAX, &echo->size_bytes, error);
+    case OPTION_TCP:
+        echo->mode = HBK_ECHO_TCP;
+        return HBK_OK;
+    case OPTION_SINK:
+        echo->mode = HBK_ECHO_SINK;
+        return HBK_OK;
+    case OPTION_SOURCE:
+        echo->mode = HBK_ECHO_SOURCE;
+        return read_number("source", text, 0, INT64_MAX, &echo->size_bytes, error);
+    case OPTION_THREADS:
+        HBK_TRY(read_number("threads", text, 1, HBK_WORKERS_MAX, &number, error));
+        echo->threads = (unsigned)number;
+        return HBK_OK;
+    case OPTION_CORE:
+        HBK_TRY(read_number("core", text, 0, CORE_MAX, &number, error));
+        echo->first_core = (int)number;
+        return HBK_OK;
+    default:
+        return HBK_INVALID; /* getopt has said why */
+    }
+}
+
+static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options *echo,
+                                 bool *out_is_help, struct hbk_error *error)
+{
+    *echo = (struct hbk_echo_options){
+        .listen = {.ip = {.size = 16}, .port = 8080},
+        .threads = 1,
+        .first_core = -1,
+    };
+    for (int code; (code = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (code == OPTION_HELP) {
+            *out_is_help = true;
+            return HBK_OK;
+        }
+        struct hbk_slice text = hbk_slice_text(optarg == NULL ? "" : optarg);
+        HBK_TRY(read_option(code, text, echo, error));
+    }
+    if (optind != argc) {
+        return hbk_error_set(error, HBK_INVALID, "\"%s\": only options are allowed", argv[optind]);
+    }
+    if (echo->delay_ns > 0 && echo->mode != HBK_ECHO_HTTP) {
+        return hbk_error_set(error, HBK_INVALID, "--delay is for HTTP");
+    }
+    return HBK_OK;
+}
+
+static void print_listening(const struct hbk_address *bound, void *argument)
+{
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    (void)argument;
+    printf("listening on %s\n", hbk_address_text(bound, text));
+    (void)fflush(stdout);
+}
+
+static int run(const struct hbk_echo_options *echo)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    struct hbk_error error = {0};
+    HBK_CLEANUP(hbk_fd_close) int signal_fd = -1;
+    uint64_t files_max;
+    if (hbk_limits_raise_open_files(&files_max) != HBK_OK) {
+        fputs("hauberk echo: the limit of open files could not be raised\n", stderr);
+    }
+    hbk_status status = hbk_signal_open(signals, HBK_COUNT(signals), &signal_fd);
+    if (status == HBK_OK) {
+        status = hbk_echo_run(echo, signal_fd, print_listening, NULL, &error);
+    }
+    if (status != HBK_OK) {
+        fprintf(stderr, "hauberk echo: %s\n",
+                error.status == HBK_OK ? hbk_status_text(status) : error.text);
+        return HBK_EXIT_FAILED;
+    }
+    return HBK_EXIT_OK;
+}
+
+int hbk_command_echo(int argc, char **argv)
+{
+    struct hbk_echo_options echo;
+    struct hbk_error error = {0};
+    bool is_help = false;
+    if (read_arguments(argc, argv, &echo, &is_help, &error) != HBK_OK) {
+        if (error.status != HBK_OK) {
+            fprintf(stderr, "hauberk echo: %s\n", error.text);
+        }
+        fputs("try: hauberk echo --help\n", stderr);
+        return HBK_EXIT_USAGE;
+    }
+    if (is_help) {
+        fputs(usage, stdout);
+        return HBK_EXIT_OK;
+    }
+    return run(&echo);
+}
