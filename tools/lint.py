@@ -21,7 +21,7 @@ NAMELESS_ROOMS = {"common", "util", "utils", "shared", "misc", "helpers"}
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:wo" + r"rk|ro" + r"ot|tmp/" + r"wt)/")
 LICENCE_BLOCKS = re.compile(r"SPDX-" + r"License|Copy" + r"right \(|Licensed " + r"under")
-UNSAFE_CALLS = re.compile(r"\b(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(")
+UNSAFE_CALLS = re.compile(r"\b(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|alloca)\s*\(")
 LIBC_ASSERT = re.compile(r"#\s*include\s*<assert\.h>|(?<![\w.])assert\s*\(")
 
 TOKENS = re.compile(
