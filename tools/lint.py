@@ -24,6 +24,8 @@ LICENCE_BLOCKS = re.compile(r"SPDX-" + r"License|Copy" + r"right \(|Licensed " +
 UNSAFE_CALLS = re.compile(r"\b(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|alloca)\s*\(")
 LIBC_ASSERT = re.compile(r"#\s*include\s*<assert\.h>|(?<![\w.])assert\s*\(")
 
+TREE_PATH = re.compile(r"(?<![\w/.-])(?:src|tests|tools|docs)/[\w./*-]+")
+
 TOKENS = re.compile(
     r"""
     (?P<comment>/\*.*?\*/)
@@ -139,6 +141,15 @@ def check_built(names, read, complain):
             complain(f"{name}: {build_file} does not name '{listed_as}', so it is never built")
 
 
+def check_paths(name, source, exists, complain):
+    """A document that names a file of the tree names one that is there."""
+    for number, line in enumerate(source.splitlines(), start=1):
+        for path in TREE_PATH.findall(line):
+            path = path.rstrip(".")
+            if not re.search(r"[A-Z]{4}|\*", path) and not exists(path):
+                complain(f"{name}:{number}: there is no {path}")
+
+
 def check_rooms(names, complain):
     for room in sorted({name.split("/")[1] for name in names if name.startswith("src/")}):
         if room in NAMELESS_ROOMS:
@@ -177,6 +188,8 @@ def check(root):
         if suffix in TEXT or name in {"Makefile", "meson_options.txt", ".ci/run"}:
             source = read(name)
             check_text(name, source, complaints.append)
+            if suffix == ".md":
+                check_paths(name, source, lambda p: (root / p).exists(), complaints.append)
             if suffix in CODE:
                 check_code(name, source, complaints.append)
     check_built(set(names), read, complaints.append)

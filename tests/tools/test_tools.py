@@ -137,6 +137,11 @@ class HouseRules(Tree):
         self.write("src/base/y.c", "int y;\n")
         self.assert_one(self.check_source("int x;\n"), "never built")
 
+    def test_documents_that_name_missing_files_are_found(self):
+        self.write("README.md", "See `src/base/gone.c`, src/ROOM/name.c and tools/gone.sh.\n")
+        self.write("tools/gone.sh", "")
+        self.assert_one(lint.check(self.root), "there is no src/base/gone.c")
+
     def test_rooms_without_a_name_are_found(self):
         self.write("src/common/meson.build", "sources = files()\n")
         self.assert_one(lint.check(self.root), "src/common")
