@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,6 +172,11 @@ static bool wait_for_end(const struct hbk_process *process, uint64_t timeout_ns)
     }
 }
 
+static uint64_t timeval_ns(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * HBK_NS_PER_S + (uint64_t)time->tv_usec * HBK_NS_PER_US;
+}
+
 hbk_status hbk_process_wait(struct hbk_process *process, uint64_t timeout_ns, int *out_exit_status)
 {
     if (process->pid == 0) {
@@ -180,10 +186,12 @@ hbk_status hbk_process_wait(struct hbk_process *process, uint64_t timeout_ns, in
         return HBK_TIMEOUT;
     }
     int status = 0;
-    while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR) {
+    struct rusage used = {0};
+    while (wait4(process->pid, &status, 0, &used) < 0 && errno == EINTR) {
     }
     hbk_fd_close(&process->fd);
     process->pid = 0;
+    process->cpu_ns = timeval_ns(&used.ru_utime) + timeval_ns(&used.ru_stime);
     *out_exit_status =
         WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_EXIT_BASE + WTERMSIG(status);
     return HBK_OK;

@@ -14,8 +14,9 @@
 #include "base/status.h"
 
 struct hbk_process {
-    pid_t pid; /* 0: none */
-    int fd;    /* owned pidfd; -1: none */
+    pid_t pid;       /* 0: none */
+    int fd;          /* owned pidfd; -1: none */
+    uint64_t cpu_ns; /* all that it used, children included; written when it has ended */
 };
 
 static inline struct hbk_process hbk_process_none(void)

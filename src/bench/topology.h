@@ -1,0 +1,53 @@
+/*
+ * Two hosts and their pods, as network namespaces joined by veth pairs: what the demonstration and
+ * the benchmarks run in. Routes are plain; nothing is captured until an agent or a caller says so.
+ *
+ *                    alpha                          beta
+ *      front ----+                                        +---- cart
+ *  neighbour ----+-- pods --- wire ======== wire --- pods-+
+ *   intruder ----+
+ *
+ * IPv4 and IPv6 everywhere. It is built in a private world (os/isolation.h), which takes it away.
+ */
+#pragma once
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/status.h"
+#include "os/file.h"
+
+enum hbk_place {
+    HBK_PLACE_ALPHA, /* hosts */
+    HBK_PLACE_BETA,
+    HBK_PLACE_FRONT, /* pods */
+    HBK_PLACE_NEIGHBOUR,
+    HBK_PLACE_INTRUDER,
+    HBK_PLACE_CART,
+    HBK_PLACES,
+};
+
+struct hbk_topology_place {
+    const char *name;
+    enum hbk_place host; /* of a pod: where it is; of a host: itself */
+    struct hbk_ip ipv4, ipv6;
+    char host_link[16]; /* of a pod: the host's end of its cable; of a host: its wire */
+    char path[64];      /* of the namespace, in the private mount namespace */
+    int netns_fd;       /* owned by the topology */
+};
+
+struct hbk_topology {
+    struct hbk_topology_place places[HBK_PLACES];
+};
+
+/*
+ * Builds it all. On failure what was made stays until the private world ends; the error names the
+ * step. Thread: control only.
+ */
+HBK_MUST_USE hbk_status hbk_topology_build(struct hbk_topology *topology, struct hbk_error *error);
+
+/* Closes the descriptors; the namespaces go with the private world. */
+void hbk_topology_fini(struct hbk_topology *topology);
+
+/* The address of a place with a port. */
+struct hbk_address hbk_topology_address(const struct hbk_topology *topology, enum hbk_place place,
+                                        uint16_t port);
