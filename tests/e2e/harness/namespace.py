@@ -45,7 +45,26 @@ def enter_private_namespaces():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-class Namespace:
+class Here:
+    """The namespace of the tests' own process."""
+
+    @contextlib.contextmanager
+    def entered(self):
+        yield self
+
+    def connect(self, ip, port, timeout=10, source=None):
+        """A TCP connection from here."""
+        with self.entered():
+            return socket.create_connection((ip, port), timeout, source)
+
+    def listen(self, ip, port, backlog=128):
+        """A listening TCP socket here."""
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        with self.entered():
+            return socket.create_server((ip, port), family=family, backlog=backlog)
+
+
+class Namespace(Here):
     """A network namespace; `with namespace.entered():` makes sockets in it."""
 
     def __init__(self, name):
@@ -113,14 +132,3 @@ class Namespace:
                 check(libc.setns(back, CLONE_NEWNET), "setns back")
         finally:
             os.close(back)
-
-    def connect(self, ip, port, timeout=10, source=None):
-        """A TCP connection from here."""
-        with self.entered():
-            return socket.create_connection((ip, port), timeout, source)
-
-    def listen(self, ip, port, backlog=128):
-        """A listening TCP socket here."""
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        with self.entered():
-            return socket.create_server((ip, port), family=family, backlog=backlog)

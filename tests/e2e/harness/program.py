@@ -26,6 +26,18 @@ def hauberk(*arguments, **options):
     )
 
 
+def run(*command):
+    """Runs another program to its end, which must be a success; returns its output."""
+    return subprocess.run(
+        list(map(str, command)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
 class Program:
     """A running program. Its output, both streams, is in `log_path`."""
 

@@ -43,11 +43,12 @@ class Host:
         self.pod_numbers = itertools.count(FIRST_POD)
         self.v4 = f"192.0.2.{number}"
         self.v6 = f"fd00:2::{number}"
+        self.mac = f"02:00:00:00:02:{number:02x}"
         for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
             self.namespace.set_sysctl(f"net/{setting}", 1)
         self.namespace.set_sysctl("net/ipv6/conf/default/accept_dad", 0)
         self.namespace.ip(
-            "link add br0 type bridge forward_delay 0",
+            "link add br0 type bridge forward_delay 0 mcast_snooping 0",
             f"addr add 10.1.{number}.1/24 dev br0",
             f"addr add fd00:1:{number}::1/64 dev br0 nodad",
             "link set br0 up",
@@ -79,13 +80,17 @@ class Host:
 def join(alpha, beta):
     """Lays the wire between two hosts and the routes to each other's pods."""
     alpha.namespace.ip(
-        f"link add wire type veth peer name wire netns {beta.namespace.holder.pid}",
+        f"link add wire address {alpha.mac} type veth"
+        f" peer name wire address {beta.mac} netns {beta.namespace.holder.pid}",
     )
     for here, there in ((alpha, beta), (beta, alpha)):
         here.namespace.ip(
             f"addr add {here.v4}/24 dev wire",
             f"addr add {here.v6}/64 dev wire nodad",
             "link set wire up",
+            # A solicitation right after the link came up may be lost, which costs a second.
+            f"neigh add {there.v4} lladdr {there.mac} dev wire nud permanent",
+            f"neigh add {there.v6} lladdr {there.mac} dev wire nud permanent",
             f"route add 10.1.{there.number}.0/24 via {there.v4}",
             f"route add fd00:1:{there.number}::/64 via inet6 {there.v6}",
         )
