@@ -1,0 +1,118 @@
+/*
+ * Verdicts on a peer's certificates. libcrypto builds and checks the path (RFC 5280, section 6);
+ * this file adds the rules of an X.509-SVID and the match with the identity that is expected:
+ *
+ *   1. Exactly one URI name in the leaf, a SPIFFE id with a path. Names of other kinds are ignored.
+ *      Without a subject, the extension with the names is critical.
+ *   2. The leaf is no CA, has keyUsage with digitalSignature, without keyCertSign and cRLSign;
+ *      extendedKeyUsage, if there is one, allows the part that the peer plays.
+ *   3. The path leads to the bundle of the leaf's own trust domain. Every intermediate is a CA with
+ *      keyCertSign. Signatures and keys offer 112 bits of security or more.
+ *   4. Revocation lists of the bundle are asked for the whole path; a list's own age is not judged,
+ *      and a certificate without a list passes.
+ *   5. The id is one of those expected, or of the expected trust domain.
+ *
+ * Rules 1 to 4 depend on the chain, the bundle, the part and the time alone: their result is
+ * cached.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slice.h"
+#include "identity/bundle.h"
+#include "identity/spiffe.h"
+#include "identity/svid.h"
+
+enum { HBK_SHA256_BYTES = 32 };
+
+/* The part that the judged peer plays. */
+enum hbk_peer_role {
+    HBK_PEER_SERVER, /* its certificate must allow serverAuth */
+    HBK_PEER_CLIENT, /* ... clientAuth */
+};
+
+/*
+ * A peer that was judged good. Immutable and shared by all connections that presented the same
+ * chain under the same bundle; readable while a reference is held.
+ */
+struct hbk_peer {
+    const struct hbk_spiffe_id *id;
+    int64_t not_before_ns; /* realtime: the latest start ... */
+    int64_t not_after_ns;  /* ... and the earliest end on the path, the root included */
+    uint64_t bundle_generation;
+    enum hbk_peer_role role;
+    uint8_t leaf_sha256[HBK_SHA256_BYTES];
+    char serial_text[HBK_SERIAL_TEXT_BYTES_MAX]; /* of the leaf, hexadecimal */
+    size_t certificate_count;
+    struct hbk_slice certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* as presented, DER, leaf first */
+};
+
+const struct hbk_peer *hbk_peer_ref(const struct hbk_peer *peer);
+void hbk_peer_unref(const struct hbk_peer *peer); /* NULL is allowed */
+
+/* Whom we expect. All that it points to is borrowed from the caller. */
+struct hbk_expectation {
+    const struct hbk_spiffe_id *const *ids; /* one of these ... */
+    size_t id_count;
+    struct hbk_slice trust_domain; /* ... or, when there are none, anybody in this trust domain */
+};
+
+/* What the peer presented: DER, leaf first. `parsed` may be NULL; else it is the same, parsed,
+ * which saves parsing again when the cache does not know it. */
+struct hbk_chain {
+    const struct hbk_slice *certificates;
+    struct x509_st *const *parsed;
+    size_t count;
+};
+
+/*
+ * Judges a chain by rules 1 to 4 at `now_ns` (realtime). The caller owns a reference to the peer.
+ * Fails:   HBK_UNTRUSTED with the reason, HBK_LIMIT, HBK_NO_MEMORY. Thread: any.
+ */
+HBK_MUST_USE hbk_status hbk_verdict_judge(const struct hbk_chain *chain,
+                                          const struct hbk_bundle_set *bundles,
+                                          enum hbk_peer_role role, int64_t now_ns,
+                                          const struct hbk_peer **out_peer,
+                                          struct hbk_error *error);
+
+/* Rule 5. Fails: HBK_UNTRUSTED with the reason. Thread: any. */
+HBK_MUST_USE hbk_status hbk_verdict_match(const struct hbk_peer *peer,
+                                          const struct hbk_expectation *expectation,
+                                          struct hbk_error *error);
+
+/*
+ * Judges a known peer once more, for live connections when time has passed or bundles have changed.
+ * Cheap while the bundle is the same; else as hbk_verdict_judge(). Fails as that.
+ */
+HBK_MUST_USE hbk_status hbk_verdict_again(const struct hbk_peer *peer,
+                                          const struct hbk_bundle_set *bundles, int64_t now_ns,
+                                          struct hbk_error *error);
+
+/*
+ * Good verdicts of one worker, the least recently used dropped first. An entry is used only while
+ * the time lies within the path's validity and the bundle is the same.
+ */
+struct hbk_verdict_cache {
+    struct hbk_map entries;
+    struct hbk_list by_use; /* most recently used first */
+    size_t entries_max;
+    uint64_t hits, misses;
+};
+
+enum { HBK_VERDICT_CACHE_ENTRIES = 1024 }; /* a usual size; an entry takes one to two KiB */
+
+void hbk_verdict_cache_init(struct hbk_verdict_cache *cache, size_t entries_max);
+void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache);
+
+/* As hbk_verdict_judge(), asking the cache first. A full heap only keeps a verdict out of it. */
+HBK_MUST_USE hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache,
+                                                const struct hbk_chain *chain,
+                                                const struct hbk_bundle_set *bundles,
+                                                enum hbk_peer_role role, int64_t now_ns,
+                                                const struct hbk_peer **out_peer,
+                                                struct hbk_error *error);

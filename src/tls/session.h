@@ -1,0 +1,164 @@
+/*
+ * One TLS connection without I/O: bytes in, bytes out, in memory of the caller. TLS 1.3 only, both
+ * sides authenticated by X.509-SVID, application protocol "h2" (ambient.md 3b).
+ *
+ *     handshake ... DONE   then   open and seal   then   shutdown
+ *
+ * No function blocks, keeps a span, or reads a clock. A session belongs to one thread at a time.
+ * After HBK_TLS_FAILED only flush (the alert), failure, peer and free may be called; after
+ * HBK_TLS_CLOSED sealing goes on, since TLS 1.3 closes each direction for itself (RFC 8446, 6.1).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+#include "identity/verdict.h"
+#include "tls/credential.h"
+
+enum {
+    HBK_TLS_PLAIN_BYTES_MAX = 1 << 14, /* in one record; RFC 8446, 5.1 */
+
+    /* A whole record as it may arrive; RFC 8446, 5.2. An input span of this size always holds at
+     * least one; a smaller one may never get beyond HBK_TLS_WANT_INPUT. */
+    HBK_TLS_RECORD_BYTES_MAX = 5 + (1 << 14) + 256,
+
+    /* What a sealed record adds to its plain bytes: header, content type, tag. */
+    HBK_TLS_RECORD_EXTRA_BYTES = 5 + 1 + 16,
+
+    /* Room that hbk_tls_flush() and hbk_tls_shutdown() always find enough. */
+    HBK_TLS_CONTROL_BYTES_MAX = 128,
+};
+
+enum hbk_tls_role {
+    HBK_TLS_CLIENT,
+    HBK_TLS_SERVER,
+};
+
+/* What a call came to. */
+enum hbk_tls_answer {
+    HBK_TLS_DONE,       /* as the call describes */
+    HBK_TLS_WANT_INPUT, /* nothing more without more bytes from the peer */
+    HBK_TLS_WANT_ROOM,  /* nothing more without more room for output */
+    HBK_TLS_WAITING,    /* an asymmetric operation is under way: see hbk_tls_job() */
+    HBK_TLS_CLOSED,     /* the peer said close_notify; no byte follows from it */
+    HBK_TLS_FAILED,     /* see hbk_tls_failure() */
+};
+
+const char *hbk_tls_answer_text(enum hbk_tls_answer answer);
+
+struct hbk_tls_options {
+    enum hbk_tls_role role;
+
+    /* The peers to accept; all zero means anybody of the credential's own trust domain. Copied. */
+    struct hbk_expectation expectation;
+
+    /* The worker's cache of verdicts, borrowed until the handshake ends; NULL for none. */
+    struct hbk_verdict_cache *verdicts;
+};
+
+struct hbk_tls_session;
+
+/*
+ * Begins a session that holds a reference to the credential. `now_ns` (realtime) judges the peer's
+ * certificates. Fails: HBK_NO_MEMORY, HBK_IO (the engine).
+ */
+HBK_MUST_USE hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
+                                            const struct hbk_tls_options *options, int64_t now_ns,
+                                            struct hbk_tls_session **out_session);
+
+/* Wipes and frees; cancels a job under way. NULL is allowed. */
+void hbk_tls_session_free(struct hbk_tls_session *session);
+
+/*
+ * Drives the handshake with what has arrived and writes what is to be sent, also along with
+ * WANT_INPUT, WAITING and FAILED (then it is the alert): send `output` first, look at the answer
+ * then. Both counts are always written. A client begins with an empty input.
+ *
+ * DONE: the handshake is complete, hbk_tls_peer() is known, the input left over is for
+ * hbk_tls_open(). WANT_INPUT: all input was consumed. WANT_ROOM: call again with room.
+ */
+HBK_MUST_USE enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session,
+                                                   struct hbk_slice input, size_t *out_consumed,
+                                                   struct hbk_span output, size_t *out_written);
+
+/*
+ * Opens whole records at the front of `input` and lends their plaintext, which lies in the consumed
+ * part of `input` (decrypted in place; that part is scratch from then on) until the caller changes
+ * it. Several small records become one slice.
+ *
+ * DONE: something was consumed; `*out_plain` may still be empty (a record without application
+ * data), and more may follow: call until another answer comes. WANT_INPUT: no whole record is left;
+ * nothing was consumed. CLOSED, FAILED: come after all plaintext that precedes them was lent.
+ * After DONE ask hbk_tls_has_output(): the peer may have asked for an answer (RFC 8446, 4.6.3).
+ */
+HBK_MUST_USE enum hbk_tls_answer hbk_tls_open(struct hbk_tls_session *session,
+                                              struct hbk_span input, size_t *out_consumed,
+                                              struct hbk_slice *out_plain);
+
+/*
+ * Seals as many bytes of `plain` (slices in order, none inside `output`) as fit, in records as
+ * large as possible, and what hbk_tls_flush() would write before them.
+ *
+ * DONE: all was sealed. WANT_ROOM: `*out_sealed` plain bytes were, and `output` has no room for
+ * more. FAILED: the session cannot send any more.
+ */
+HBK_MUST_USE enum hbk_tls_answer hbk_tls_seal(struct hbk_tls_session *session,
+                                              const struct hbk_slice *plain, size_t count,
+                                              struct hbk_span output, size_t *out_sealed,
+                                              size_t *out_written);
+
+/* Room in which hbk_tls_seal() will surely seal that many plain bytes. */
+size_t hbk_tls_sealed_bytes_max(const struct hbk_tls_session *session, size_t plain_bytes);
+
+/* Plain bytes that hbk_tls_seal() will surely seal into that much room. */
+size_t hbk_tls_plain_bytes_max(const struct hbk_tls_session *session, size_t room_bytes);
+
+/* Whether something of TLS's own is to be sent: a key update, the alert of a failure. */
+bool hbk_tls_has_output(const struct hbk_tls_session *session);
+
+/* Writes that. Answers DONE, or WANT_ROOM with nothing written. */
+HBK_MUST_USE enum hbk_tls_answer hbk_tls_flush(struct hbk_tls_session *session,
+                                               struct hbk_span output, size_t *out_written);
+
+/*
+ * Writes close_notify, once; later calls write nothing. Nothing is sealed afterwards. Answers DONE,
+ * or WANT_ROOM with nothing written.
+ */
+HBK_MUST_USE enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *session,
+                                                  struct hbk_span output, size_t *out_written);
+
+/* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). */
+void hbk_tls_update_keys(struct hbk_tls_session *session);
+
+/* The verified peer, borrowed for the session's life; NULL before the handshake is done. */
+const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session);
+
+/* The credential that the session began with, borrowed for its life. */
+struct hbk_tls_credential *hbk_tls_session_credential(const struct hbk_tls_session *session);
+
+/* "TLS_AES_128_GCM_SHA256"; NULL before the handshake is done. */
+const char *hbk_tls_cipher_text(const struct hbk_tls_session *session);
+
+/* Why a session failed. */
+struct hbk_tls_failure {
+    hbk_status status;      /* HBK_UNTRUSTED: who the peer is; HBK_INVALID: what it sent; ... */
+    int alert;              /* number of the alert (RFC 8446, 6); -1: none */
+    bool alert_is_received; /* from the peer; else it is the one that we send */
+    const char *text;       /* one sentence, borrowed for the session's life */
+};
+
+/* Valid after HBK_TLS_FAILED. */
+struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session);
+
+/* "bad_certificate" for 42; "unknown" for a number without a name. */
+const char *hbk_tls_alert_text(int alert);
+
+/*
+ * The job that a waiting session waits for; 0 while it waits for none. When the job is reported
+ * complete, hbk_tls_handshake() goes on. The openssl engine never waits.
+ */
+uint64_t hbk_tls_job(const struct hbk_tls_session *session);
