@@ -162,8 +162,7 @@ static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *l
 static void close_server(struct hbk_echo_server *server)
 {
     hbk_loop_remove(server->loop, &server->listener);
-    HBK_LIST_EACH(link, &server->all)
-    {
+    HBK_LIST_EACH (link, &server->all) {
         struct hbk_echo_connection *connection =
             HBK_CONTAINER(link, struct hbk_echo_connection, link);
         hbk_echo_close(connection);

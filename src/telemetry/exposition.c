@@ -346,8 +346,7 @@ static void put_traffic_family(struct hbk_exposition *exposition, const struct h
                                const struct traffic_family *family)
 {
     bool has_sample = false;
-    HBK_LIST_EACH(link, list)
-    {
+    HBK_LIST_EACH (link, list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         if (number_at(series, family->shown_at) == 0) {
             continue;
