@@ -163,7 +163,7 @@ static enum hbk_peer_mode mode_of(const struct hbk_peer_authentication *settings
     for (uint32_t i = 0; i < settings->port_mode_count; i++) {
         if (settings->port_modes[i].port == port &&
             settings->port_modes[i].mode != HBK_PEER_UNSET) {
-            return (enum hbk_peer_mode)settings->port_modes[i].mode;
+            return settings->port_modes[i].mode;
         }
     }
     return settings->mode;

@@ -15,7 +15,7 @@ enum hbk_peer_mode {
 
 struct hbk_peer_port_mode {
     uint16_t port; /* of the workload, not of a service */
-    uint16_t mode; /* enum hbk_peer_mode */
+    enum hbk_peer_mode mode;
 };
 
 /*

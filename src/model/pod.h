@@ -9,30 +9,25 @@ enum hbk_netns_kind {
     HBK_NETNS_HOST, /* the agent's own; what is captured is chosen by user, cgroup or port */
 };
 
-struct hbk_pod_port {
-    uint16_t port;
-};
-
-struct hbk_pod_user {
-    uint32_t uid;
-};
-
-struct hbk_pod_cidr {
-    struct hbk_cidr cidr;
-};
-
 struct hbk_pod {
-    struct hbk_record record;                         /* key: the uid of its workload */
-    struct hbk_slice path;                            /* of HBK_NETNS_PATH */
-    const struct hbk_pod_user *capture_users;         /* host only: outbound of these users */
-    const struct hbk_text *capture_cgroups;           /* host only: outbound of these cgroups */
-    const struct hbk_pod_port *capture_ports;         /* host only: inbound to these ports */
-    const struct hbk_pod_port *exclude_inbound_ports; /* left alone by redirection */
-    const struct hbk_pod_port *exclude_outbound_ports;
-    const struct hbk_pod_cidr *exclude_outbound_cidrs;
-    uint32_t capture_user_count;
+    struct hbk_record record; /* key: the uid of its workload */
+    struct hbk_slice path;    /* of HBK_NETNS_PATH */
+
+    /* Host only: what is captured. Of connections that leave, any of the first three will do. */
+    const uint32_t *capture_uids;           /* of the process that connects */
+    const struct hbk_text *capture_cgroups; /* of the same, as paths below /sys/fs/cgroup */
+    const uint16_t *capture_outbound_ports;
+    const uint16_t *capture_inbound_ports;
+
+    /* What is left alone, whatever else says. */
+    const uint16_t *exclude_inbound_ports;
+    const uint16_t *exclude_outbound_ports;
+    const struct hbk_cidr *exclude_outbound_cidrs;
+
+    uint32_t capture_uid_count;
     uint32_t capture_cgroup_count;
-    uint32_t capture_port_count;
+    uint32_t capture_outbound_port_count;
+    uint32_t capture_inbound_port_count;
     uint32_t exclude_inbound_port_count;
     uint32_t exclude_outbound_port_count;
     uint32_t exclude_outbound_cidr_count;

@@ -51,6 +51,11 @@ struct hbk_shape {
         .kind = HBK_SHAPE_IS_OPTIONAL, .offset = (uint16_t)offsetof(type, member), \
         .element = (element_shape)                                                 \
     }
+/* An element that is a plain value itself. */
+#define HBK_SHAPE_WHOLE(type)                                                   \
+    {                                                                           \
+        .kind = HBK_SHAPE_IS_VALUE, .offset = 0, .size = (uint16_t)sizeof(type) \
+    }
 #define HBK_SHAPE_OF(type, field_table)                                                      \
     {                                                                                        \
         .size = sizeof(type), .field_count = sizeof(field_table) / sizeof((field_table)[0]), \
