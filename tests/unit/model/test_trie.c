@@ -47,8 +47,7 @@ static uint32_t look(const struct hbk_trie *trie, uint32_t key)
     char text[32];
     int size = snprintf(text, sizeof text, "key-%u", key);
     struct hbk_slice slice = hbk_slice_of(text, (size_t)size);
-    const struct entry *entry =
-        (const struct entry *)hbk_trie_find(trie, hbk_hash(slice), slice);
+    const struct entry *entry = (const struct entry *)hbk_trie_find(trie, hbk_hash(slice), slice);
     return entry == NULL ? 0 : entry->number;
 }
 
