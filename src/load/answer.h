@@ -6,9 +6,14 @@
 
 #include "base/buffer.h"
 #include "load/plan.h"
+#include "wire/http1.h"
 
-/* A head beyond this is malformed; the largest that common servers and proxies allow. */
-enum { HBK_LOAD_HEAD_BYTES_MAX = 64 * 1024 };
+/* Of an answer whose head arrives in pieces: the head, and what came behind it in the last piece.
+ */
+enum { HBK_LOAD_HELD_BYTES_MAX = HBK_HTTP1_HEAD_BYTES_MAX + 256 * 1024 };
+
+/* A call's own bytes: a path and at most HBK_LOAD_HEADERS_MAX headers. */
+enum { HBK_LOAD_REQUEST_BYTES_MAX = 1 << 20 };
 
 /* A TCP message: 8 digits of connection, 16 of message, so that no two are the same. */
 enum { HBK_LOAD_MESSAGE_BYTES = 24 };
@@ -29,19 +34,29 @@ void hbk_load_message_build(uint32_t connection, uint64_t number,
                             uint8_t out[static HBK_LOAD_MESSAGE_BYTES]);
 
 struct hbk_answer {
-    struct hbk_buffer head; /* holds memory only while a head is incomplete */
-    uint64_t body_left;     /* bytes of the body still to come, while `is_in_body` */
-    uint64_t body_bytes;    /* of the body, once the head is complete */
-    uint32_t head_bytes;    /* the same of the head */
-    uint16_t status;        /* the same: 100 to 999 */
+    struct hbk_buffer held;    /* holds memory only while a head is incomplete */
+    struct hbk_slice expected; /* TCP: the echo that is still to come; borrowed */
+    struct hbk_http1_reader reader;
+    struct hbk_http1_body body;
+    uint64_t body_bytes; /* content so far */
+    uint32_t head_bytes; /* once the head is complete, as the status */
+    uint16_t status;     /* 100 to 999 */
     bool is_in_body;
-    bool is_last;
+    bool is_keep_alive;
 };
 
-/* Ready for the answer to a new call. hbk_answer_init() once, _reset() between calls. */
+/* Before the first use; the answer holds no memory. */
 void hbk_answer_init(struct hbk_answer *answer);
-void hbk_answer_reset(struct hbk_answer *answer);
-void hbk_answer_fini(struct hbk_answer *answer);
 
-/* Takes the bytes that arrived. After anything but HBK_ANSWER_MORE only _reset() is allowed. */
-enum hbk_answer_step hbk_answer_read(struct hbk_answer *answer, struct hbk_slice bytes);
+/* Ready for the answer to a new call over HTTP, or for the echo of a message. Frees what is held.
+ */
+void hbk_answer_reset(struct hbk_answer *answer);
+void hbk_answer_expect(struct hbk_answer *answer, struct hbk_slice message);
+
+/* Takes the bytes that arrived. After anything but HBK_ANSWER_MORE the answer must be reset. */
+HBK_MUST_USE enum hbk_answer_step hbk_answer_read(struct hbk_answer *answer,
+                                                  struct hbk_slice bytes);
+
+/* Whether the end of the connection completes the answer, as it does for a body without a length.
+ */
+HBK_MUST_USE bool hbk_answer_is_ended_by_close(const struct hbk_answer *answer);

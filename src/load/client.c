@@ -42,6 +42,7 @@ struct hbk_load_connection {
     uint8_t state;
     bool is_settled; /* has ended its warm-up, well or badly */
     bool is_warming; /* the call under way is not recorded */
+    bool is_proven;  /* has brought an answer since it was opened */
     uint8_t message[HBK_LOAD_MESSAGE_BYTES];
 };
 
@@ -205,6 +206,28 @@ static void fail_call(struct hbk_load_connection *connection, enum hbk_load_fail
     settle(connection);
 }
 
+/* The connection could not be opened, or was closed before it was of any use. It rests, so that a
+ * server that hangs up at once is not dialled as fast as we can. In closed loop, where no schedule
+ * waits, it is a call that failed. */
+static void fail_opening(struct hbk_load_connection *connection, enum hbk_load_failure failure,
+                         uint64_t now_ns)
+{
+    struct hbk_load_client *client = connection->client;
+    bool is_call = client->phase == HBK_LOAD_RUNNING && !is_open_loop(client) &&
+                   has_calls_left(client, now_ns);
+    if (is_call) {
+        client->calls_left--;
+        record_failure(client, failure, connection->sent_ns, now_ns);
+    } else {
+        client->result.failures[failure]++;
+    }
+    hbk_loop_remove(client->loop, &connection->source);
+    hbk_fd_close(&connection->source.fd);
+    move_to(connection, HBK_LOAD_RESTING);
+    set_deadline(connection, now_ns + rest_ns);
+    settle(connection);
+}
+
 /* ---- sending ---- */
 
 static void send_unsent(struct hbk_load_connection *connection, uint64_t now_ns)
@@ -235,6 +258,7 @@ static void send_call(struct hbk_load_connection *connection, uint64_t intended_
         uint32_t number = (uint32_t)(connection - client->connections);
         hbk_load_message_build(number, client->message_number++, connection->message);
         connection->unsent = hbk_slice_of(connection->message, HBK_LOAD_MESSAGE_BYTES);
+        hbk_answer_expect(&connection->answer, connection->unsent);
     }
     move_to(connection, HBK_LOAD_BUSY);
     set_deadline(connection, now_ns + client->plan->timeout_ns);
@@ -296,6 +320,7 @@ static void finish_call(struct hbk_load_connection *connection, bool is_last, ui
         connection->client->result.failures[failure]++;
     }
     connection->is_warming = false;
+    connection->is_proven = true;
     hbk_answer_reset(&connection->answer);
     if (is_last || (connection->source.ready & (HBK_ENDED | HBK_HUNG_UP)) != 0) {
         close_connection(connection);
@@ -333,7 +358,16 @@ static void take_bytes(struct hbk_load_connection *connection, struct hbk_slice 
 static void take_end(struct hbk_load_connection *connection, bool is_reset)
 {
     if (connection->state == HBK_LOAD_IDLE) {
-        close_connection(connection); /* the server closed a connection that it was free to close */
+        if (connection->is_proven) {
+            close_connection(connection); /* the server was free to */
+        } else {
+            fail_opening(connection, is_reset ? HBK_LOAD_RESET : HBK_LOAD_EARLY_CLOSE,
+                         hbk_clock_monotonic_ns());
+        }
+        return;
+    }
+    if (!is_reset && hbk_answer_is_ended_by_close(&connection->answer)) {
+        finish_call(connection, true, hbk_clock_monotonic_ns());
         return;
     }
     fail_call(connection, is_reset ? HBK_LOAD_RESET : HBK_LOAD_EARLY_CLOSE,
@@ -376,26 +410,6 @@ static enum hbk_load_failure connect_failure(int error_number)
                                         : HBK_LOAD_CONNECT_OTHER;
 }
 
-/* In closed loop, where no schedule waits, an attempt that failed is a call that failed. */
-static void fail_connect(struct hbk_load_connection *connection, enum hbk_load_failure failure,
-                         uint64_t now_ns)
-{
-    struct hbk_load_client *client = connection->client;
-    bool is_call = client->phase == HBK_LOAD_RUNNING && !is_open_loop(client) &&
-                   has_calls_left(client, now_ns);
-    if (is_call) {
-        client->calls_left--;
-        record_failure(client, failure, connection->sent_ns, now_ns);
-    } else {
-        client->result.failures[failure]++;
-    }
-    hbk_loop_remove(client->loop, &connection->source);
-    hbk_fd_close(&connection->source.fd);
-    move_to(connection, HBK_LOAD_RESTING);
-    set_deadline(connection, now_ns + rest_ns);
-    settle(connection);
-}
-
 static void finish_connect(struct hbk_load_connection *connection)
 {
     struct hbk_load_client *client = connection->client;
@@ -403,7 +417,7 @@ static void finish_connect(struct hbk_load_connection *connection)
     int error_number = hbk_socket_error(connection->source.fd);
     hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
     if (error_number != 0) {
-        fail_connect(connection, connect_failure(error_number), now_ns);
+        fail_opening(connection, connect_failure(error_number), now_ns);
         return;
     }
     hbk_histogram_record(&client->result.connect, now_ns - connection->sent_ns);
@@ -441,6 +455,7 @@ static void begin_connect(struct hbk_load_connection *connection)
     int fd = -1;
     connection->sent_ns = now_ns;
     connection->unsent = hbk_slice_of(NULL, 0);
+    connection->is_proven = false;
     move_to(connection, HBK_LOAD_CONNECTING);
     set_deadline(connection, now_ns + client->plan->timeout_ns);
     hbk_status status = hbk_socket_connect(client->address, &options, &fd);
@@ -451,7 +466,7 @@ static void begin_connect(struct hbk_load_connection *connection)
     if (status != HBK_OK) {
         hbk_fd_close(&fd);
         connection->source.fd = -1;
-        fail_connect(connection, connect_failure(errno), now_ns);
+        fail_opening(connection, connect_failure(errno), now_ns);
     }
 }
 
@@ -476,7 +491,7 @@ static void expire_heads(struct hbk_load_client *client, uint64_t now_ns)
     }
     while ((connection = first_of(client, HBK_LOAD_CONNECTING)) != NULL &&
            connection->deadline_ns <= now_ns) {
-        fail_connect(connection, HBK_LOAD_CONNECT_TIMEOUT, now_ns);
+        fail_opening(connection, HBK_LOAD_CONNECT_TIMEOUT, now_ns);
     }
     while ((connection = first_of(client, HBK_LOAD_RESTING)) != NULL &&
            connection->deadline_ns <= now_ns) {
@@ -580,6 +595,7 @@ void hbk_load_client_start(struct hbk_load_client *client, uint64_t start_ns)
     result->cpu_wait_ns = usage.wait_ns;
     client->phase = HBK_LOAD_RUNNING;
     set_alarm(client);
+    wake_at(client, start_ns); /* which may have passed already */
 }
 
 void hbk_load_client_stop(struct hbk_load_client *client)
@@ -604,7 +620,7 @@ void hbk_load_client_fini(struct hbk_load_client *client)
         struct hbk_load_connection *connection = &client->connections[i];
         hbk_loop_remove(client->loop, &connection->source);
         hbk_fd_close(&connection->source.fd);
-        hbk_answer_fini(&connection->answer);
+        hbk_answer_reset(&connection->answer);
     }
     if (client->loop->alarm == &client->alarm) {
         client->loop->alarm = NULL;

@@ -108,6 +108,9 @@ static void add_connection(struct hbk_echo_server *server, int fd)
     hbk_list_append(&server->all, &connection->link);
     if (server->options->mode == HBK_ECHO_SOURCE) {
         connection->owed = server->options->size_bytes;
+        if (connection->owed == 0) {
+            hbk_socket_end(fd);
+        }
     }
     hbk_socket_tune(fd);
 }
@@ -147,8 +150,6 @@ static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *l
     server->loop = loop;
     hbk_list_init(&server->all);
     hbk_list_init(&server->waiting);
-    hbk_pool_init(&server->connections, "echo connections", sizeof(struct hbk_echo_connection),
-                  HBK_ECHO_CONNECTIONS_MAX);
     server->room = hbk_span_of(malloc(HBK_ECHO_ROOM_BYTES), HBK_ECHO_ROOM_BYTES);
     if (server->room.bytes == NULL) {
         return HBK_NO_MEMORY;
@@ -326,6 +327,8 @@ static hbk_status prepare(struct echo *echo)
     }
     for (unsigned i = 0; i < threads; i++) {
         echo->servers[i].options = echo->options;
+        hbk_pool_init(&echo->servers[i].connections, "echo connections",
+                      sizeof(struct hbk_echo_connection), HBK_ECHO_CONNECTIONS_MAX);
     }
     hbk_status status = build_answer(echo);
     if (status == HBK_OK) {
@@ -363,8 +366,10 @@ hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
         status = run_loop(echo);
     }
     for (unsigned i = 0; echo->servers != NULL && i < options->threads; i++) {
-        hbk_pool_fini(&echo->servers[i].connections);
-        free(echo->servers[i].room.bytes);
+        if (echo->servers[i].options != NULL) {
+            hbk_pool_fini(&echo->servers[i].connections);
+            free(echo->servers[i].room.bytes);
+        }
     }
     hbk_fd_close(&echo->listener);
     hbk_buffer_fini(&echo->answer);

@@ -4,6 +4,9 @@
  * However many requests are pipelined, and however large the body, nothing is copied or piles up.
  * A request with another answer (HEAD, /whoami) waits until the counted ones are sent.
  */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/clock.h"
 #include "load/echo_server.h"
@@ -12,50 +15,10 @@
 /* Answers in one system call. */
 enum { ANSWERS_PER_SEND_MAX = 64 };
 
-/* TEMPORARY until wire/http1.h lands. */
-struct request {
-    struct hbk_slice head, method, target;
-    uint64_t body_bytes;
-    bool is_last;
-};
-enum parse { PARSE_MORE, PARSE_DONE, PARSE_BAD };
+/* Of a special answer beside the request's head that it may repeat. */
+enum { SPECIAL_BYTES_MAX = 512 };
 
-static enum parse parse_request(struct hbk_slice bytes, struct request *out)
-{
-    const uint8_t *end = memmem(bytes.bytes, bytes.size, "\r\n\r\n", 4);
-    struct request request = {0};
-    size_t space, line_end;
-    if (end == NULL) {
-        return bytes.size > 65536 ? PARSE_BAD : PARSE_MORE;
-    }
-    request.head = hbk_slice_of(bytes.bytes, (size_t)(end + 4 - bytes.bytes));
-    struct hbk_slice rest = request.head;
-    if (!hbk_slice_find(rest, ' ', &space)) {
-        return PARSE_BAD;
-    }
-    request.method = hbk_slice_part(rest, 0, space);
-    rest = hbk_slice_part(rest, space + 1, rest.size);
-    if (!hbk_slice_find(rest, ' ', &space)) {
-        return PARSE_BAD;
-    }
-    request.target = hbk_slice_part(rest, 0, space);
-    while (hbk_slice_find(rest, '\n', &line_end)) {
-        struct hbk_slice line = hbk_slice_part(rest, 0, line_end);
-        rest = hbk_slice_part(rest, line_end + 1, rest.size);
-        if (hbk_slice_equal_nocase(hbk_slice_part(line, 0, 17), HBK_SLICE("connection: close"))) {
-            request.is_last = true;
-        }
-        if (line.size > 17 &&
-            hbk_slice_equal_nocase(hbk_slice_part(line, 0, 16), HBK_SLICE("content-length: "))) {
-            if (!hbk_slice_to_u64(hbk_slice_part(line, 16, line.size - 17), UINT64_MAX / 2,
-                                  &request.body_bytes)) {
-                return PARSE_BAD;
-            }
-        }
-    }
-    *out = request;
-    return PARSE_DONE;
-}
+static const char continue_text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /* Counts `size` sent bytes against the answers that are owed. */
 static void count_sent(struct hbk_echo_connection *connection, size_t size)
@@ -98,97 +61,149 @@ static bool send_owed(struct hbk_echo_connection *connection)
             return false;
         }
     }
-    hbk_buffer_fini(&connection->special);
+    if (!connection->is_in_body) {
+        hbk_buffer_fini(&connection->special);
+    }
     return true;
 }
 
-static hbk_status build_whoami(struct hbk_echo_connection *connection, struct hbk_slice head)
+/* An answer made for one request. False when it could not be made: the connection is closed. */
+static HBK_PRINTF(2, 3) bool make_special(struct hbk_echo_connection *connection,
+                                          const char *format, ...)
+{
+    char text[HBK_HTTP1_HEAD_BYTES_MAX + SPECIAL_BYTES_MAX];
+    va_list values;
+    va_start(values, format);
+    int size = vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    HBK_ASSERT(size > 0 && (size_t)size < sizeof text);
+    hbk_buffer_clear(&connection->special);
+    if (hbk_buffer_append(&connection->special, hbk_slice_of(text, (size_t)size)) != HBK_OK) {
+        hbk_echo_close(connection);
+        return false;
+    }
+    connection->next = hbk_buffer_slice(&connection->special);
+    return true;
+}
+
+static bool make_whoami(struct hbk_echo_connection *connection, struct hbk_slice head)
 {
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
     struct hbk_address peer = {0};
     if (hbk_socket_peer_address(connection->source.fd, &peer) != HBK_OK) {
-        return HBK_CLOSED;
-    }
-    const char *name = hbk_address_text(&peer, text);
-    size_t size = strlen("caller ") + strlen(name) + 2 + head.size;
-    return hbk_buffer_print(&connection->special,
-                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                            "Content-Length: %zu\r\n\r\ncaller %s\r\n%.*s",
-                            size, name, HBK_SLICE_ARGS(head));
-}
-
-static hbk_status refuse(struct hbk_echo_connection *connection)
-{
-    connection->is_last = true;
-    return hbk_buffer_append(&connection->special,
-                             HBK_SLICE("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                                       "Content-Length: 0\r\n\r\n"));
-}
-
-/* One answer of its own kind. */
-static void owe_special(struct hbk_echo_connection *connection, hbk_status built)
-{
-    if (built != HBK_OK) {
         hbk_echo_close(connection);
-        return;
-    }
-    connection->answer = hbk_buffer_slice(&connection->special);
-    connection->owed = 1;
-}
-
-/* Counts a request. False when it must wait for the answers that are owed. */
-static bool take_request(struct hbk_echo_connection *connection, const struct request *request)
-{
-    const struct hbk_echo_server *server = connection->server;
-    bool is_whoami = hbk_slice_equal(request->target, HBK_SLICE("/whoami"));
-    bool is_head = hbk_slice_equal(request->method, HBK_SLICE("HEAD"));
-    struct hbk_slice answer = is_head ? server->head_answer : server->answer;
-    if (connection->owed > 0 && (is_whoami || answer.bytes != connection->answer.bytes ||
-                                 answer.size != connection->answer.size)) {
         return false;
     }
-    connection->skip_bytes = request->body_bytes;
-    connection->is_last = request->is_last;
-    if (is_whoami && !is_head) {
-        owe_special(connection, build_whoami(connection, request->head));
-    } else {
-        connection->answer = answer;
-        connection->owed++;
-    }
-    return true;
+    const char *name = hbk_address_text(&peer, text);
+    return make_special(connection,
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                        "Content-Length: %zu\r\n\r\ncaller %s\r\n%.*s",
+                        strlen("caller \r\n") + strlen(name) + head.size, name,
+                        HBK_SLICE_ARGS(head));
 }
 
-static size_t skip_body(struct hbk_echo_connection *connection, size_t size)
+static void owe(struct hbk_echo_connection *connection, struct hbk_slice answer)
 {
-    size_t skipped = connection->skip_bytes < size ? (size_t)connection->skip_bytes : size;
-    connection->skip_bytes -= skipped;
-    return skipped;
+    connection->answer = answer;
+    connection->owed++;
 }
 
-/* Counts the whole requests in front of `bytes` and returns how many bytes they have. */
+/* What breaks HTTP is told why, and nothing behind it can be believed. */
+static void refuse(struct hbk_echo_connection *connection)
+{
+    const struct hbk_http1_reader *reader = &connection->reader;
+    connection->is_last = true;
+    if (make_special(connection,
+                     "HTTP/1.1 %u Refused\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+                     "Content-Length: %zu\r\n\r\n%s",
+                     reader->fault_status, strlen(reader->fault_text), reader->fault_text)) {
+        owe(connection, connection->next);
+    }
+}
+
+static bool is_same(struct hbk_slice a, struct hbk_slice b)
+{
+    return a.bytes == b.bytes && a.size == b.size;
+}
+
+/* Chooses the answer to a request. False when it must wait until others are sent. */
+static bool choose_answer(struct hbk_echo_connection *connection,
+                          const struct hbk_http1_request *request, struct hbk_slice head)
+{
+    const struct hbk_echo_server *server = connection->server;
+    bool is_head = hbk_slice_equal(request->method, HBK_SLICE("HEAD"));
+    bool is_whoami = !is_head && hbk_slice_equal(request->target, HBK_SLICE("/whoami"));
+    struct hbk_slice answer = is_head ? server->head_answer : server->answer;
+    if (connection->owed > 0 &&
+        (is_whoami || request->expects_continue || !is_same(answer, connection->answer))) {
+        return false;
+    }
+    connection->next = answer;
+    return !is_whoami || make_whoami(connection, head);
+}
+
+enum take { TAKE_ON, TAKE_NO_MORE };
+
+/* A head in front of `*bytes`. */
+static enum take take_head(struct hbk_echo_connection *connection, struct hbk_slice *bytes)
+{
+    struct hbk_http1_request request;
+    switch (hbk_http1_read_request(&connection->reader, *bytes, &request)) {
+    case HBK_HTTP1_NEED_MORE:
+        return TAKE_NO_MORE;
+    case HBK_HTTP1_INVALID:
+        if (connection->owed == 0) {
+            refuse(connection);
+        }
+        return TAKE_NO_MORE;
+    case HBK_HTTP1_READY:
+        break;
+    }
+    connection->reader = (struct hbk_http1_reader){0};
+    if (!choose_answer(connection, &request, hbk_slice_part(*bytes, 0, request.head_bytes))) {
+        return TAKE_NO_MORE;
+    }
+    *bytes = hbk_slice_part(*bytes, request.head_bytes, bytes->size);
+    connection->body = request.body;
+    connection->is_in_body = true;
+    connection->closes_next = !request.is_keep_alive;
+    if (request.expects_continue && request.body.kind != HBK_HTTP1_NO_BODY) {
+        owe(connection, HBK_SLICE(continue_text));
+        return TAKE_NO_MORE;
+    }
+    return TAKE_ON;
+}
+
+/* A part of a request's body, or its end, which the answer awaits. */
+static enum take take_body(struct hbk_echo_connection *connection, struct hbk_slice *bytes)
+{
+    struct hbk_slice data;
+    switch (hbk_http1_read_body(&connection->body, bytes, &data)) {
+    case HBK_HTTP1_BODY_DATA:
+        return TAKE_ON;
+    case HBK_HTTP1_BODY_NEED_MORE:
+        return TAKE_NO_MORE;
+    case HBK_HTTP1_BODY_INVALID:
+        hbk_echo_close(connection);
+        return TAKE_NO_MORE;
+    case HBK_HTTP1_BODY_END:
+        break;
+    }
+    connection->is_in_body = false;
+    connection->is_last = connection->closes_next;
+    owe(connection, connection->next);
+    return connection->is_last ? TAKE_NO_MORE : TAKE_ON;
+}
+
+/* Counts the whole requests in front of `bytes` and returns how many bytes are done with. */
 static size_t take_requests(struct hbk_echo_connection *connection, struct hbk_slice bytes)
 {
-    size_t used = 0;
-    while (!connection->is_dead && !connection->is_last) {
-        struct request request;
-        used += skip_body(connection, bytes.size - used);
-        if (used == bytes.size) {
-            break;
-        }
-        enum parse parsed = parse_request(hbk_slice_part(bytes, used, bytes.size), &request);
-        if (parsed == PARSE_MORE || (parsed == PARSE_BAD && connection->owed > 0)) {
-            break;
-        }
-        if (parsed == PARSE_BAD) {
-            owe_special(connection, refuse(connection));
-            break;
-        }
-        if (!take_request(connection, &request)) {
-            break;
-        }
-        used += request.head.size;
+    struct hbk_slice rest = bytes;
+    enum take take = TAKE_ON;
+    while (take == TAKE_ON && (rest.size > 0 || connection->is_in_body)) {
+        take = connection->is_in_body ? take_body(connection, &rest) : take_head(connection, &rest);
     }
-    return used;
+    return bytes.size - rest.size;
 }
 
 static void delay(struct hbk_echo_connection *connection)
@@ -199,6 +214,12 @@ static void delay(struct hbk_echo_connection *connection)
     if (connection->due_ns < server->alarm.due_ns) {
         server->alarm.due_ns = connection->due_ns;
     }
+}
+
+static bool must_delay(const struct hbk_echo_connection *connection)
+{
+    return connection->owed > 0 && connection->server->options->delay_ns > 0 &&
+           connection->answer.bytes != (const uint8_t *)continue_text;
 }
 
 /* Takes requests from what is held, or else from the socket; false when there is nothing. */
@@ -244,7 +265,7 @@ void hbk_echo_http_serve(struct hbk_echo_connection *connection)
             }
             return;
         }
-        if (connection->owed > 0 && connection->server->options->delay_ns > 0) {
+        if (must_delay(connection)) {
             delay(connection);
             return;
         }

@@ -5,13 +5,15 @@
 #include "base/pool.h"
 #include "load/echo.h"
 #include "runtime/loop.h"
+#include "wire/http1.h"
 
 enum {
     HBK_ECHO_CONNECTIONS_MAX = 200000, /* per thread; further ones are closed at once */
     HBK_ECHO_ACCEPTS_MAX = 64,         /* per turn, so that nobody waits for a rush */
     HBK_ECHO_ROUNDS_MAX = 16,          /* reads of one connection per turn, for the same reason */
     HBK_ECHO_ROOM_BYTES = 256 * 1024,  /* lent to whichever connection reads */
-    HBK_ECHO_HELD_BYTES_MAX = 256 * 1024, /* requests not yet served, or bytes not yet sent back */
+    /* A head that came in pieces with what came behind it, or bytes not yet sent back. */
+    HBK_ECHO_HELD_BYTES_MAX = HBK_ECHO_ROOM_BYTES + HBK_HTTP1_HEAD_BYTES_MAX,
 };
 
 struct hbk_echo_server;
@@ -22,15 +24,19 @@ struct hbk_echo_connection {
     struct hbk_link link;    /* of the server's list of all */
     struct hbk_link delayed; /* of the server's list of waiting answers */
     struct hbk_echo_server *server;
-    struct hbk_buffer held; /* HTTP: received, not yet served; TCP: received, not yet sent back */
-    struct hbk_buffer special; /* HTTP: an answer made for this request */
-    struct hbk_slice answer;   /* HTTP: what is sent `owed` times; borrows */
-    uint64_t owed;             /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
-    size_t offset;             /* sent of the first of them */
-    uint64_t skip_bytes;       /* HTTP: of a request's body still to come */
-    uint64_t due_ns;           /* HTTP: of the answers, while `delayed` is linked */
-    bool is_last;              /* HTTP: closes behind the answers */
-    bool has_ended;            /* the other side sent its end */
+    struct hbk_buffer held;  /* HTTP: received, not yet served; TCP: received, not yet sent back */
+    struct hbk_slice answer; /* HTTP: what is sent `owed` times; borrows */
+    uint64_t owed;           /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
+    size_t offset;           /* sent of the first of them */
+    uint64_t due_ns;         /* HTTP: of the answers, while `delayed` is linked */
+    struct hbk_slice next;   /* HTTP: the answer to the request whose body is being read */
+    struct hbk_buffer special; /* HTTP: an answer made for one request */
+    struct hbk_http1_reader reader;
+    struct hbk_http1_body body;
+    bool is_in_body;  /* a request's body is being read */
+    bool closes_next; /* and its answer is the last */
+    bool is_last;     /* HTTP: no further request is read; closes behind the answers */
+    bool has_ended;   /* the other side sent its end */
     bool is_dead;
 };
 

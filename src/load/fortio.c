@@ -169,21 +169,19 @@ static json_t *requested_rate(const struct hbk_load_plan *plan)
 static json_t *requested_duration(const struct hbk_load_plan *plan,
                                   const struct hbk_load_result *result)
 {
-    char duration[HBK_LOAD_DURATION_BYTES_MAX];
-    const char *length = "until stop";
+    char length[HBK_LOAD_DURATION_BYTES_MAX], elapsed[HBK_LOAD_DURATION_BYTES_MAX];
     if (plan->calls > 0) {
-        return json_sprintf("exactly %llu calls%s", (unsigned long long)plan->calls,
-                            result->was_interrupted ? ", interrupted" : "");
-    }
-    if (plan->duration_ns > 0) {
-        length = hbk_load_duration_text(plan->duration_ns, duration);
+        snprintf(length, sizeof length, "exactly %llu calls", (unsigned long long)plan->calls);
+    } else if (plan->duration_ns > 0) {
+        hbk_load_duration_text(plan->duration_ns, length);
+    } else {
+        snprintf(length, sizeof length, "until stop");
     }
     if (!result->was_interrupted) {
         return json_string(length);
     }
-    char interrupted[HBK_LOAD_DURATION_BYTES_MAX];
     return json_sprintf("%s, interrupted after %s", length,
-                        hbk_load_duration_text(result->elapsed_ns, interrupted));
+                        hbk_load_duration_text(result->elapsed_ns, elapsed));
 }
 
 static json_t *common_part(const struct hbk_load_plan *plan, const struct hbk_load_result *result)

@@ -297,7 +297,7 @@ hbk_status hbk_load_run(const struct hbk_load_plan *plan, int stop_fd,
     }
     run->plan = plan;
     run->error = error;
-    hbk_buffer_init(&run->request, HBK_LOAD_HEAD_BYTES_MAX);
+    hbk_buffer_init(&run->request, HBK_LOAD_REQUEST_BYTES_MAX);
     hbk_status status = prepare(run);
     if (status == HBK_OK) {
         status = run_loop(run, stop_fd);

@@ -19,7 +19,7 @@ static void set_due(struct hbk_schedule *schedule)
         schedule->due_ns = HBK_SCHEDULE_OVER;
         return;
     }
-    double due_ns = (double)schedule->next * schedule->period_ns;
+    double due_ns = round((double)schedule->next * schedule->period_ns);
     schedule->due_ns = (uint64_t)fmin(due_ns, (double)HBK_SCHEDULE_DUE_NS_MAX);
 }
 

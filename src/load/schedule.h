@@ -13,7 +13,7 @@
 #define HBK_SCHEDULE_OVER UINT64_MAX
 
 /* Beyond any run (146 years), so that sums with clock readings cannot overflow. */
-#define HBK_SCHEDULE_DUE_NS_MAX (UINT64_MAX / 4)
+#define HBK_SCHEDULE_DUE_NS_MAX (UINT64_C(1) << 62)
 
 struct hbk_schedule {
     double period_ns; /* of the whole schedule */
