@@ -1,0 +1,198 @@
+#include "load/answer.h"
+
+#include "harness.h"
+
+static void a_request_has_what_http_1_1_asks_for_and_the_plans_headers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        const char *header; /* NULL: none */
+        const char *bytes;
+    } cases[] = {
+        {"http://cart:8080/a?b", NULL,
+         "GET /a?b HTTP/1.1\r\nHost: cart:8080\r\nUser-Agent: hauberk/" HBK_VERSION "\r\n\r\n"},
+        {"http://[::1]", "x-marker: 1",
+         "GET / HTTP/1.1\r\nHost: [::1]\r\nUser-Agent: hauberk/" HBK_VERSION
+         "\r\nx-marker: 1\r\n\r\n"},
+        {"http://a/", "HOST: b",
+         "GET / HTTP/1.1\r\nUser-Agent: hauberk/" HBK_VERSION "\r\nHOST: b\r\n\r\n"},
+        {"http://a/", "user-agent: me", "GET / HTTP/1.1\r\nHost: a\r\nuser-agent: me\r\n\r\n"},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_load_plan plan;
+        struct hbk_buffer out;
+        hbk_load_plan_init(&plan);
+        hbk_buffer_init(&out, HBK_LOAD_REQUEST_BYTES_MAX);
+        assert_int_equal(hbk_load_target_parse(hbk_slice_text(cases[i].url), &plan.target, NULL),
+                         HBK_OK);
+        if (cases[i].header != NULL) {
+            assert_int_equal(hbk_load_plan_add_header(&plan, hbk_slice_text(cases[i].header), NULL),
+                             HBK_OK);
+        }
+        assert_int_equal(hbk_load_request_build(&plan, &out), HBK_OK);
+        assert_slice_equal(hbk_buffer_slice(&out), hbk_slice_text(cases[i].bytes));
+        hbk_buffer_fini(&out);
+    }
+}
+
+static const struct {
+    const char *bytes;
+    enum hbk_answer_step step;
+    unsigned status, body_bytes;
+} answers[] = {
+    {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", HBK_ANSWER_WHOLE, 200, 2},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", HBK_ANSWER_MORE, 200, 1},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!", HBK_ANSWER_MALFORMED, 200, 2},
+    {"HTTP/1.1 204 No Content\r\n\r\n", HBK_ANSWER_WHOLE, 204, 0},
+    {"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", HBK_ANSWER_LAST, 503, 0},
+    {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", HBK_ANSWER_LAST, 200, 1},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", HBK_ANSWER_WHOLE,
+     200, 3},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", HBK_ANSWER_MORE, 200,
+     3},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", HBK_ANSWER_MALFORMED, 200, 0},
+    {"HTTP/1.1 200 OK\r\n\r\nto the end", HBK_ANSWER_MORE, 200, 10},
+    {"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 100 Go\r\n\r\nHTTP/1.1 200 OK\r\n"
+     "Content-Length: 2\r\n\r\nok",
+     HBK_ANSWER_WHOLE, 200, 2},
+    {"HTTP/1.1 200 OK\r\n", HBK_ANSWER_MORE, 0, 0},
+    {"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", HBK_ANSWER_MALFORMED, 0, 0},
+    {"HTTP/2 200\r\n\r\n", HBK_ANSWER_MALFORMED, 0, 0},
+};
+
+static void check(const struct hbk_answer *answer, enum hbk_answer_step step, size_t i)
+{
+    assert_int_equal(step, answers[i].step);
+    if (step != HBK_ANSWER_MALFORMED) {
+        assert_int_equal(answer->status, answers[i].status);
+        assert_int_equal(answer->body_bytes, answers[i].body_bytes);
+    }
+}
+
+static void an_answer_is_understood_in_one_piece(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HBK_COUNT(answers); i++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        check(&answer, hbk_answer_read(&answer, hbk_slice_text(answers[i].bytes)), i);
+        hbk_answer_reset(&answer);
+    }
+}
+
+static void an_answer_is_understood_in_any_two_pieces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HBK_COUNT(answers); i++) {
+        struct hbk_slice bytes = hbk_slice_text(answers[i].bytes);
+        for (size_t cut = 1; cut < bytes.size; cut++) {
+            struct hbk_answer answer;
+            hbk_answer_init(&answer);
+            enum hbk_answer_step step = hbk_answer_read(&answer, hbk_slice_part(bytes, 0, cut));
+            if (step == HBK_ANSWER_MORE) {
+                step = hbk_answer_read(&answer, hbk_slice_part(bytes, cut, bytes.size));
+                check(&answer, step, i);
+            } else {
+                /* Only what is wrong, or has bytes behind its end, is known before all is read. */
+                assert_int_equal(answers[i].step, HBK_ANSWER_MALFORMED);
+            }
+            hbk_answer_reset(&answer);
+        }
+    }
+}
+
+static void an_answer_is_understood_byte_by_byte_and_holds_nothing_afterwards(void **state)
+{
+    (void)state;
+    struct hbk_answer answer;
+    hbk_answer_init(&answer);
+    for (unsigned round = 0; round < 2; round++) {
+        struct hbk_slice bytes = hbk_slice_text(answers[0].bytes);
+        enum hbk_answer_step step = HBK_ANSWER_MORE;
+        for (size_t at = 0; at < bytes.size; at++) {
+            assert_int_equal(step, HBK_ANSWER_MORE);
+            step = hbk_answer_read(&answer, hbk_slice_part(bytes, at, 1));
+        }
+        check(&answer, step, 0);
+        hbk_answer_reset(&answer);
+        assert_null(answer.held.bytes);
+    }
+}
+
+static void only_a_body_without_a_length_ends_with_its_connection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        bool is_ended;
+    } cases[] = {
+        {"", false},
+        {"HTTP/1.1 200 OK\r\n", false},
+        {"HTTP/1.1 200 OK\r\n\r\nabc", true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        assert_int_equal(hbk_answer_read(&answer, hbk_slice_text(cases[i].bytes)), HBK_ANSWER_MORE);
+        assert_int_equal(hbk_answer_is_ended_by_close(&answer), cases[i].is_ended);
+        hbk_answer_reset(&answer);
+    }
+}
+
+static void a_head_without_end_is_malformed_at_the_limit(void **state)
+{
+    (void)state;
+    struct hbk_answer answer;
+    hbk_answer_init(&answer);
+    assert_int_equal(hbk_answer_read(&answer, HBK_SLICE("HTTP/1.1 200 OK\r\nx: ")),
+                     HBK_ANSWER_MORE);
+    enum hbk_answer_step step = HBK_ANSWER_MORE;
+    for (size_t i = 0; step == HBK_ANSWER_MORE; i++) {
+        assert_true(i < HBK_HTTP1_HEAD_BYTES_MAX);
+        step = hbk_answer_read(&answer, HBK_SLICE("yyyyyyyyyyyyyyyy"));
+    }
+    assert_int_equal(step, HBK_ANSWER_MALFORMED);
+    hbk_answer_reset(&answer);
+}
+
+static void an_echo_must_be_what_was_sent(void **state)
+{
+    (void)state;
+    uint8_t message[HBK_LOAD_MESSAGE_BYTES], other[HBK_LOAD_MESSAGE_BYTES];
+    struct hbk_answer answer;
+    hbk_load_message_build(7, 255, message);
+    hbk_load_message_build(8, 255, other);
+    assert_memory_equal(message, "0000000700000000000000ff", sizeof message);
+    hbk_answer_init(&answer);
+    struct hbk_slice sent = hbk_slice_of(message, sizeof message);
+
+    hbk_answer_expect(&answer, sent);
+    assert_int_equal(hbk_answer_read(&answer, hbk_slice_part(sent, 0, 5)), HBK_ANSWER_MORE);
+    assert_int_equal(hbk_answer_read(&answer, hbk_slice_part(sent, 5, 19)), HBK_ANSWER_WHOLE);
+    assert_int_equal(answer.body_bytes, HBK_LOAD_MESSAGE_BYTES);
+
+    hbk_answer_expect(&answer, sent);
+    assert_int_equal(hbk_answer_read(&answer, hbk_slice_of(other, sizeof other)),
+                     HBK_ANSWER_MALFORMED);
+    hbk_answer_expect(&answer, sent);
+    assert_int_equal(hbk_answer_read(&answer, HBK_SLICE("0000000700000000000000ff0")),
+                     HBK_ANSWER_MALFORMED);
+    hbk_answer_reset(&answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_has_what_http_1_1_asks_for_and_the_plans_headers),
+        cmocka_unit_test(an_answer_is_understood_in_one_piece),
+        cmocka_unit_test(an_answer_is_understood_in_any_two_pieces),
+        cmocka_unit_test(an_answer_is_understood_byte_by_byte_and_holds_nothing_afterwards),
+        cmocka_unit_test(only_a_body_without_a_length_ends_with_its_connection),
+        cmocka_unit_test(a_head_without_end_is_malformed_at_the_limit),
+        cmocka_unit_test(an_echo_must_be_what_was_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
