@@ -90,7 +90,7 @@ bool hbk_address_parse(struct hbk_slice text, struct hbk_address *out_address)
     return true;
 }
 
-static void clear_host_bits(struct hbk_cidr *cidr)
+void hbk_cidr_mask(struct hbk_cidr *cidr)
 {
     for (unsigned bit = cidr->prefix_bits; bit < cidr->ip.size * 8U; bit++) {
         cidr->ip.bytes[bit / 8] &= (uint8_t) ~(0x80U >> (bit % 8));
@@ -110,7 +110,7 @@ bool hbk_cidr_parse(struct hbk_slice text, struct hbk_cidr *out_cidr)
         return false;
     }
     cidr.prefix_bits = (uint8_t)bits;
-    clear_host_bits(&cidr);
+    hbk_cidr_mask(&cidr);
     *out_cidr = cidr;
     return true;
 }

@@ -46,6 +46,9 @@ HBK_MUST_USE bool hbk_address_parse(struct hbk_slice text, struct hbk_address *o
 
 /* "10.0.0.0/8", or an address alone for all its bits; host bits are cleared. */
 HBK_MUST_USE bool hbk_cidr_parse(struct hbk_slice text, struct hbk_cidr *out_cidr);
+
+/* Clears the bits behind the prefix, which is no longer than the address. */
+void hbk_cidr_mask(struct hbk_cidr *cidr);
 bool hbk_cidr_contains(const struct hbk_cidr *cidr, const struct hbk_ip *ip);
 
 /* Writes the canonical text (RFC 5952) with its terminating zero and returns `text`. */

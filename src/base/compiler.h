@@ -8,8 +8,8 @@
 #define HBK_PRINTF(format_index, first_index) \
     __attribute__((format(printf, format_index, first_index)))
 
-/* Calls `function(&variable)` when the variable leaves its scope. */
-#define HBK_CLEANUP(function) __attribute__((cleanup(function)))
+/* Calls `function(&variable)` when the variable leaves its scope, which is a use of it. */
+#define HBK_CLEANUP(function) __attribute__((cleanup(function), unused))
 
 #define HBK_UNUSED __attribute__((unused))
 #define HBK_NORETURN __attribute__((noreturn))

@@ -150,7 +150,7 @@ static bool is_on_for(enum hbk_log_level level, const char *target)
             return (int)level <= verbosity(own);
         }
     }
-    return (int)level <= verbosity(hbk_log_level_now());
+    return (int)level <= verbosity((int)hbk_log_level_now());
 }
 
 uint64_t hbk_log_dropped(void)

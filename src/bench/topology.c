@@ -9,7 +9,8 @@
 
 enum { POD_BITS_IPV4 = 24, WIRE_BITS_IPV4 = 30, BITS_IPV6 = 64 };
 
-static const char directory[] = "/run/netns"; /* where `ip netns` looks, too */
+static const char namespaces[] = "/run/netns"; /* where `ip netns` looks, too */
+static const char files[] = "/run/hauberk";    /* on the file system of the private world */
 
 /* Where each place is. A host's address is the one on its wire. */
 static const struct plan {
@@ -89,7 +90,7 @@ static hbk_status make_place(struct hbk_topology_place *place, enum hbk_place wh
     place->host = plan->host;
     place->ipv4 = ip_of(plan->ipv4);
     place->ipv6 = ip_of(plan->ipv6);
-    (void)snprintf(place->path, sizeof place->path, "%s/%s", directory, plan->name);
+    (void)snprintf(place->path, sizeof place->path, "%s/%s", namespaces, plan->name);
     (void)snprintf(place->host_link, sizeof place->host_link, "%s",
                    is_host(which) ? wire_name : plan->name);
     HBK_TRY(hbk_netns_create(place->path, error));
@@ -162,7 +163,9 @@ static hbk_status join_pod(struct hbk_topology *topology, const struct hbk_topol
 
 static hbk_status build(struct hbk_topology *topology, struct hbk_error *error)
 {
-    HBK_TRY(hbk_directory_make(directory, 0755));
+    HBK_TRY(hbk_directory_make(namespaces, 0755));
+    HBK_TRY(hbk_directory_make(files, 0700));
+    (void)snprintf(topology->directory, sizeof topology->directory, "%s", files);
     for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
         HBK_TRY(make_place(&topology->places[place], place, error));
     }

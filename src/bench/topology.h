@@ -26,17 +26,20 @@ enum hbk_place {
     HBK_PLACES,
 };
 
+enum { HBK_TOPOLOGY_PATH_BYTES_MAX = 128 };
+
 struct hbk_topology_place {
     const char *name;
     enum hbk_place host; /* of a pod: where it is; of a host: itself */
     struct hbk_ip ipv4, ipv6;
     char host_link[16]; /* of a pod: the host's end of its cable; of a host: its wire */
-    char path[64];      /* of the namespace, in the private mount namespace */
-    int netns_fd;       /* owned by the topology */
+    char path[HBK_TOPOLOGY_PATH_BYTES_MAX]; /* of the namespace, in the private mount namespace */
+    int netns_fd;                           /* owned by the topology */
 };
 
 struct hbk_topology {
     struct hbk_topology_place places[HBK_PLACES];
+    char directory[HBK_TOPOLOGY_PATH_BYTES_MAX]; /* private, for files of what runs here */
 };
 
 /*

@@ -15,6 +15,7 @@ static int run_version(int argc, char **argv)
 }
 
 const struct hbk_command hbk_commands[] = {
+    {"demo", "show what a mesh does, in namespaces of its own", hbk_command_demo},
     {"echo", "answer requests: something to aim at", hbk_command_echo},
     {"load", "send requests at a steady rate and time the answers", hbk_command_load},
     {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/utf8.h"
 
 static const struct hbk_slice unknown = {(const uint8_t *)"unknown", sizeof "unknown" - 1};
@@ -346,8 +347,7 @@ static void put_traffic_family(struct hbk_exposition *exposition, const struct h
                                const struct traffic_family *family)
 {
     bool has_sample = false;
-    HBK_LIST_EACH(link, list)
-    {
+    HBK_LIST_EACH (link, list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         if (number_at(series, family->shown_at) == 0) {
             continue;
@@ -371,6 +371,19 @@ static void put_build(struct hbk_exposition *exposition)
     hbk_exposition_value(exposition, 1);
 }
 
+/* What is counted outside the tables. */
+static void put_own(struct hbk_exposition *exposition, const struct hbk_telemetry *totals)
+{
+    hbk_exposition_family(exposition, "hauberk_log_lines_dropped", HBK_METRIC_COUNTER,
+                          "Lines that the log's reader did not take in time");
+    hbk_exposition_sample(exposition, "hauberk_log_lines_dropped", HBK_METRIC_COUNTER);
+    hbk_exposition_value(exposition, hbk_log_dropped());
+    hbk_exposition_family(exposition, "hauberk_telemetry_series", HBK_METRIC_GAUGE,
+                          "Label sets of traffic that are held");
+    hbk_exposition_sample(exposition, "hauberk_telemetry_series", HBK_METRIC_GAUGE);
+    hbk_exposition_value(exposition, totals->traffic.series.count);
+}
+
 hbk_status hbk_telemetry_render(const struct hbk_telemetry *totals, struct hbk_buffer *out,
                                 enum hbk_exposition_format format, hbk_exposition_more_fn *more,
                                 void *context)
@@ -382,6 +395,7 @@ hbk_status hbk_telemetry_render(const struct hbk_telemetry *totals, struct hbk_b
     put_build(&exposition);
     put_counters(&exposition, totals->counters);
     put_timings(&exposition, totals->timings);
+    put_own(&exposition, totals);
     if (more != NULL) {
         more(&exposition, context);
     }

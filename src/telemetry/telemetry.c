@@ -89,8 +89,7 @@ static hbk_status copy_series(struct hbk_telemetry_copy *copy, uint32_t number,
 static hbk_status copy_traffic(struct hbk_telemetry_copy *copy, uint32_t number,
                                const struct hbk_traffic *traffic)
 {
-    HBK_LIST_EACH(link, &traffic->list)
-    {
+    HBK_LIST_EACH (link, &traffic->list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         if (has_counts(series) || series->connections > 0) {
             HBK_TRY(copy_series(copy, number, series));
@@ -101,8 +100,7 @@ static hbk_status copy_traffic(struct hbk_telemetry_copy *copy, uint32_t number,
 
 static void reset_traffic(struct hbk_traffic *traffic)
 {
-    HBK_LIST_EACH(link, &traffic->list)
-    {
+    HBK_LIST_EACH (link, &traffic->list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         bool is_used = has_counts(series) || series->connections > 0;
         series->received_bytes = series->sent_bytes = 0;
@@ -201,8 +199,7 @@ static void add_series(struct hbk_traffic *totals, const struct hbk_telemetry_co
 
 static void evict(struct hbk_telemetry *totals, uint64_t now_ns)
 {
-    HBK_LIST_EACH(link, &totals->traffic.list)
-    {
+    HBK_LIST_EACH (link, &totals->traffic.list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         if (now_ns - series->used_ns >= HBK_TRAFFIC_IDLE_NS &&
             !hbk_traffic_is_other(&totals->traffic, series)) {

@@ -193,8 +193,7 @@ bool hbk_traffic_is_other(const struct hbk_traffic *traffic,
 
 void hbk_traffic_fini(struct hbk_traffic *traffic)
 {
-    HBK_LIST_EACH(link, &traffic->list)
-    {
+    HBK_LIST_EACH (link, &traffic->list) {
         struct hbk_traffic_series *series = HBK_CONTAINER(link, struct hbk_traffic_series, link);
         if (!hbk_traffic_is_other(traffic, series)) {
             hbk_traffic_forget(traffic, series);

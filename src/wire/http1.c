@@ -266,7 +266,7 @@ static enum hbk_http1_answer frame_body(struct hbk_http1_reader *reader,
                                         enum hbk_http1_body_kind without_length,
                                         struct hbk_http1_body *out_body)
 {
-    *out_body = (struct hbk_http1_body){.kind = without_length};
+    *out_body = (struct hbk_http1_body){.kind = (uint8_t)without_length};
     if (meaning->has_coding) {
         if (meaning->has_length) {
             return fault(reader, 400, "both Content-Length and Transfer-Encoding");

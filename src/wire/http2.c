@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 static const char *const code_texts[] = {
     [HBK_H2_NO_ERROR] = "NO_ERROR",

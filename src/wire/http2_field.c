@@ -4,7 +4,7 @@
  * to keep, is still decoded to its end, since HPACK's table is shared by all streams; it then fails
  * its stream alone.
  */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 #include <nghttp2/nghttp2.h>
 

@@ -14,7 +14,7 @@
  * Sending. A stream keeps its credit relative to the peer's initial window, so a change of that
  * setting costs nothing per stream. Only when the change could overflow one are all looked at.
  */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 enum {
     GROW_BELOW_MS = 100,

@@ -1,5 +1,5 @@
 /* Frames in that are not DATA, each whole: RFC 9113, section 6, one function per type. */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  *                      +-> [DATA_PAD ->] DATA -> [SKIP, the padding ->] --> HEAD
  *                      +-> SKIP (unknown types, DATA on streams that are gone) -> HEAD
  */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * chooses the ids, cannot make them collide. The table doubles when half full and halves when an
  * eighth is used: between the two nothing is allocated.
  */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * Control frames out. Each is written at once into the sink, so that frames leave in the order in
  * which the session decided them.
  */
-#include "http2_session.h"
+#include "wire/http2_session.h"
 
 #include <nghttp2/nghttp2.h>
 

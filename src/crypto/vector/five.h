@@ -324,8 +324,7 @@ static inline struct five five_from_big_endian(const uint8_t rows[8][32])
             words[i][lane] = __builtin_bswap64(bytes);
         }
     }
-    struct five a = five_load((const uint64_t(*)[8])words);
-    return a;
+    return five_load((const uint64_t(*)[8])words);
 }
 
 static inline void five_to_big_endian(uint8_t rows[8][32], struct five a)
@@ -337,6 +336,31 @@ static inline void five_to_big_endian(uint8_t rows[8][32], struct five a)
         for (int i = 0; i < 4; i++) {
             uint64_t bytes = __builtin_bswap64(words[i][lane]);
             __builtin_memcpy(rows[lane] + 24 - 8 * i, &bytes, sizeof(bytes));
+        }
+    }
+}
+
+/* The same with the least significant byte first, which is this processor's own order. */
+static inline struct five five_from_little_endian(const uint8_t rows[8][32])
+{
+    _Alignas(64) uint64_t words[4][8];
+
+    for (int lane = 0; lane < 8; lane++) {
+        for (int i = 0; i < 4; i++) {
+            __builtin_memcpy(&words[i][lane], rows[lane] + 8 * i, sizeof(uint64_t));
+        }
+    }
+    return five_load((const uint64_t(*)[8])words);
+}
+
+static inline void five_to_little_endian(uint8_t rows[8][32], struct five a)
+{
+    _Alignas(64) uint64_t words[4][8];
+
+    five_store(words, a);
+    for (int lane = 0; lane < 8; lane++) {
+        for (int i = 0; i < 4; i++) {
+            __builtin_memcpy(rows[lane] + 8 * i, &words[i][lane], sizeof(uint64_t));
         }
     }
 }

@@ -1,32 +1,14 @@
 #include "crypto/p256.h"
 
-#include <stdio.h>
-
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rand.h>
 
-#include "crypto/cpu.h"
 #include "crypto/p256_nonce.h"
-#include "harness.h"
+#include "paths.h"
 
 enum { ROUNDS = 10 };
-
-/* The twin always, the vector path where this processor has it. */
-static int path_count(void)
-{
-    return HBK_HAS_VECTOR && hbk_cpu_detect().has_avx512_ifma ? 2 : 1;
-}
-
-static void from_hex(uint8_t *out, size_t size, const char *hex)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        out[i] = (uint8_t)byte;
-    }
-}
 
 static const char *const order_hex =
     "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";

@@ -135,12 +135,14 @@ static void our_own_use_of_cpu_and_memory_is_counted(void **state)
     assert_int_equal(hbk_process_usage(getpid(), &before), HBK_OK);
     enum { SIZE = 8 << 20 };
     static volatile char bytes[SIZE];
-    for (size_t i = 0; i < SIZE; i += 64) {
-        bytes[i] = (char)i;
-    }
-    assert_int_equal(hbk_process_usage(getpid(), &after), HBK_OK);
+    /* The kernel brings the count of a running thread up to date only now and then. */
+    do {
+        for (size_t i = 0; i < SIZE; i += 64) {
+            bytes[i] = (char)i;
+        }
+        assert_int_equal(hbk_process_usage(getpid(), &after), HBK_OK);
+    } while (after.cpu_ns == before.cpu_ns);
     assert_int_equal(bytes[64], 64);
-    assert_true(after.cpu_ns > before.cpu_ns);
     assert_true(after.private_dirty_bytes >= before.private_dirty_bytes + SIZE);
     assert_true(after.resident_bytes >= after.private_dirty_bytes);
     assert_int_equal(hbk_process_usage(0x3fffff, &after), HBK_NOT_FOUND);

@@ -211,9 +211,10 @@ static void people_see_only_what_is_not_zero(void **state)
     hbk_counter_add(&totals, HBK_COUNTER_REFUSED_POLICY, 2);
     render(HBK_EXPOSITION_PLAIN);
     assert_slice_equal(hbk_buffer_slice(&out),
-                       HBK_SLICE("istio_build{component=\"hauberk\",tag=\"" HBK_VERSION
-                                 "\"} 1\nhauberk_connections_refused_total{reason=\"policy\"} "
-                                 "2\n"));
+                       HBK_SLICE("istio_build{component=\"hauberk\",tag=\"" HBK_VERSION "\"} 1\n"
+                                 "hauberk_connections_refused_total{reason=\"policy\"} 2\n"
+                                 "hauberk_log_lines_dropped_total 0\n"
+                                 "hauberk_telemetry_series 0\n"));
 }
 
 static void a_text_above_its_limit_is_refused(void **state)

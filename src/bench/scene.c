@@ -1,0 +1,212 @@
+#include "bench/scene.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "os/redirect.h"
+
+static const uint64_t start_timeout_ns = 20 * HBK_NS_PER_S;
+static const uint64_t ask_timeout_ns = 2 * HBK_NS_PER_S;
+
+enum { MESH_BYTES_MAX = 16 << 10 };
+
+static const enum hbk_place hosts[] = {HBK_PLACE_ALPHA, HBK_PLACE_BETA};
+
+static void write_workloads(struct hbk_buffer *text, const struct hbk_topology *topology,
+                            hbk_status *status)
+{
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+        char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX];
+        char ipv6[HBK_ADDRESS_TEXT_BYTES_MAX];
+        const struct hbk_topology_place *pod = &topology->places[place];
+        const char *services =
+            place == HBK_PLACE_CART ? "{\"shop/cart.shop.svc.cluster.local\": {80: 9000}}" : "{}";
+        hbk_status printed = hbk_buffer_print(
+            text,
+            "- uid: demo//Pod/shop/%s\n"
+            "  name: %s\n"
+            "  namespace: shop\n"
+            "  serviceAccount: %s\n"
+            "  trustDomain: cluster.local\n"
+            "  workloadIps: [\"%s\", \"%s\"]\n"
+            "  protocol: HBONE\n"
+            "  node: %s\n"
+            "  services: %s\n",
+            pod->name, pod->name, pod->name, hbk_ip_text(&pod->ipv4, ipv4),
+            hbk_ip_text(&pod->ipv6, ipv6), topology->places[pod->host].name, services);
+        *status = *status == HBK_OK ? printed : *status;
+    }
+}
+
+static const char service_and_policies[] = "\n"
+                                           "services:\n"
+                                           "- name: cart\n"
+                                           "  namespace: shop\n"
+                                           "  hostname: cart.shop.svc.cluster.local\n"
+                                           "  vips: [/" HBK_SCENE_VIP "]\n"
+                                           "  ports: {80: 9000}\n"
+                                           "\n"
+                                           "# Whoever is not listed here is refused.\n"
+                                           "policies:\n"
+                                           "- name: " HBK_SCENE_POLICY "\n"
+                                           "  namespace: shop\n"
+                                           "  scope: Namespace\n"
+                                           "  action: Deny\n"
+                                           "  dryRun: false\n"
+                                           "  rules:\n"
+                                           "  - - - notPrincipals:\n"
+                                           "        - {Exact: cluster.local/ns/shop/sa/front}\n"
+                                           "        - {Exact: cluster.local/ns/shop/sa/neighbour}\n"
+                                           "\n"
+                                           "# No plain text gets in.\n"
+                                           "peerAuthentications:\n"
+                                           "- name: default\n"
+                                           "  namespace: shop\n"
+                                           "  mode: STRICT\n"
+                                           "\n"
+                                           "pods:\n";
+
+static hbk_status write_mesh(const struct hbk_scene *scene, struct hbk_error *error)
+{
+    HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
+    hbk_buffer_init(&text, MESH_BYTES_MAX);
+    hbk_status status =
+        hbk_buffer_print(&text, "# One file for all hosts; `hauberk node` watches it.\n"
+                                "workloads:\n");
+    write_workloads(&text, &scene->topology, &status);
+    HBK_TRY(status);
+    HBK_TRY(hbk_buffer_append(&text, hbk_slice_text(service_and_policies)));
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+        const struct hbk_topology_place *pod = &scene->topology.places[place];
+        HBK_TRY(
+            hbk_buffer_print(&text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path));
+    }
+    status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
+                             hbk_status_text(status));
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_scene_run(struct hbk_scene *scene, const char *name, const char *const *arguments,
+                         struct hbk_error *error)
+{
+    struct hbk_program program = hbk_program_none();
+    struct hbk_program_spec spec = {
+        .name = name,
+        .place = HBK_PLACE_ALPHA,
+        .cpu = -1,
+        .arguments = arguments,
+    };
+    HBK_TRY(hbk_program_start(&scene->topology, &spec, &program, error));
+    hbk_status status = hbk_program_finish(&program, start_timeout_ns, error);
+    hbk_program_stop(&program);
+    return status;
+}
+
+hbk_status hbk_scene_init(struct hbk_scene *scene, struct hbk_error *error)
+{
+    *scene = (struct hbk_scene){.agents = {hbk_program_none(), hbk_program_none()}};
+    HBK_TRY(hbk_topology_build(&scene->topology, error));
+    (void)snprintf(scene->mesh_path, sizeof scene->mesh_path, "%s/mesh.yaml",
+                   scene->topology.directory);
+    (void)snprintf(scene->ca_path, sizeof scene->ca_path, "%s/ca", scene->topology.directory);
+    HBK_TRY(write_mesh(scene, error));
+    const char *const arguments[] = {"ca", "init", scene->ca_path, NULL};
+    return hbk_scene_run(scene, "ca", arguments, error);
+}
+
+void hbk_scene_fini(struct hbk_scene *scene)
+{
+    for (size_t i = 0; i < HBK_COUNT(scene->agents); i++) {
+        hbk_program_stop(&scene->agents[i]);
+    }
+    hbk_topology_fini(&scene->topology);
+}
+
+static hbk_status start_agent(struct hbk_scene *scene, enum hbk_place host,
+                              const struct hbk_scene_agents *options, struct hbk_error *error)
+{
+    char workers[16];
+    (void)snprintf(workers, sizeof workers, "%u", options->workers);
+    const char *arguments[] = {
+        "node",
+        "--mesh",
+        scene->mesh_path,
+        "--node",
+        scene->topology.places[host].name,
+        "--workers",
+        workers,
+        "--ca",
+        scene->ca_path,
+        NULL,
+        options->certificate_ttl,
+        NULL,
+    };
+    arguments[9] = options->certificate_ttl == NULL ? NULL : "--ttl";
+    char name[32];
+    (void)snprintf(name, sizeof name, "agent-%s", scene->topology.places[host].name);
+    struct hbk_program_spec spec = {
+        .name = name,
+        .place = host,
+        .cpu = options->cpu,
+        .arguments = arguments,
+    };
+    return hbk_program_start(&scene->topology, &spec, &scene->agents[host], error);
+}
+
+static bool is_ready(const struct hbk_scene *scene, enum hbk_place host)
+{
+    struct hbk_arena arena;
+    struct hbk_reply reply = {0};
+    struct hbk_request request = {
+        .netns_fd = scene->topology.places[host].netns_fd,
+        .to = {.ip = {.size = 4, .bytes = {127, 0, 0, 1}}, .port = HBK_SCENE_READY_PORT},
+        .path = "/healthz/ready",
+        .timeout_ns = ask_timeout_ns,
+    };
+    hbk_arena_init(&arena);
+    bool is = hbk_request_send(&request, &arena, &reply) == HBK_OK && reply.status == 200;
+    hbk_arena_fini(&arena);
+    return is;
+}
+
+static hbk_status wait_ready(const struct hbk_scene *scene, enum hbk_place host,
+                             struct hbk_error *error)
+{
+    uint64_t end_ns = hbk_clock_monotonic_ns() + start_timeout_ns;
+    while (!is_ready(scene, host)) {
+        if (hbk_clock_monotonic_ns() > end_ns ||
+            !hbk_process_is_running(&scene->agents[host].process)) {
+            return hbk_program_fail(&scene->agents[host], HBK_TIMEOUT, "an agent did not get ready",
+                                    error);
+        }
+        hbk_program_pause(20 * HBK_NS_PER_MS);
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_scene_start_agents(struct hbk_scene *scene, const struct hbk_scene_agents *options,
+                                  struct hbk_error *error)
+{
+    for (size_t i = 0; i < HBK_COUNT(hosts); i++) {
+        HBK_TRY(start_agent(scene, hosts[i], options, error));
+    }
+    for (size_t i = 0; i < HBK_COUNT(hosts); i++) {
+        HBK_TRY(wait_ready(scene, hosts[i], error));
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_scene_stop_agents(struct hbk_scene *scene, struct hbk_error *error)
+{
+    for (size_t i = 0; i < HBK_COUNT(hosts); i++) {
+        hbk_program_stop(&scene->agents[hosts[i]]);
+    }
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+        HBK_TRY(hbk_redirect_remove(scene->topology.places[place].netns_fd, error));
+    }
+    return HBK_OK;
+}

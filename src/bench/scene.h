@@ -1,0 +1,51 @@
+/*
+ * The scene of the demonstration and the benchmarks: services in the pods of the topology, a
+ * certificate authority, a mesh file, and an agent on each host.
+ */
+#pragma once
+
+#include "bench/program.h"
+#include "bench/request.h"
+#include "bench/topology.h"
+
+enum {
+    HBK_SCENE_PORT = 9000,   /* of the services of cart and neighbour */
+    HBK_SCENE_VIP_PORT = 80, /* of the service cart at its virtual address */
+    HBK_SCENE_ADMIN_PORT = 15000,
+    HBK_SCENE_METRICS_PORT = 15020,
+    HBK_SCENE_READY_PORT = 15021,
+    HBK_SCENE_HBONE_PORT = 15008,
+};
+
+#define HBK_SCENE_VIP "10.96.4.2"
+#define HBK_SCENE_POLICY "only-known-callers" /* in namespace shop: refuses the intruder */
+
+struct hbk_scene {
+    struct hbk_topology topology;
+    struct hbk_program agents[2]; /* by host: HBK_PLACE_ALPHA, HBK_PLACE_BETA */
+    char mesh_path[HBK_PROGRAM_PATH_BYTES_MAX];
+    char ca_path[HBK_PROGRAM_PATH_BYTES_MAX];
+};
+
+/* Builds the topology, writes the mesh file and makes the authority. Nothing is captured yet. */
+HBK_MUST_USE hbk_status hbk_scene_init(struct hbk_scene *scene, struct hbk_error *error);
+void hbk_scene_fini(struct hbk_scene *scene);
+
+struct hbk_scene_agents {
+    const char *certificate_ttl; /* "20s"; NULL: the agent's default */
+    unsigned workers;
+    int cpu; /* to pin them to; -1: any */
+};
+
+/* Starts both agents and waits until they are ready: then the pods' traffic is captured.
+ * Fails: HBK_TIMEOUT, HBK_CLOSED; the error quotes the agent's log. */
+HBK_MUST_USE hbk_status hbk_scene_start_agents(struct hbk_scene *scene,
+                                               const struct hbk_scene_agents *options,
+                                               struct hbk_error *error);
+
+/* Stops them and takes their redirection away. */
+HBK_MUST_USE hbk_status hbk_scene_stop_agents(struct hbk_scene *scene, struct hbk_error *error);
+
+/* Runs `hauberk ARGUMENTS` on alpha to its end. */
+HBK_MUST_USE hbk_status hbk_scene_run(struct hbk_scene *scene, const char *name,
+                                      const char *const *arguments, struct hbk_error *error);
