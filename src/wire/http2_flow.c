@@ -172,7 +172,8 @@ static enum h2_step add_stream_credit(struct hbk_h2_session *session, struct hbk
     if (stream->send_credit > session->send_credit_max) {
         session->send_credit_max = stream->send_credit;
     }
-    if (before > 0 || (stream->flags & HBK_H2_FLAG_LOCAL_ENDED) != 0) {
+    bool has_opened = before <= 0 && before + size > 0;
+    if (!has_opened || (stream->flags & HBK_H2_FLAG_LOCAL_ENDED) != 0) {
         return H2_STEP_ON;
     }
     *out_event =
