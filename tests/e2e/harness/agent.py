@@ -1,5 +1,7 @@
 """One `hauberk node` on a host of the tests."""
 
+import re
+
 from harness import http, wait
 from harness.metrics import Metrics
 from harness.program import BINARY
@@ -40,6 +42,10 @@ class Agent:
         wait.until(
             lambda: self.metrics().sum(name, **labels) == value, f"{name}{labels} to be {value}"
         )
+
+    def meshes_taken(self):
+        """How many mesh files the agent has taken since it started."""
+        return len(re.findall(r"\tdiscovery\t.*: mesh \d+ with ", self.log()))
 
     def log(self):
         return self.program.log()

@@ -1,8 +1,6 @@
 """The whole scene: two hosts, four pods, a CA, a mesh file, and an agent on each host."""
 
-import json
-
-from harness import mesh, wait
+from harness import mesh
 from harness.agent import Agent
 from harness.program import BINARY, hauberk
 
@@ -21,7 +19,7 @@ class Town:
         assert made.returncode == 0, made.stderr
         self.mesh = mesh.of_demo(folder / "mesh.yaml", pair)
         self.mesh.write()
-        self.options = ["--ca", self.ca, *(["--ttl", ttl] if ttl else []), *options]
+        self.options = ["--ca", self.ca, *(["--cert-ttl", ttl] if ttl else []), *options]
         self.alpha = self.start_agent(pair.alpha, is_awaited=False)
         self.beta = self.start_agent(pair.beta, is_awaited=False)
         self.alpha.wait_ready()
@@ -37,16 +35,14 @@ class Town:
         )
 
     def reload(self):
-        """Writes the mesh file and waits until both agents run on it."""
-        generations = {agent: generation(agent) for agent in (self.alpha, self.beta)}
+        """Writes the mesh file and waits until all workers of both agents run on it."""
+        agents = (self.alpha, self.beta)
+        before = {agent: agent.meshes_taken() for agent in agents}
         self.mesh.write()
-        for agent, before in generations.items():
-            wait.until(
-                lambda agent=agent, before=before: generation(agent) > before,
-                f"{agent.program.name} to take the new mesh file",
+        for agent in agents:
+            agent.program.wait_until(
+                lambda agent=agent: agent.meshes_taken() > before[agent],
+                "to take the new mesh file",
             )
-
-
-def generation(agent):
-    """The number of mesh files that the agent has taken so far."""
-    return json.loads(agent.get("/config_dump").text)["generation"]
+            # The control thread publishes before it answers, and workers count after they took.
+            agent.metrics()
