@@ -36,6 +36,27 @@ enum hbk_peer_role {
     HBK_PEER_CLIENT, /* ... clientAuth */
 };
 
+/* Why a verdict is bad, for alerts and counters. */
+enum hbk_verdict_reason {
+    HBK_VERDICT_NONE,       /* no verdict was reached: memory, a limit */
+    HBK_VERDICT_MALFORMED,  /* rules 1 and 2, or not a certificate */
+    HBK_VERDICT_EXPIRED,    /* one certificate of the path is past its end, or before its start */
+    HBK_VERDICT_REVOKED,    /* rule 4 */
+    HBK_VERDICT_UNKNOWN_CA, /* no path to a root, or no bundle for the trust domain */
+    HBK_VERDICT_BAD_PATH,   /* any other failure of rule 3 */
+    HBK_VERDICT_BAD_USAGE,  /* the part that the peer plays is not among its usages */
+    HBK_VERDICT_UNEXPECTED, /* rule 5: a good certificate of somebody else */
+};
+
+/* "certificate expired" ...: short, for labels of metrics. */
+const char *hbk_verdict_reason_text(enum hbk_verdict_reason reason);
+
+/* All zero before the call. */
+struct hbk_verdict_failure {
+    enum hbk_verdict_reason reason;
+    struct hbk_error error;
+};
+
 /*
  * A peer that was judged good. Immutable and shared by all connections that presented the same
  * chain under the same bundle; readable while a reference is held.
@@ -78,12 +99,12 @@ HBK_MUST_USE hbk_status hbk_verdict_judge(const struct hbk_chain *chain,
                                           const struct hbk_bundle_set *bundles,
                                           enum hbk_peer_role role, int64_t now_ns,
                                           const struct hbk_peer **out_peer,
-                                          struct hbk_error *error);
+                                          struct hbk_verdict_failure *failure);
 
 /* Rule 5. Fails: HBK_UNTRUSTED with the reason. Thread: any. */
 HBK_MUST_USE hbk_status hbk_verdict_match(const struct hbk_peer *peer,
                                           const struct hbk_expectation *expectation,
-                                          struct hbk_error *error);
+                                          struct hbk_verdict_failure *failure);
 
 /*
  * Judges a known peer once more, for live connections when time has passed or bundles have changed.
@@ -91,7 +112,7 @@ HBK_MUST_USE hbk_status hbk_verdict_match(const struct hbk_peer *peer,
  */
 HBK_MUST_USE hbk_status hbk_verdict_again(const struct hbk_peer *peer,
                                           const struct hbk_bundle_set *bundles, int64_t now_ns,
-                                          struct hbk_error *error);
+                                          struct hbk_verdict_failure *failure);
 
 /*
  * Good verdicts of one worker, the least recently used dropped first. An entry is used only while
@@ -115,4 +136,4 @@ HBK_MUST_USE hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache,
                                                 const struct hbk_bundle_set *bundles,
                                                 enum hbk_peer_role role, int64_t now_ns,
                                                 const struct hbk_peer **out_peer,
-                                                struct hbk_error *error);
+                                                struct hbk_verdict_failure *failure);

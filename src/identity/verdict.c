@@ -1,0 +1,363 @@
+#include "identity/verdict.h"
+
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "identity/certificate.h"
+
+enum {
+    SECURITY_LEVEL = 2, /* OpenSSL's name for 112 bits: RSA from 2048, no SHA-1 */
+};
+
+struct peer {
+    struct hbk_peer public;
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
+    uint8_t certificate_bytes[]; /* all certificates, one behind the other */
+};
+
+const char *hbk_verdict_reason_text(enum hbk_verdict_reason reason)
+{
+    switch (reason) {
+    case HBK_VERDICT_NONE:
+        return "no verdict";
+    case HBK_VERDICT_MALFORMED:
+        return "malformed certificate";
+    case HBK_VERDICT_EXPIRED:
+        return "certificate expired";
+    case HBK_VERDICT_REVOKED:
+        return "certificate revoked";
+    case HBK_VERDICT_UNKNOWN_CA:
+        return "unknown authority";
+    case HBK_VERDICT_BAD_PATH:
+        return "bad certificate path";
+    case HBK_VERDICT_BAD_USAGE:
+        return "certificate not for this use";
+    case HBK_VERDICT_UNEXPECTED:
+        return "unexpected identity";
+    }
+    HBK_UNREACHABLE();
+}
+
+const struct hbk_peer *hbk_peer_ref(const struct hbk_peer *peer)
+{
+    struct peer *shared = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
+    /* Relaxed: whoever calls holds a reference already. */
+    atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
+    return peer;
+}
+
+void hbk_peer_unref(const struct hbk_peer *peer)
+{
+    if (peer == NULL) {
+        return;
+    }
+    struct peer *shared = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
+    if (atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) == 1) {
+        hbk_spiffe_unref(peer->id);
+        free(shared);
+    }
+}
+
+#define FAIL(failure, why, ...) \
+    ((failure)->reason = (why), hbk_error_set(&(failure)->error, HBK_UNTRUSTED, __VA_ARGS__))
+
+/* A peer object with its own copy of the chain, the path's facts still missing. */
+static struct peer *peer_new(const struct hbk_chain *chain)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < chain->count; i++) {
+        total += chain->certificates[i].size; /* below HBK_CHAIN_BYTES_MAX, was checked */
+    }
+    struct peer *peer = calloc(1, sizeof *peer + total);
+    if (peer == NULL) {
+        return NULL;
+    }
+    atomic_init(&peer->references, 1);
+    uint8_t *end = peer->certificate_bytes;
+    for (size_t i = 0; i < chain->count; i++) {
+        struct hbk_slice certificate = chain->certificates[i];
+        memcpy(end, certificate.bytes, certificate.size);
+        peer->public.certificates[i] = hbk_slice_of(end, certificate.size);
+        end += certificate.size;
+    }
+    peer->public.certificate_count = chain->count;
+    SHA256(chain->certificates[0].bytes, chain->certificates[0].size, peer->public.leaf_sha256);
+    return peer;
+}
+
+/* Rule 4: a list that is missing or old is not a reason to refuse; all else that libcrypto found
+ * stays found. */
+static int tolerate_old_lists(int is_good, X509_STORE_CTX *context)
+{
+    switch (X509_STORE_CTX_get_error(context)) {
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+        X509_STORE_CTX_set_error(context, X509_V_OK);
+        return 1;
+    default:
+        return is_good;
+    }
+}
+
+static enum hbk_verdict_reason reason_of(int code)
+{
+    switch (code) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return HBK_VERDICT_EXPIRED;
+    case X509_V_ERR_CERT_REVOKED:
+        return HBK_VERDICT_REVOKED;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return HBK_VERDICT_UNKNOWN_CA;
+    case X509_V_ERR_INVALID_PURPOSE:
+        return HBK_VERDICT_BAD_USAGE;
+    default:
+        return HBK_VERDICT_BAD_PATH;
+    }
+}
+
+/* The sentence for what libcrypto found at one certificate of the path. */
+static hbk_status tell_path_failure(X509_STORE_CTX *context, struct hbk_slice trust_domain,
+                                    int64_t now_ns, struct hbk_verdict_failure *failure)
+{
+    int code = X509_STORE_CTX_get_error(context);
+    int depth = X509_STORE_CTX_get_error_depth(context);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(context);
+    char where[32];
+    (void)snprintf(where, sizeof where, depth == 0 ? "certificate" : "signing certificate %d",
+                   depth);
+
+    int64_t start_ns = 0;
+    int64_t end_ns = 0;
+    if (reason_of(code) == HBK_VERDICT_EXPIRED && certificate != NULL &&
+        hbk_certificate_validity(certificate, &start_ns, &end_ns)) {
+        char then[HBK_CERTIFICATE_TIME_BYTES_MAX];
+        char now[HBK_CERTIFICATE_TIME_BYTES_MAX];
+        hbk_certificate_time(now_ns, now);
+        return code == X509_V_ERR_CERT_HAS_EXPIRED
+                   ? FAIL(failure, HBK_VERDICT_EXPIRED, "%s expired %s, it is %s", where,
+                          hbk_certificate_time(end_ns, then), now)
+                   : FAIL(failure, HBK_VERDICT_EXPIRED, "%s is not valid before %s, it is %s",
+                          where, hbk_certificate_time(start_ns, then), now);
+    }
+    return FAIL(failure, reason_of(code), "%s, judged by the bundle of %.*s: %s", where,
+                HBK_SLICE_ARGS(trust_domain), X509_verify_cert_error_string(code));
+}
+
+static hbk_status note_validity(STACK_OF(X509) * path, struct hbk_peer *peer,
+                                struct hbk_verdict_failure *failure)
+{
+    peer->not_before_ns = INT64_MIN;
+    peer->not_after_ns = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(path); i++) {
+        int64_t start_ns = 0;
+        int64_t end_ns = 0;
+        if (!hbk_certificate_validity(sk_X509_value(path, i), &start_ns, &end_ns)) {
+            return FAIL(failure, HBK_VERDICT_BAD_PATH, "validity of certificate %d cannot be read",
+                        i);
+        }
+        peer->not_before_ns = start_ns > peer->not_before_ns ? start_ns : peer->not_before_ns;
+        peer->not_after_ns = end_ns < peer->not_after_ns ? end_ns : peer->not_after_ns;
+    }
+    return HBK_OK;
+}
+
+/* Rule 3's demand on intermediates: everything between the leaf and the anchor. */
+static hbk_status check_signers(STACK_OF(X509) * path, struct hbk_verdict_failure *failure)
+{
+    for (int i = 1; i + 1 < sk_X509_num(path); i++) {
+        hbk_status status =
+            hbk_certificate_check_signer(sk_X509_value(path, i), true, &failure->error);
+        if (status != HBK_OK) {
+            failure->reason = HBK_VERDICT_BAD_PATH;
+            return status;
+        }
+    }
+    return HBK_OK;
+}
+
+static void set_parameters(X509_STORE_CTX *context, const struct hbk_bundle *bundle,
+                           enum hbk_peer_role role, int64_t now_ns)
+{
+    X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
+    /* Any CA of the bundle is an anchor, self-signed or not (RFC 5280, 6.1.1 d). */
+    unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;
+    if (bundle->has_crl) {
+        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+        X509_STORE_CTX_set_verify_cb(context, tolerate_old_lists);
+    }
+    X509_VERIFY_PARAM_set_flags(parameters, flags);
+    X509_VERIFY_PARAM_set_depth(parameters, HBK_CHAIN_CERTIFICATES_MAX);
+    X509_VERIFY_PARAM_set_auth_level(parameters, SECURITY_LEVEL);
+    X509_VERIFY_PARAM_set_time(parameters, (time_t)(now_ns / (int64_t)HBK_NS_PER_S));
+    X509_VERIFY_PARAM_set_purpose(parameters, role == HBK_PEER_SERVER ? X509_PURPOSE_SSL_SERVER
+                                                                      : X509_PURPOSE_SSL_CLIENT);
+}
+
+/* Rules 3 and 4; on success the path's facts are in `peer`. */
+static hbk_status judge_path(STACK_OF(X509) * chain, const struct hbk_bundle *bundle,
+                             enum hbk_peer_role role, int64_t now_ns, struct hbk_peer *peer,
+                             struct hbk_verdict_failure *failure)
+{
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    if (context == NULL ||
+        X509_STORE_CTX_init(context, bundle->store, sk_X509_value(chain, 0), chain) != 1) {
+        X509_STORE_CTX_free(context);
+        return HBK_NO_MEMORY;
+    }
+    set_parameters(context, bundle, role, now_ns);
+    hbk_status status = HBK_OK;
+    if (X509_verify_cert(context) != 1) {
+        status = X509_STORE_CTX_get_error(context) == X509_V_ERR_OUT_OF_MEM
+                     ? HBK_NO_MEMORY
+                     : tell_path_failure(context, bundle->trust_domain, now_ns, failure);
+    }
+    if (status == HBK_OK) {
+        status = check_signers(X509_STORE_CTX_get0_chain(context), failure);
+    }
+    if (status == HBK_OK) {
+        status = note_validity(X509_STORE_CTX_get0_chain(context), peer, failure);
+    }
+    X509_STORE_CTX_free(context);
+    return status;
+}
+
+static hbk_status judge_parsed(STACK_OF(X509) * chain, const struct hbk_bundle_set *bundles,
+                               enum hbk_peer_role role, int64_t now_ns, struct hbk_peer *peer,
+                               struct hbk_verdict_failure *failure)
+{
+    X509 *leaf = sk_X509_value(chain, 0);
+    failure->reason = HBK_VERDICT_MALFORMED;
+    HBK_TRY(hbk_certificate_id(leaf, &peer->id, &failure->error));
+    HBK_TRY(hbk_certificate_check_leaf(leaf, &failure->error));
+    hbk_certificate_serial(leaf, peer->serial_text);
+
+    failure->reason = HBK_VERDICT_NONE;
+    struct hbk_slice trust_domain = peer->id->parts.trust_domain;
+    const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, trust_domain);
+    if (bundle == NULL) {
+        return FAIL(failure, HBK_VERDICT_UNKNOWN_CA, "no bundle for the trust domain %.*s of %.*s",
+                    HBK_SLICE_ARGS(trust_domain), HBK_SLICE_ARGS(peer->id->text));
+    }
+    peer->bundle_generation = bundle->generation;
+    peer->role = role;
+    return judge_path(chain, bundle, role, now_ns, peer, failure);
+}
+
+/* The parsed chain as libcrypto takes it, with a reference to each certificate. */
+static hbk_status parse(const struct hbk_chain *chain, STACK_OF(X509) * stack,
+                        struct hbk_verdict_failure *failure)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        const uint8_t *end = chain->certificates[i].bytes;
+        X509 *certificate = NULL;
+        if (chain->parsed != NULL) {
+            certificate = chain->parsed[i];
+            X509_up_ref(certificate);
+        } else {
+            certificate = d2i_X509(NULL, &end, (long)chain->certificates[i].size);
+            if (certificate == NULL ||
+                end != chain->certificates[i].bytes + chain->certificates[i].size) {
+                X509_free(certificate);
+                return FAIL(failure, HBK_VERDICT_MALFORMED, "certificate %zu cannot be read", i);
+            }
+        }
+        if (sk_X509_push(stack, certificate) == 0) {
+            X509_free(certificate);
+            return HBK_NO_MEMORY;
+        }
+    }
+    return HBK_OK;
+}
+
+static hbk_status check_sizes(const struct hbk_chain *chain, struct hbk_verdict_failure *failure)
+{
+    if (chain->count == 0) {
+        return FAIL(failure, HBK_VERDICT_MALFORMED, "no certificate was presented");
+    }
+    size_t total = 0;
+    for (size_t i = 0; i < chain->count && total <= HBK_CHAIN_BYTES_MAX; i++) {
+        size_t size = chain->certificates[i].size;
+        total = size > HBK_CHAIN_BYTES_MAX ? size : total + size;
+    }
+    if (chain->count > HBK_CHAIN_CERTIFICATES_MAX || total > HBK_CHAIN_BYTES_MAX) {
+        return hbk_error_set(&failure->error, HBK_LIMIT,
+                             "a chain of more than %d certificates or %d bytes",
+                             HBK_CHAIN_CERTIFICATES_MAX, HBK_CHAIN_BYTES_MAX);
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_verdict_judge(const struct hbk_chain *chain, const struct hbk_bundle_set *bundles,
+                             enum hbk_peer_role role, int64_t now_ns,
+                             const struct hbk_peer **out_peer, struct hbk_verdict_failure *failure)
+{
+    HBK_TRY(check_sizes(chain, failure));
+    struct peer *peer = peer_new(chain);
+    STACK_OF(X509) *stack = sk_X509_new_null();
+    hbk_status status = peer == NULL || stack == NULL ? HBK_NO_MEMORY : HBK_OK;
+    if (status == HBK_OK) {
+        status = parse(chain, stack, failure);
+    }
+    if (status == HBK_OK) {
+        status = judge_parsed(stack, bundles, role, now_ns, &peer->public, failure);
+    }
+    sk_X509_pop_free(stack, X509_free);
+    ERR_clear_error();
+    if (status != HBK_OK) {
+        hbk_peer_unref(peer == NULL ? NULL : &peer->public);
+        return status;
+    }
+    *out_peer = &peer->public;
+    return HBK_OK;
+}
+
+hbk_status hbk_verdict_match(const struct hbk_peer *peer, const struct hbk_expectation *expectation,
+                             struct hbk_verdict_failure *failure)
+{
+    for (size_t i = 0; i < expectation->id_count; i++) {
+        if (hbk_spiffe_equal(peer->id, expectation->ids[i])) {
+            return HBK_OK;
+        }
+    }
+    if (expectation->id_count > 0) {
+        return FAIL(failure, HBK_VERDICT_UNEXPECTED, "peer is %.*s, expected is %.*s%s",
+                    HBK_SLICE_ARGS(peer->id->text), HBK_SLICE_ARGS(expectation->ids[0]->text),
+                    expectation->id_count > 1 ? " or another" : "");
+    }
+    if (!hbk_slice_equal(peer->id->parts.trust_domain, expectation->trust_domain)) {
+        return FAIL(failure, HBK_VERDICT_UNEXPECTED, "trust domain of %.*s is not %.*s",
+                    HBK_SLICE_ARGS(peer->id->text), HBK_SLICE_ARGS(expectation->trust_domain));
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_verdict_again(const struct hbk_peer *peer, const struct hbk_bundle_set *bundles,
+                             int64_t now_ns, struct hbk_verdict_failure *failure)
+{
+    const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, peer->id->parts.trust_domain);
+    if (bundle != NULL && bundle->generation == peer->bundle_generation &&
+        now_ns >= peer->not_before_ns && now_ns <= peer->not_after_ns) {
+        return HBK_OK;
+    }
+    const struct hbk_chain chain = {
+        .certificates = peer->certificates,
+        .count = peer->certificate_count,
+    };
+    const struct hbk_peer *judged = NULL;
+    HBK_TRY(hbk_verdict_judge(&chain, bundles, peer->role, now_ns, &judged, failure));
+    hbk_peer_unref(judged);
+    return HBK_OK;
+}

@@ -1,0 +1,134 @@
+/*
+ * The cache of good verdicts. Its key is the hash of the whole chain as presented and of the part
+ * that the peer plays; the bundle's generation and the path's validity are checked at each use, so
+ * that neither a withdrawn root nor the passing of time outlives an entry's next use. Refusals are
+ * not kept: a stranger could fill the cache with them, and a refused handshake is not retried fast.
+ */
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "identity/verdict.h"
+
+struct entry {
+    struct hbk_link link; /* in by_use */
+    uint8_t key[HBK_SHA256_BYTES];
+    const struct hbk_peer *peer; /* held */
+};
+
+void hbk_verdict_cache_init(struct hbk_verdict_cache *cache, size_t entries_max)
+{
+    *cache = (struct hbk_verdict_cache){.entries_max = entries_max};
+    hbk_map_init(&cache->entries);
+    hbk_list_init(&cache->by_use);
+}
+
+static uint64_t hash_of(const uint8_t key[static HBK_SHA256_BYTES])
+{
+    uint64_t hash = 0;
+    memcpy(&hash, key, sizeof hash); /* SHA-256 is spread well enough for a table */
+    return hash;
+}
+
+static bool has_key(const void *object, const void *key)
+{
+    const struct entry *entry = object;
+    return memcmp(entry->key, key, sizeof entry->key) == 0;
+}
+
+static void drop(struct hbk_verdict_cache *cache, struct entry *entry)
+{
+    bool was_there = hbk_map_remove(&cache->entries, hash_of(entry->key), entry);
+    HBK_ASSERT(was_there);
+    hbk_link_remove(&entry->link);
+    hbk_peer_unref(entry->peer);
+    free(entry);
+}
+
+void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache)
+{
+    HBK_LIST_EACH (link, &cache->by_use) {
+        drop(cache, HBK_CONTAINER(link, struct entry, link));
+    }
+    hbk_map_fini(&cache->entries);
+}
+
+/* False when libcrypto cannot hash: then the cache is not used. Sizes part the certificates. */
+static bool make_key(const struct hbk_chain *chain, enum hbk_peer_role role,
+                     uint8_t out_key[static HBK_SHA256_BYTES])
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool is_good = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+                   EVP_DigestUpdate(context, &role, sizeof role) == 1;
+    for (size_t i = 0; i < chain->count && is_good; i++) {
+        struct hbk_slice certificate = chain->certificates[i];
+        is_good = EVP_DigestUpdate(context, &certificate.size, sizeof certificate.size) == 1 &&
+                  EVP_DigestUpdate(context, certificate.bytes, certificate.size) == 1;
+    }
+    is_good = is_good && EVP_DigestFinal_ex(context, out_key, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    return is_good;
+}
+
+static const struct hbk_peer *find(struct hbk_verdict_cache *cache,
+                                   const uint8_t key[static HBK_SHA256_BYTES],
+                                   const struct hbk_bundle_set *bundles, int64_t now_ns)
+{
+    struct entry *entry = hbk_map_find(&cache->entries, hash_of(key), has_key, key);
+    if (entry == NULL) {
+        return NULL;
+    }
+    const struct hbk_peer *peer = entry->peer;
+    const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, peer->id->parts.trust_domain);
+    if (bundle == NULL || bundle->generation != peer->bundle_generation ||
+        now_ns < peer->not_before_ns || now_ns > peer->not_after_ns) {
+        drop(cache, entry);
+        return NULL;
+    }
+    hbk_link_remove(&entry->link);
+    hbk_list_prepend(&cache->by_use, &entry->link);
+    return peer;
+}
+
+static void keep(struct hbk_verdict_cache *cache, const uint8_t key[static HBK_SHA256_BYTES],
+                 const struct hbk_peer *peer)
+{
+    if (cache->entries_max == 0) {
+        return;
+    }
+    if (cache->entries.count >= cache->entries_max) {
+        drop(cache, HBK_CONTAINER(cache->by_use.head.previous, struct entry, link));
+    }
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (entry == NULL) {
+        return;
+    }
+    memcpy(entry->key, key, sizeof entry->key);
+    if (hbk_map_add(&cache->entries, hash_of(key), entry) != HBK_OK) {
+        free(entry);
+        return;
+    }
+    entry->peer = hbk_peer_ref(peer);
+    hbk_list_prepend(&cache->by_use, &entry->link);
+}
+
+hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct hbk_chain *chain,
+                                   const struct hbk_bundle_set *bundles, enum hbk_peer_role role,
+                                   int64_t now_ns, const struct hbk_peer **out_peer,
+                                   struct hbk_verdict_failure *failure)
+{
+    uint8_t key[HBK_SHA256_BYTES];
+    bool has_hash = make_key(chain, role, key);
+    const struct hbk_peer *known = has_hash ? find(cache, key, bundles, now_ns) : NULL;
+    if (known != NULL) {
+        cache->hits++;
+        *out_peer = hbk_peer_ref(known);
+        return HBK_OK;
+    }
+    cache->misses++;
+    HBK_TRY(hbk_verdict_judge(chain, bundles, role, now_ns, out_peer, failure));
+    if (has_hash) {
+        keep(cache, key, *out_peer);
+    }
+    return HBK_OK;
+}
