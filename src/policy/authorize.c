@@ -187,9 +187,9 @@ static const struct hbk_policy *next_policy(struct policy_walk *walk)
     return NULL;
 }
 
-static void note_dry_run(struct hbk_verdict *verdict, const struct hbk_policy *policy)
+static void note_dry_run(struct hbk_authorization *verdict, const struct hbk_policy *policy)
 {
-    if (verdict->dry_run_count < HBK_VERDICT_DRY_RUNS_MAX) {
+    if (verdict->dry_run_count < HBK_AUTHORIZATION_DRY_RUNS_MAX) {
         verdict->dry_runs[verdict->dry_run_count] = policy;
     }
     verdict->dry_run_count++;
@@ -204,7 +204,7 @@ struct opinion {
 /* Policies on trial are heard to the end, also when one in effect has matched already. */
 static struct opinion ask(const struct hbk_mesh *mesh, const struct hbk_workload *workload,
                           enum hbk_policy_action action, const struct subject *subject,
-                          struct hbk_verdict *verdict)
+                          struct hbk_authorization *verdict)
 {
     struct opinion opinion = {0};
     struct policy_walk walk = begin_walk(mesh, workload);
@@ -235,25 +235,26 @@ static struct subject subject_of(const struct hbk_authorize_input *input)
 }
 
 void hbk_authorize(const struct hbk_mesh *mesh, const struct hbk_workload *workload,
-                   const struct hbk_authorize_input *input, struct hbk_verdict *out_verdict)
+                   const struct hbk_authorize_input *input, struct hbk_authorization *out_verdict)
 {
-    struct hbk_verdict verdict = {.is_allowed = true, .reason = HBK_VERDICT_NO_ALLOW_POLICIES};
+    struct hbk_authorization verdict = {.is_allowed = true,
+                                        .reason = HBK_AUTHORIZATION_NO_ALLOW_POLICIES};
     struct subject subject = subject_of(input);
     struct opinion deny = ask(mesh, workload, HBK_POLICY_DENY, &subject, &verdict);
     if (deny.match != NULL) {
         verdict.is_allowed = false;
-        verdict.reason = HBK_VERDICT_DENIED;
+        verdict.reason = HBK_AUTHORIZATION_DENIED;
         verdict.policy = deny.match;
         *out_verdict = verdict;
         return;
     }
     struct opinion allow = ask(mesh, workload, HBK_POLICY_ALLOW, &subject, &verdict);
     if (allow.match != NULL) {
-        verdict.reason = HBK_VERDICT_ALLOWED;
+        verdict.reason = HBK_AUTHORIZATION_ALLOWED;
         verdict.policy = allow.match;
     } else if (allow.has_any) {
         verdict.is_allowed = false;
-        verdict.reason = HBK_VERDICT_NONE_ALLOWED;
+        verdict.reason = HBK_AUTHORIZATION_NONE_ALLOWED;
     }
     *out_verdict = verdict;
 }
@@ -272,17 +273,17 @@ bool hbk_authorize_is_same(const struct hbk_mesh *old_mesh, const struct hbk_mes
     return is_same;
 }
 
-const char *hbk_verdict_text(const struct hbk_verdict *verdict,
-                             char text[static HBK_VERDICT_TEXT_BYTES_MAX])
+const char *hbk_authorization_text(const struct hbk_authorization *verdict,
+                                   char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX])
 {
     static const char prefix[] = "connection closed due to policy rejection: ";
     text[0] = '\0';
-    if (verdict->reason == HBK_VERDICT_DENIED) {
-        (void)snprintf(text, HBK_VERDICT_TEXT_BYTES_MAX, "%sexplicitly denied by: %.*s", prefix,
-                       HBK_SLICE_ARGS(verdict->policy->record.key));
-    } else if (verdict->reason == HBK_VERDICT_NONE_ALLOWED) {
-        (void)snprintf(text, HBK_VERDICT_TEXT_BYTES_MAX, "%sallow policies exist, but none allowed",
-                       prefix);
+    if (verdict->reason == HBK_AUTHORIZATION_DENIED) {
+        (void)snprintf(text, HBK_AUTHORIZATION_TEXT_BYTES_MAX, "%sexplicitly denied by: %.*s",
+                       prefix, HBK_SLICE_ARGS(verdict->policy->record.key));
+    } else if (verdict->reason == HBK_AUTHORIZATION_NONE_ALLOWED) {
+        (void)snprintf(text, HBK_AUTHORIZATION_TEXT_BYTES_MAX,
+                       "%sallow policies exist, but none allowed", prefix);
     }
     return text;
 }
@@ -304,7 +305,7 @@ enum hbk_review hbk_authorize_review(const struct hbk_mesh *mesh, struct hbk_sli
         !hbk_inbound_plain_allowed(mesh, workload, input->destination.port)) {
         return HBK_REVIEW_PLAIN_TEXT_DENIED;
     }
-    struct hbk_verdict verdict;
+    struct hbk_authorization verdict;
     hbk_authorize(mesh, workload, input, &verdict);
     return verdict.is_allowed ? HBK_REVIEW_STAYS : HBK_REVIEW_POLICY_DENIED;
 }

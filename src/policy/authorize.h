@@ -7,8 +7,8 @@
 #include "model/mesh.h"
 
 enum {
-    HBK_VERDICT_DRY_RUNS_MAX = 4, /* dry-run matches that are named; the others are counted */
-    HBK_VERDICT_TEXT_BYTES_MAX = 256,
+    HBK_AUTHORIZATION_DRY_RUNS_MAX = 4, /* dry-run matches that are named; the others are counted */
+    HBK_AUTHORIZATION_TEXT_BYTES_MAX = 256,
 };
 
 struct hbk_authorize_input {
@@ -17,21 +17,21 @@ struct hbk_authorize_input {
     const struct hbk_spiffe_id *source_identity; /* from the certificate; NULL: none */
 };
 
-enum hbk_verdict_reason {
-    HBK_VERDICT_NO_ALLOW_POLICIES, /* allowed: nobody said that only some are */
-    HBK_VERDICT_ALLOWED,           /* by `policy` */
-    HBK_VERDICT_DENIED,            /* by `policy` */
-    HBK_VERDICT_NONE_ALLOWED,      /* denied: allow policies exist, but none matched */
+enum hbk_authorization_reason {
+    HBK_AUTHORIZATION_NO_ALLOW_POLICIES, /* allowed: nobody said that only some are */
+    HBK_AUTHORIZATION_ALLOWED,           /* by `policy` */
+    HBK_AUTHORIZATION_DENIED,            /* by `policy` */
+    HBK_AUTHORIZATION_NONE_ALLOWED,      /* denied: allow policies exist, but none matched */
 };
 
 /* Policies are borrowed from the mesh. */
-struct hbk_verdict {
+struct hbk_authorization {
     bool is_allowed;
-    enum hbk_verdict_reason reason;
+    enum hbk_authorization_reason reason;
     const struct hbk_policy *policy; /* that decided; NULL where none did */
 
     /* Policies on trial that matched: in effect they would have decided otherwise or the same. */
-    const struct hbk_policy *dry_runs[HBK_VERDICT_DRY_RUNS_MAX];
+    const struct hbk_policy *dry_runs[HBK_AUTHORIZATION_DRY_RUNS_MAX];
     uint32_t dry_run_count; /* all that matched, also those that are not named */
 
     uint32_t unknown_policies; /* names in the workload's list that the mesh does not have */
@@ -44,7 +44,7 @@ struct hbk_verdict {
  * Policies on trial are all heard, whatever decides.
  */
 void hbk_authorize(const struct hbk_mesh *mesh, const struct hbk_workload *workload,
-                   const struct hbk_authorize_input *input, struct hbk_verdict *out_verdict);
+                   const struct hbk_authorize_input *input, struct hbk_authorization *out_verdict);
 
 /*
  * True when both meshes surely give equal verdicts for connections to the workload, so that those
@@ -58,8 +58,8 @@ bool hbk_authorize_is_same(const struct hbk_mesh *old_mesh, const struct hbk_mes
  * The sentence for the access log: "connection closed due to policy rejection: explicitly denied
  * by: shop/no-batch". Writes it, terminated, and returns `text`; empty for a verdict that allows.
  */
-const char *hbk_verdict_text(const struct hbk_verdict *verdict,
-                             char text[static HBK_VERDICT_TEXT_BYTES_MAX]);
+const char *hbk_authorization_text(const struct hbk_authorization *verdict,
+                                   char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX]);
 
 /* Whether the workload takes plain text on that port: everywhere but where the mode is STRICT. */
 bool hbk_inbound_plain_allowed(const struct hbk_mesh *mesh, const struct hbk_workload *workload,
