@@ -1,0 +1,30 @@
+#include "net/net.h"
+
+#include <stdlib.h>
+
+#include "net/tunnel.h"
+
+hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
+                        const struct hbk_net_config *config)
+{
+    *net = (struct hbk_net){.loop = loop, .config = *config};
+    /* Untouched pages of scratch cost nothing, so both can be as large as the largest turn. */
+    size_t input_bytes = HBK_NET_INPUT_BYTES + HBK_RECORD_BYTES_MAX;
+    net->input = hbk_span_of(malloc(input_bytes), input_bytes);
+    net->output = hbk_span_of(malloc(HBK_NET_OUTPUT_BYTES), HBK_NET_OUTPUT_BYTES);
+    hbk_pool_init(&net->tunnels, "tunnel", sizeof(struct hbk_tunnel), HBK_TUNNELS_MAX);
+    if (net->input.bytes == NULL || net->output.bytes == NULL) {
+        hbk_net_fini(net);
+        return HBK_NO_MEMORY;
+    }
+    return HBK_OK;
+}
+
+void hbk_net_fini(struct hbk_net *net)
+{
+    hbk_pool_fini(&net->tunnels);
+    hbk_block_pool_fini(&net->blocks);
+    free(net->input.bytes);
+    free(net->output.bytes);
+    *net = (struct hbk_net){0};
+}

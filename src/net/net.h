@@ -1,0 +1,86 @@
+/*
+ * What one worker's connections share: the loop, limits, scratch memory and counters. Everything in
+ * this room belongs to one worker's thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/pool.h"
+#include "base/slice.h"
+#include "base/status.h"
+#include "net/block.h"
+#include "runtime/loop.h"
+
+enum {
+    /* Data that one tunnel gathers in a turn, and, above it, room for its control frames. */
+    HBK_TUNNEL_DATA_BLOCKS_MAX = 16,
+    HBK_TUNNEL_BLOCKS_MAX = 48,
+    /* What one socket may hand over in a turn before others have theirs. */
+    HBK_RELAY_TURN_BYTES = 64 * 1024,
+    /* One read of a tunnel; a record's beginning from the read before lies in front of it. */
+    HBK_NET_INPUT_BYTES = 256 * 1024,
+    /* Largest TLS record: header, plain text, type, expansion (RFC 8446, 5.2). */
+    HBK_RECORD_BYTES_MAX = 5 + 16384 + 256,
+    HBK_NET_OUTPUT_BYTES = HBK_TUNNEL_DATA_BLOCKS_MAX * HBK_RECORD_BYTES_MAX,
+    /* Sealed bytes that wait for a slow socket. */
+    HBK_TUNNEL_SEALED_BYTES_MAX = 4 * HBK_NET_OUTPUT_BYTES,
+    HBK_TUNNELS_MAX = 16384,
+};
+
+struct hbk_net_config {
+    uint64_t connect_timeout_ns;   /* TCP */
+    uint64_t handshake_timeout_ns; /* TLS */
+    uint64_t request_timeout_ns;   /* until a CONNECT is answered */
+    uint64_t idle_timeout_ns;      /* a tunnel without streams */
+    uint64_t ping_interval_ns;     /* silence on a tunnel with streams before we ask */
+    uint64_t ping_timeout_ns;
+    uint64_t expired_grace_ns; /* for streams of a tunnel whose peer's certificate has expired */
+    uint32_t streams_max;      /* per tunnel */
+    uint32_t mark;             /* on every socket that we open (ambient.md 3e) */
+};
+
+#define HBK_NET_CONFIG_DEFAULT                     \
+    ((struct hbk_net_config){                      \
+        .connect_timeout_ns = 10 * HBK_NS_PER_S,   \
+        .handshake_timeout_ns = 10 * HBK_NS_PER_S, \
+        .request_timeout_ns = 10 * HBK_NS_PER_S,   \
+        .idle_timeout_ns = 300 * HBK_NS_PER_S,     \
+        .ping_interval_ns = 10 * HBK_NS_PER_S,     \
+        .ping_timeout_ns = 20 * HBK_NS_PER_S,      \
+        .expired_grace_ns = 60 * HBK_NS_PER_S,     \
+        .streams_max = 2048,                       \
+        .mark = 0x539,                             \
+    })
+
+/* Monotonic counts; gauges are differences of two of them. */
+struct hbk_net_counters {
+    uint64_t tunnels_opened[2]; /* index: is_server */
+    uint64_t tunnels_closed[2];
+    uint64_t handshakes_ok[2];
+    uint64_t handshakes_failed[2];
+    uint64_t tunnels_idle_closed;
+    uint64_t tunnels_ping_failed;
+    uint64_t tunnels_untrusted; /* closed since the peer's certificate is not good any more */
+    uint64_t streams_opened[2];
+    uint64_t streams_retried;
+    uint64_t refused_tunnels; /* for want of memory or of a place in the pool */
+    uint64_t accept_failures; /* descriptors ran out */
+    uint64_t reads, writes, records_opened, records_sealed;
+};
+
+struct hbk_net {
+    struct hbk_loop *loop; /* borrowed */
+    struct hbk_net_config config;
+    struct hbk_net_counters counters;
+    struct hbk_pool tunnels;
+    struct hbk_block_pool blocks;
+    struct hbk_span input;  /* owned scratch, HBK_NET_INPUT_BYTES + HBK_RECORD_BYTES_MAX */
+    struct hbk_span output; /* owned scratch, HBK_NET_OUTPUT_BYTES */
+};
+
+/* Fails: HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
+                                     const struct hbk_net_config *config);
+void hbk_net_fini(struct hbk_net *net); /* every tunnel and relay must be gone */
