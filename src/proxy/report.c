@@ -1,0 +1,253 @@
+/*
+ * What workers count and what is live, brought to control by rounds. (proxy/proxy.h)
+ */
+#include "proxy/proxy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct hbk_shard *shard_of(const struct hbk_worker *worker)
+{
+    return worker->data;
+}
+
+/* Counts ------------------------------------------------------------------------------------ */
+
+struct collection {
+    struct hbk_round round;
+    struct hbk_team *team;
+    struct hbk_telemetry *totals;
+    void (*on_done)(void *context);
+    void *context;
+    bool is_taken[HBK_WORKERS_MAX];
+    struct hbk_telemetry_copy copies[HBK_WORKERS_MAX];
+};
+
+/* What the rooms below count on their own, told to telemetry as differences. */
+static void count_net(struct hbk_shard *shard)
+{
+    const struct hbk_net_counters now = shard->net.counters;
+    const struct hbk_net_counters old = shard->told;
+    uint64_t *counters = shard->telemetry.counters;
+    const struct {
+        enum hbk_counter counter;
+        uint64_t now, old;
+    } rows[] = {
+        {HBK_COUNTER_TUNNELS_OPENED_CLIENT, now.tunnels_opened[0], old.tunnels_opened[0]},
+        {HBK_COUNTER_TUNNELS_OPENED_SERVER, now.tunnels_opened[1], old.tunnels_opened[1]},
+        {HBK_COUNTER_TUNNELS_OPEN_CLIENT, now.tunnels_opened[0] - now.tunnels_closed[0],
+         old.tunnels_opened[0] - old.tunnels_closed[0]},
+        {HBK_COUNTER_TUNNELS_OPEN_SERVER, now.tunnels_opened[1] - now.tunnels_closed[1],
+         old.tunnels_opened[1] - old.tunnels_closed[1]},
+        {HBK_COUNTER_TUNNELS_CLOSED_IDLE, now.tunnels_idle_closed, old.tunnels_idle_closed},
+        {HBK_COUNTER_TUNNELS_CLOSED_TIMEOUT, now.tunnels_ping_failed, old.tunnels_ping_failed},
+        {HBK_COUNTER_TUNNELS_CLOSED_EXPIRED, now.tunnels_untrusted, old.tunnels_untrusted},
+        {HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL, now.handshakes_ok[0], old.handshakes_ok[0]},
+        {HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL, now.handshakes_ok[1], old.handshakes_ok[1]},
+        {HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL,
+         now.handshakes_failed[0] + now.handshakes_failed[1],
+         old.handshakes_failed[0] + old.handshakes_failed[1]},
+        {HBK_COUNTER_STREAMS_OPENED_CLIENT, now.streams_opened[0], old.streams_opened[0]},
+        {HBK_COUNTER_STREAMS_OPENED_SERVER, now.streams_opened[1], old.streams_opened[1]},
+        {HBK_COUNTER_REFUSED_DESCRIPTORS, now.accept_failures, old.accept_failures},
+        {HBK_COUNTER_POOL_EXHAUSTED_TUNNEL, now.refused_tunnels, old.refused_tunnels},
+        {HBK_COUNTER_LOOP_TURNS, shard->net.loop->stats.turns, shard->told_turns},
+    };
+    for (size_t i = 0; i < HBK_COUNT(rows); i++) {
+        counters[rows[i].counter] += rows[i].now - rows[i].old;
+    }
+    shard->told = now;
+    shard->told_turns = shard->net.loop->stats.turns;
+}
+
+static void count_live(struct hbk_shard *shard)
+{
+    HBK_LIST_EACH (pod_link, &shard->pods) {
+        struct hbk_pod_proxy *pod = HBK_CONTAINER(pod_link, struct hbk_pod_proxy, link);
+        HBK_LIST_EACH (link, &pod->connections) {
+            struct hbk_connection *connection = HBK_CONTAINER(link, struct hbk_connection, in_pod);
+            uint64_t received, sent;
+            hbk_connection_bytes(connection, &received, &sent);
+            hbk_connection_count(connection, received, sent);
+        }
+    }
+}
+
+static void collect_on_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct collection *collection = HBK_CONTAINER(round, struct collection, round);
+    struct hbk_shard *shard = shard_of(worker);
+    count_net(shard);
+    count_live(shard);
+    collection->is_taken[worker->index] =
+        hbk_telemetry_take(&shard->telemetry, &collection->copies[worker->index]) == HBK_OK;
+}
+
+static void collected(struct hbk_round *round)
+{
+    struct collection *collection = HBK_CONTAINER(round, struct collection, round);
+    for (unsigned i = 0; i < collection->team->count; i++) {
+        if (collection->is_taken[i]) {
+            hbk_telemetry_add(collection->totals, &collection->copies[i],
+                              collection->team->control_loop->now_ns);
+            hbk_telemetry_copy_fini(&collection->copies[i]);
+        }
+    }
+    collection->on_done(collection->context);
+    free(collection);
+}
+
+void hbk_proxy_collect(struct hbk_proxy *proxy, struct hbk_telemetry *totals,
+                       void (*on_done)(void *context), void *context)
+{
+    struct collection *collection = calloc(1, sizeof *collection);
+    if (collection == NULL) {
+        on_done(context); /* what was collected before is shown */
+        return;
+    }
+    collection->round.on_worker = collect_on_worker;
+    collection->round.on_done = collected;
+    collection->team = proxy->team;
+    collection->totals = totals;
+    collection->on_done = on_done;
+    collection->context = context;
+    hbk_round_start(proxy->team, &collection->round);
+}
+
+/* Lists ------------------------------------------------------------------------------------- */
+
+/* One worker's part: uids are copied into `texts`, and pods counted before connections. */
+struct listing_part {
+    struct hbk_connection_view *items;
+    size_t count;
+    char **pods;
+    size_t pod_count;
+};
+
+struct listing {
+    struct hbk_round round;
+    struct hbk_team *team;
+    void (*on_done)(void *context, const struct hbk_connection_list *list);
+    void *context;
+    struct listing_part parts[HBK_WORKERS_MAX];
+};
+
+static size_t count_pods(const struct hbk_shard *shard, size_t *out_connections)
+{
+    size_t pods = 0;
+    *out_connections = 0;
+    HBK_LIST_EACH (pod_link, &shard->pods) {
+        const struct hbk_pod_proxy *pod = HBK_CONTAINER(pod_link, struct hbk_pod_proxy, link);
+        pods++;
+        HBK_LIST_EACH (link, &pod->connections) {
+            (*out_connections)++;
+        }
+    }
+    return pods;
+}
+
+static void list_pod(struct listing_part *part, const struct hbk_pod_proxy *pod, size_t limit)
+{
+    char *uid = hbk_slice_to_string(pod->uid);
+    if (uid == NULL) {
+        return;
+    }
+    part->pods[part->pod_count++] = uid;
+    HBK_LIST_EACH (link, &pod->connections) {
+        const struct hbk_connection *connection =
+            HBK_CONTAINER(link, struct hbk_connection, in_pod);
+        if (part->count < limit) {
+            part->items[part->count++] = (struct hbk_connection_view){
+                .pod = uid,
+                .kind = connection->kind,
+                .source = connection->source,
+                .destination = connection->destination,
+                .target = connection->target,
+            };
+        }
+    }
+}
+
+static void list_on_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct listing *listing = HBK_CONTAINER(round, struct listing, round);
+    struct listing_part *part = &listing->parts[worker->index];
+    const struct hbk_shard *shard = shard_of(worker);
+    size_t connections = 0;
+    size_t pods = count_pods(shard, &connections);
+    connections = connections < HBK_PROXY_LIST_MAX ? connections : HBK_PROXY_LIST_MAX;
+    part->items = calloc(connections + 1, sizeof *part->items);
+    part->pods = calloc(pods + 1, sizeof *part->pods);
+    if (part->items == NULL || part->pods == NULL) {
+        return;
+    }
+    HBK_LIST_EACH (link, &shard->pods) {
+        list_pod(part, HBK_CONTAINER(link, struct hbk_pod_proxy, link), connections);
+    }
+}
+
+static void join_parts(const struct listing *listing, struct hbk_connection_list *list)
+{
+    for (unsigned i = 0; i < listing->team->count; i++) {
+        const struct listing_part *part = &listing->parts[i];
+        if (part->count > 0) {
+            memcpy(list->items + list->count, part->items, part->count * sizeof *part->items);
+        }
+        list->count += part->count;
+        for (size_t j = 0; j < part->pod_count; j++) {
+            list->pods[list->pod_count++] = part->pods[j];
+        }
+    }
+}
+
+static void free_parts(struct listing *listing)
+{
+    for (unsigned i = 0; i < listing->team->count; i++) {
+        struct listing_part *part = &listing->parts[i];
+        for (size_t j = 0; j < part->pod_count; j++) {
+            free(part->pods[j]);
+        }
+        free(part->pods);
+        free(part->items);
+    }
+}
+
+static void listed(struct hbk_round *round)
+{
+    struct listing *listing = HBK_CONTAINER(round, struct listing, round);
+    size_t connections = 1;
+    size_t pods = 1;
+    for (unsigned i = 0; i < listing->team->count; i++) {
+        connections += listing->parts[i].count;
+        pods += listing->parts[i].pod_count;
+    }
+    struct hbk_connection_list list = {
+        .items = calloc(connections, sizeof *list.items),
+        .pods = calloc(pods, sizeof *list.pods),
+    };
+    if (list.items != NULL && list.pods != NULL) {
+        join_parts(listing, &list);
+    }
+    listing->on_done(listing->context, &list);
+    free(list.items);
+    free(list.pods);
+    free_parts(listing);
+    free(listing);
+}
+
+void hbk_proxy_list(struct hbk_proxy *proxy,
+                    void (*on_done)(void *context, const struct hbk_connection_list *list),
+                    void *context)
+{
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (listing == NULL) {
+        on_done(context, &(struct hbk_connection_list){.count = 0});
+        return;
+    }
+    listing->round.on_worker = list_on_worker;
+    listing->round.on_done = listed;
+    listing->team = proxy->team;
+    listing->on_done = on_done;
+    listing->context = context;
+    hbk_round_start(proxy->team, &listing->round);
+}
