@@ -21,4 +21,5 @@ extern const struct hbk_command hbk_commands[];
 int hbk_command_demo(int argc, char **argv);
 int hbk_command_echo(int argc, char **argv);
 int hbk_command_load(int argc, char **argv);
+int hbk_command_node(int argc, char **argv);
 int hbk_command_redirect(int argc, char **argv);

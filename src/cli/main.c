@@ -18,6 +18,7 @@ const struct hbk_command hbk_commands[] = {
     {"demo", "show what a mesh does, in namespaces of its own", hbk_command_demo},
     {"echo", "answer requests: something to aim at", hbk_command_echo},
     {"load", "send requests at a steady rate and time the answers", hbk_command_load},
+    {"node", "the agent of one host: carries its pods' traffic", hbk_command_node},
     {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},
     {"version", "print the version", run_version},
     {NULL, NULL, NULL},

@@ -1,0 +1,344 @@
+/*
+ * The order of a start: nothing is served before everything is checked, and the redirection, which
+ * cuts a workload off until its agent listens, comes last.
+ *
+ *     signals, limits -> loop -> workers -> CA -> mesh file -> certificates -> pods -> admin
+ */
+#include "agent/agent.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "admin/readiness.h"
+#include "agent/identities.h"
+#include "agent/pods.h"
+#include "base/log.h"
+#include "config/mesh_file.h"
+#include "os/fd.h"
+#include "os/limits.h"
+#include "os/signal.h"
+#include "proxy/proxy.h"
+
+enum ready_task {
+    READY_CERTIFICATES,
+    READY_PODS,
+};
+
+struct agent {
+    const struct hbk_agent_options *options; /* borrowed */
+    struct hbk_loop loop;
+    struct hbk_mailbox mailbox;
+    struct hbk_team team;
+    struct hbk_proxy proxy;
+    struct hbk_pods pods;
+    struct hbk_identities identities;
+    struct hbk_mesh *mesh; /* owned reference: the newest */
+    struct hbk_telemetry totals;
+    struct hbk_readiness readiness;
+    size_t ready[2]; /* readiness tasks, by enum ready_task */
+    struct hbk_admin admin;
+    struct hbk_source signals;
+    struct hbk_timer count_timer;
+    bool is_draining;
+};
+
+unsigned hbk_agent_workers_default(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1                               ? 1
+           : cores > HBK_AGENT_WORKERS_DEFAULT_MAX ? HBK_AGENT_WORKERS_DEFAULT_MAX
+                                                   : (unsigned)cores;
+}
+
+/* The mesh ---------------------------------------------------------------------------------- */
+
+static void log_report(const struct hbk_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        hbk_log(HBK_LOG_ERROR, "config", "%s", report->lines[i]);
+    }
+    if (report->dropped > 0) {
+        hbk_log(HBK_LOG_ERROR, "config", "... and %zu more", report->dropped);
+    }
+}
+
+static void want_identities(struct agent *agent)
+{
+    hbk_identities_mark(&agent->identities);
+    struct hbk_trie_walk walk = hbk_mesh_walk(agent->mesh, HBK_MESH_PODS);
+    for (const struct hbk_record *record; (record = hbk_trie_next(&walk)) != NULL;) {
+        const struct hbk_pod *pod = (const struct hbk_pod *)(const void *)record;
+        const struct hbk_workload *workload = NULL;
+        if (hbk_pods_is_here(agent->mesh, pod, agent->options->node, &workload)) {
+            hbk_identities_want(&agent->identities, workload->identity);
+        }
+    }
+    hbk_identities_sweep(&agent->identities);
+    hbk_readiness_set(&agent->readiness, agent->ready[READY_CERTIFICATES], true);
+}
+
+/* Takes a mesh, whose reference passes to the agent. */
+static void take_mesh(struct agent *agent, struct hbk_mesh *mesh)
+{
+    hbk_mesh_unref(agent->mesh);
+    agent->mesh = mesh;
+    hbk_counter_set(&agent->totals, HBK_COUNTER_SNAPSHOT_GENERATION, mesh->generation);
+    hbk_proxy_publish(&agent->proxy, mesh);
+    want_identities(agent);
+    hbk_pods_update(&agent->pods, mesh);
+}
+
+static hbk_status load_mesh(struct agent *agent, struct hbk_error *error)
+{
+    const char *path = agent->options->mesh_path;
+    struct hbk_report report;
+    struct hbk_mesh *mesh = NULL;
+    hbk_status status = hbk_mesh_file_load(path, agent->mesh, &mesh, &report);
+    if (status != HBK_OK) {
+        log_report(&report);
+        hbk_counter_add(&agent->totals, HBK_COUNTER_RELOADS_FAILED, 1);
+        return hbk_error_set(error, status, "%s is not used: %zu error%s", path,
+                             report.count + report.dropped,
+                             report.count + report.dropped == 1 ? "" : "s");
+    }
+    hbk_counter_add(&agent->totals, HBK_COUNTER_RELOADS_OK, 1);
+    take_mesh(agent, mesh);
+    return HBK_OK;
+}
+
+static void on_credential(void *context, const struct hbk_spiffe_id *id,
+                          struct hbk_tls_credential *credential)
+{
+    struct agent *agent = context;
+    hbk_proxy_renew(&agent->proxy, id, credential);
+}
+
+static struct hbk_tls_credential *credential_of(void *context, const struct hbk_spiffe_id *id)
+{
+    struct agent *agent = context;
+    return hbk_identities_find(&agent->identities, id);
+}
+
+static void on_pods_change(void *context)
+{
+    struct agent *agent = context;
+    hbk_counter_set(&agent->totals, HBK_COUNTER_PODS_ACTIVE, agent->pods.up_count);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_PODS_PENDING, agent->pods.pending_count);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_PODS_STARTED, agent->pods.started);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_PODS_STOPPED, agent->pods.stopped);
+    hbk_readiness_set(&agent->readiness, agent->ready[READY_PODS], agent->pods.pending_count == 0);
+}
+
+/* The end ----------------------------------------------------------------------------------- */
+
+static void on_drained(void *context)
+{
+    struct agent *agent = context;
+    hbk_loop_stop(&agent->loop);
+}
+
+static void drain(struct agent *agent)
+{
+    if (agent->is_draining) {
+        return;
+    }
+    agent->is_draining = true;
+    agent->readiness.is_draining = true;
+    hbk_log(HBK_LOG_INFO, "agent", "draining");
+    hbk_proxy_drain(&agent->proxy, agent->options->drain_ns, on_drained, agent);
+}
+
+static void on_quit(void *context)
+{
+    drain(context);
+}
+
+static void on_signal(struct hbk_source *source)
+{
+    struct agent *agent = HBK_CONTAINER(source, struct agent, signals);
+    int number = 0;
+    source->ready = 0;
+    while (hbk_signal_read(source->fd, &number) == HBK_OK) {
+        if (number == SIGINT && agent->is_draining) {
+            hbk_loop_stop(&agent->loop);
+        }
+        drain(agent);
+    }
+}
+
+/* What is shown ----------------------------------------------------------------------------- */
+
+static void on_collected(void *context)
+{
+    struct agent *agent = context;
+    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_ISSUED, agent->identities.issued);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_FAILED, agent->identities.failed);
+    hbk_admin_collected(&agent->admin);
+}
+
+static void collect(void *context)
+{
+    struct agent *agent = context;
+    hbk_proxy_collect(&agent->proxy, &agent->totals, on_collected, agent);
+}
+
+static void on_counted(void *context)
+{
+    (void)context;
+}
+
+/* Workers forget idle series only when somebody collects. */
+static void on_count_timer(struct hbk_timer *timer)
+{
+    struct agent *agent = HBK_CONTAINER(timer, struct agent, count_timer);
+    hbk_proxy_collect(&agent->proxy, &agent->totals, on_counted, agent);
+    hbk_loop_timer(&agent->loop, timer, HBK_TELEMETRY_COPY_NS);
+}
+
+static hbk_status listen_admin(struct agent *agent, struct hbk_error *error)
+{
+    struct hbk_admin_hooks hooks = {
+        .context = agent,
+        .collect = collect,
+        .quit = on_quit,
+    };
+    hbk_admin_init(&agent->admin, &agent->loop, &agent->totals, &agent->readiness, &hooks);
+    struct hbk_admin_ports ports = {
+        .admin = HBK_AGENT_PORT_ADMIN,
+        .metrics = HBK_AGENT_PORT_METRICS,
+        .readiness = HBK_AGENT_PORT_READINESS,
+    };
+    return hbk_admin_listen(&agent->admin, &ports, error);
+}
+
+/* The beginning ----------------------------------------------------------------------------- */
+
+static hbk_status watch_signals(struct agent *agent, struct hbk_error *error)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    int fd = -1;
+    hbk_status status = hbk_signal_open(numbers, HBK_COUNT(numbers), &fd);
+    if (status == HBK_OK) {
+        status = hbk_loop_add(&agent->loop, &agent->signals, fd, on_signal);
+    }
+    if (status != HBK_OK) {
+        hbk_fd_close(&fd);
+        agent->signals.fd = -1;
+        return hbk_error_set(error, status, "cannot watch signals: %s", hbk_status_text(status));
+    }
+    return HBK_OK;
+}
+
+static hbk_status serve(struct agent *agent, struct hbk_error *error)
+{
+    hbk_pods_init(&agent->pods, &agent->proxy, &agent->loop, agent->options->node);
+    agent->pods.credential_of = credential_of;
+    agent->pods.on_change = on_pods_change;
+    agent->pods.context = agent;
+    agent->identities.on_credential = on_credential;
+    agent->identities.context = agent;
+    hbk_status status = listen_admin(agent, error);
+    if (status == HBK_OK) {
+        status = load_mesh(agent, error);
+    }
+    if (status == HBK_OK) {
+        hbk_timer_init(&agent->count_timer, on_count_timer);
+        hbk_loop_timer(&agent->loop, &agent->count_timer, HBK_TELEMETRY_COPY_NS);
+        hbk_log(HBK_LOG_INFO, "agent", "node %s is ready: %zu pods, %u workers",
+                agent->options->node, agent->pods.up_count, agent->team.count);
+        hbk_loop_run(&agent->loop);
+        hbk_loop_timer_cancel(&agent->loop, &agent->count_timer);
+    }
+    hbk_admin_fini(&agent->admin);
+    hbk_pods_fini(&agent->pods);
+    return status;
+}
+
+static hbk_status with_workers(struct agent *agent, struct hbk_error *error)
+{
+    hbk_status status =
+        hbk_team_start(&agent->team, agent->options->workers, &agent->loop, &agent->mailbox);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "cannot start %u workers: %s", agent->options->workers,
+                             hbk_status_text(status));
+    }
+    status = hbk_proxy_init(&agent->proxy, &agent->team, &agent->options->net);
+    if (status != HBK_OK) {
+        hbk_team_stop(&agent->team);
+        return hbk_error_set(error, status, "out of memory");
+    }
+    status = serve(agent, error);
+    agent->loop.is_stopping = false;
+    hbk_proxy_fini(&agent->proxy);
+    return status;
+}
+
+static hbk_status with_loop(struct agent *agent, struct hbk_error *error)
+{
+    HBK_TRY(watch_signals(agent, error));
+    hbk_status status = hbk_mailbox_init(&agent->mailbox, &agent->loop);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "%s", hbk_status_text(status));
+    }
+    hbk_readiness_init(&agent->readiness);
+    agent->ready[READY_CERTIFICATES] = hbk_readiness_add(&agent->readiness, "certificates");
+    agent->ready[READY_PODS] = hbk_readiness_add(&agent->readiness, "pods");
+    const struct hbk_agent_options *options = agent->options;
+    status = hbk_identities_open_ca(&agent->identities, &agent->loop, options->ca_path,
+                                    options->certificate_life_ns, error);
+    if (status == HBK_OK) {
+        status = with_workers(agent, error);
+    }
+    hbk_identities_fini(&agent->identities);
+    hbk_mailbox_close(&agent->mailbox);
+    hbk_mailbox_fini(&agent->mailbox);
+    return status;
+}
+
+hbk_status hbk_agent_run(const struct hbk_agent_options *options, struct hbk_error *error)
+{
+    /* One heap for all threads: workers take from pools, and arenas per thread would stay full. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    struct agent *agent = calloc(1, sizeof *agent);
+    if (agent == NULL) {
+        return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
+    }
+    agent->options = options;
+    agent->signals.fd = -1;
+    uint64_t files_max = 0;
+    hbk_status status = hbk_limits_raise_open_files(&files_max);
+    if (status != HBK_OK) {
+        hbk_log(HBK_LOG_WARN, "agent", "cannot raise the limit of open files: %s",
+                hbk_status_text(status));
+    }
+    status = hbk_telemetry_init(&agent->totals);
+    if (status == HBK_OK) {
+        status = hbk_loop_init(&agent->loop);
+        if (status == HBK_OK) {
+            status = with_loop(agent, error);
+            hbk_fd_close(&agent->signals.fd);
+            hbk_loop_fini(&agent->loop);
+        }
+        hbk_telemetry_fini(&agent->totals);
+    }
+    hbk_mesh_unref(agent->mesh);
+    free(agent);
+    return status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
+}
+
+hbk_status hbk_agent_clean_up(const struct hbk_agent_options *options, struct hbk_error *error)
+{
+    struct hbk_report report;
+    struct hbk_mesh *mesh = NULL;
+    hbk_status status = hbk_mesh_file_load(options->mesh_path, NULL, &mesh, &report);
+    if (status != HBK_OK) {
+        log_report(&report);
+        return hbk_error_set(error, status, "%s cannot be read", options->mesh_path);
+    }
+    status = hbk_pods_clean_up(mesh, options->node, error);
+    hbk_mesh_unref(mesh);
+    return status;
+}
