@@ -158,25 +158,53 @@ uint64_t hbk_log_dropped(void)
     return atomic_load_explicit(&dropped_lines, memory_order_relaxed);
 }
 
+/* How many bytes at the start need no escape: printable ASCII but the quote and the backslash. */
+static size_t plain_bytes(struct hbk_slice text)
+{
+    size_t i = 0;
+    while (i < text.size && text.bytes[i] >= ' ' && text.bytes[i] < 0x7F && text.bytes[i] != '"' &&
+           text.bytes[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
+/* Writes the first character of `text`, which is not plain, and returns the bytes written; how many
+ * it took is in *out_taken. */
+static size_t escape_character(struct hbk_slice text, char piece[static 8], size_t *out_taken)
+{
+    uint8_t byte = text.bytes[0];
+    size_t size = hbk_utf8_size(text);
+    *out_taken = size > 0 ? size : 1;
+    if (size == 0) {
+        memcpy(piece, HBK_UTF8_REPLACEMENT, sizeof HBK_UTF8_REPLACEMENT - 1);
+        return sizeof HBK_UTF8_REPLACEMENT - 1;
+    }
+    if (size > 1) {
+        memcpy(piece, text.bytes, size);
+        return size;
+    }
+    return (size_t)(byte == '"' || byte == '\\' ? snprintf(piece, 8, "\\%c", byte)
+                                                : snprintf(piece, 8, "\\u%04x", byte));
+}
+
 size_t hbk_log_escape_json(struct hbk_slice text, struct hbk_span out)
 {
     size_t used = 0;
     while (text.size > 0) {
-        char piece[7];
-        uint8_t byte = text.bytes[0];
-        size_t taken = hbk_utf8_size(text);
-        size_t size = taken;
-        if (taken == 0) {
-            taken = 1;
-            size = sizeof HBK_UTF8_REPLACEMENT - 1;
-            memcpy(piece, HBK_UTF8_REPLACEMENT, size);
-        } else if (byte == '"' || byte == '\\') {
-            size = (size_t)snprintf(piece, sizeof piece, "\\%c", byte);
-        } else if (byte < 0x20 || byte == 0x7F) {
-            size = (size_t)snprintf(piece, sizeof piece, "\\u%04x", byte);
-        } else {
-            memcpy(piece, text.bytes, taken);
+        size_t plain = plain_bytes(text);
+        size_t size = plain < out.size - used ? plain : out.size - used;
+        if (size > 0) {
+            memcpy(out.bytes + used, text.bytes, size);
+            used += size;
+            text = hbk_slice_part(text, size, text.size);
         }
+        if (size < plain || text.size == 0) {
+            break;
+        }
+        char piece[8];
+        size_t taken;
+        size = escape_character(text, piece, &taken);
         if (size > out.size - used) {
             break;
         }
@@ -200,25 +228,56 @@ static void put(struct line *line, struct hbk_slice text)
     line->size += size;
 }
 
+enum {
+    SECOND_BYTES = sizeof "2000-01-01T00:00:00" - 1,
+    TIME_BYTES = SECOND_BYTES + sizeof ".000000Z" - 1,
+};
+
+/* The time as RFC 3339 in UTC. Each thread keeps the text of its last second: most lines share it
+ * with the one before, and making it costs more than the rest of the line. */
+static struct hbk_slice time_text(int64_t now_ns, char text[static TIME_BYTES])
+{
+    static _Thread_local time_t last_seconds = -1;
+    static _Thread_local char last_text[SECOND_BYTES + 1];
+    time_t seconds = (time_t)(now_ns / (int64_t)HBK_NS_PER_S);
+    if (seconds != last_seconds) {
+        struct tm utc;
+        (void)gmtime_r(&seconds, &utc);
+        (void)strftime(last_text, sizeof last_text, "%Y-%m-%dT%H:%M:%S", &utc);
+        last_seconds = seconds;
+    }
+    memcpy(text, last_text, SECOND_BYTES);
+    unsigned microseconds = (unsigned)(now_ns % (int64_t)HBK_NS_PER_S / 1000);
+    text[SECOND_BYTES] = '.';
+    for (size_t i = 6; i > 0; i--) {
+        text[SECOND_BYTES + i] = (char)('0' + microseconds % 10);
+        microseconds /= 10;
+    }
+    text[TIME_BYTES - 1] = 'Z';
+    return hbk_slice_of(text, TIME_BYTES);
+}
+
 static void put_start(struct line *line, enum hbk_log_level level, const char *target)
 {
-    int64_t now_ns = hbk_clock_realtime_ns();
-    time_t seconds = (time_t)(now_ns / (int64_t)HBK_NS_PER_S);
-    struct tm utc;
-    (void)gmtime_r(&seconds, &utc);
-    char when[40];
-    size_t size = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(when + size, sizeof when - size, ".%06dZ",
-                   (int)(now_ns % (int64_t)HBK_NS_PER_S / 1000));
-    char start[160];
-    const char *name = level_names[level];
-    int written = log_is_json ? snprintf(start, sizeof start,
-                                         "{\"level\":\"%s\",\"time\":\"%s\",\"scope\":\"%s\",",
-                                         name, when, target)
-                              : snprintf(start, sizeof start, "%s\t%s\t%s\t", when, name, target);
-    if (written > 0) {
-        put(line, hbk_slice_text(start));
+    char text[TIME_BYTES];
+    struct hbk_slice now = time_text(hbk_clock_realtime_ns(), text);
+    struct hbk_slice name = hbk_slice_text(level_names[level]);
+    if (log_is_json) {
+        put(line, HBK_SLICE("{\"level\":\""));
+        put(line, name);
+        put(line, HBK_SLICE("\",\"time\":\""));
+        put(line, now);
+        put(line, HBK_SLICE("\",\"scope\":\""));
+        put(line, hbk_slice_text(target));
+        put(line, HBK_SLICE("\","));
+        return;
     }
+    put(line, now);
+    put(line, HBK_SLICE("\t"));
+    put(line, name);
+    put(line, HBK_SLICE("\t"));
+    put(line, hbk_slice_text(target));
+    put(line, HBK_SLICE("\t"));
 }
 
 static void write_line(struct line *line)
@@ -235,7 +294,8 @@ void hbk_log_prepared(enum hbk_log_level level, const char *target, struct hbk_s
     if (!is_on_for(level, target)) {
         return;
     }
-    struct line line = {.size = 0};
+    struct line line; /* its bytes are not zeroed: they are written before they are read */
+    line.size = 0;
     put_start(&line, level, target);
     if (log_is_json) {
         size_t room = sizeof line.bytes - 2 - line.size;

@@ -41,30 +41,51 @@ static void put_key(struct line *line, const char *key)
     line->has_field = true;
 }
 
-/* The inside of a quoted value in text form: printable ASCII as it is, anything else by name or
- * number. Whole escapes only, at most out.size bytes. */
+/* How many bytes at the start go out as they are in text form. */
+static size_t plain_bytes(struct hbk_slice text)
+{
+    size_t i = 0;
+    while (i < text.size && text.bytes[i] >= ' ' && text.bytes[i] <= '~' && text.bytes[i] != '"' &&
+           text.bytes[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
+/* One byte that does not, by name or by number; returns the size. */
+static size_t escape_byte(uint8_t byte, char piece[static 5])
+{
+    static const char names[] = {
+        ['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    if (byte < sizeof names && names[byte] != '\0') {
+        piece[0] = '\\';
+        piece[1] = names[byte];
+        return 2;
+    }
+    return (size_t)snprintf(piece, 5, "\\x%02x", byte);
+}
+
+/* The inside of a quoted value in text form: whole escapes only, at most out.size bytes. */
 static size_t escape_text(struct hbk_slice text, struct hbk_span out)
 {
     size_t used = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.bytes[i];
-        char piece[5];
-        int size = 1;
-        if (byte == '"' || byte == '\\') {
-            size = snprintf(piece, sizeof piece, "\\%c", byte);
-        } else if (byte == '\n' || byte == '\r' || byte == '\t') {
-            size = snprintf(piece, sizeof piece, "\\%c",
-                            byte == '\n' ? 'n' : (byte == '\r' ? 'r' : 't'));
-        } else if (byte < 0x20 || byte > 0x7E) {
-            size = snprintf(piece, sizeof piece, "\\x%02x", byte);
-        } else {
-            piece[0] = (char)byte;
-        }
-        if ((size_t)size > out.size - used) {
+    while (text.size > 0) {
+        size_t plain = plain_bytes(text);
+        size_t size = plain < out.size - used ? plain : out.size - used;
+        memcpy(out.bytes + used, text.bytes, size);
+        used += size;
+        text = hbk_slice_part(text, size, text.size);
+        if (size < plain || text.size == 0) {
             break;
         }
-        memcpy(out.bytes + used, piece, (size_t)size);
-        used += (size_t)size;
+        char piece[5];
+        size = escape_byte(text.bytes[0], piece);
+        if (size > out.size - used) {
+            break;
+        }
+        memcpy(out.bytes + used, piece, size);
+        used += size;
+        text = hbk_slice_part(text, 1, text.size);
     }
     return used;
 }
