@@ -17,6 +17,7 @@
 #include "agent/pods.h"
 #include "base/log.h"
 #include "config/mesh_file.h"
+#include "discovery/mesh_source.h"
 #include "os/fd.h"
 #include "os/limits.h"
 #include "os/signal.h"
@@ -35,7 +36,8 @@ struct agent {
     struct hbk_proxy proxy;
     struct hbk_pods pods;
     struct hbk_identities identities;
-    struct hbk_mesh *mesh; /* owned reference: the newest */
+    struct hbk_mesh_source mesh_source;
+    struct hbk_mesh *mesh; /* borrowed from its source: the newest */
     struct hbk_telemetry totals;
     struct hbk_readiness readiness;
     size_t ready[2]; /* readiness tasks, by enum ready_task */
@@ -80,10 +82,9 @@ static void want_identities(struct agent *agent)
     hbk_readiness_set(&agent->readiness, agent->ready[READY_CERTIFICATES], true);
 }
 
-/* Takes a mesh, whose reference passes to the agent. */
-static void take_mesh(struct agent *agent, struct hbk_mesh *mesh)
+static void take_mesh(struct hbk_mesh *mesh, void *context)
 {
-    hbk_mesh_unref(agent->mesh);
+    struct agent *agent = context;
     agent->mesh = mesh;
     hbk_counter_set(&agent->totals, HBK_COUNTER_SNAPSHOT_GENERATION, mesh->generation);
     hbk_proxy_publish(&agent->proxy, mesh);
@@ -91,21 +92,18 @@ static void take_mesh(struct agent *agent, struct hbk_mesh *mesh)
     hbk_pods_update(&agent->pods, mesh);
 }
 
-static hbk_status load_mesh(struct agent *agent, struct hbk_error *error)
+static hbk_status open_mesh(struct agent *agent, struct hbk_error *error)
 {
     const char *path = agent->options->mesh_path;
-    struct hbk_report report;
-    struct hbk_mesh *mesh = NULL;
-    hbk_status status = hbk_mesh_file_load(path, agent->mesh, &mesh, &report);
+    hbk_status status =
+        hbk_mesh_source_open(&agent->mesh_source, &agent->loop, path, take_mesh, agent);
     if (status != HBK_OK) {
-        log_report(&report);
-        hbk_counter_add(&agent->totals, HBK_COUNTER_RELOADS_FAILED, 1);
-        return hbk_error_set(error, status, "%s is not used: %zu error%s", path,
-                             report.count + report.dropped,
-                             report.count + report.dropped == 1 ? "" : "s");
+        const struct hbk_report *report = &agent->mesh_source.report;
+        log_report(report);
+        return hbk_error_set(error, status, "%s is not used: %s", path,
+                             report->count > 0 ? "see above" : hbk_status_text(status));
     }
-    hbk_counter_add(&agent->totals, HBK_COUNTER_RELOADS_OK, 1);
-    take_mesh(agent, mesh);
+    take_mesh(agent->mesh_source.mesh, agent);
     return HBK_OK;
 }
 
@@ -175,6 +173,8 @@ static void on_collected(void *context)
 {
     struct agent *agent = context;
     hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_ISSUED, agent->identities.issued);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_RELOADS_OK, agent->mesh_source.loads);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_RELOADS_FAILED, agent->mesh_source.failed_loads);
     hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_FAILED, agent->identities.failed);
     hbk_admin_collected(&agent->admin);
 }
@@ -242,7 +242,7 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
     agent->identities.context = agent;
     hbk_status status = listen_admin(agent, error);
     if (status == HBK_OK) {
-        status = load_mesh(agent, error);
+        status = open_mesh(agent, error);
     }
     if (status == HBK_OK) {
         hbk_timer_init(&agent->count_timer, on_count_timer);
@@ -251,6 +251,7 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
                 agent->options->node, agent->pods.up_count, agent->team.count);
         hbk_loop_run(&agent->loop);
         hbk_loop_timer_cancel(&agent->loop, &agent->count_timer);
+        hbk_mesh_source_close(&agent->mesh_source);
     }
     hbk_admin_fini(&agent->admin);
     hbk_pods_fini(&agent->pods);
@@ -324,7 +325,6 @@ hbk_status hbk_agent_run(const struct hbk_agent_options *options, struct hbk_err
         }
         hbk_telemetry_fini(&agent->totals);
     }
-    hbk_mesh_unref(agent->mesh);
     free(agent);
     return status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
 }
