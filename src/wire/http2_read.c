@@ -301,6 +301,9 @@ static void settle_last_event(struct hbk_h2_session *session)
 enum hbk_h2_answer hbk_h2_read(struct hbk_h2_session *session, struct hbk_slice *input,
                                struct hbk_h2_event *out_event)
 {
+    if (input->bytes == NULL) {
+        *input = HBK_SLICE("");
+    }
     for (;;) {
         if (HBK_UNLIKELY(session->block != NULL || session->partial != NULL ||
                          session->pending_id != 0)) {
