@@ -66,10 +66,24 @@ static void reply_metrics(struct hbk_admin *admin, struct hbk_admin_exchange *ex
     hbk_admin_reply_take(exchange, 200, hbk_exposition_content_type(format), &body);
 }
 
+static void start_collecting(struct hbk_admin *admin)
+{
+    if (!admin->is_collecting) {
+        admin->is_collecting = true;
+        admin->hooks.collect(admin->hooks.context);
+    }
+}
+
+static void on_copy_due(struct hbk_timer *timer)
+{
+    start_collecting(HBK_CONTAINER(timer, struct hbk_admin, copy_timer));
+}
+
 void hbk_admin_collected(struct hbk_admin *admin)
 {
     admin->is_collecting = false;
     hbk_loop_timer_cancel(admin->loop, &admin->collect_timer);
+    hbk_loop_timer(admin->loop, &admin->copy_timer, HBK_TELEMETRY_COPY_NS);
     for (struct hbk_link *link; (link = hbk_list_pop(&admin->scrapes)) != NULL;) {
         reply_metrics(admin, HBK_CONTAINER(link, struct hbk_admin_exchange, link));
     }
@@ -98,10 +112,7 @@ static void scrape(struct hbk_admin *admin, struct hbk_admin_exchange *exchange,
     if (!hbk_timer_is_set(&admin->collect_timer)) {
         hbk_loop_timer(admin->loop, &admin->collect_timer, HBK_ADMIN_COLLECT_NS);
     }
-    if (!admin->is_collecting) {
-        admin->is_collecting = true;
-        admin->hooks.collect(admin->hooks.context);
-    }
+    start_collecting(admin);
 }
 
 static void handle_metrics(struct hbk_admin_exchange *exchange,
@@ -242,6 +253,10 @@ void hbk_admin_init(struct hbk_admin *admin, struct hbk_loop *loop,
     };
     hbk_list_init(&admin->scrapes);
     hbk_timer_init(&admin->collect_timer, on_collect_timeout);
+    hbk_timer_init(&admin->copy_timer, on_copy_due);
+    if (hooks->collect != NULL) {
+        hbk_loop_timer(loop, &admin->copy_timer, HBK_TELEMETRY_COPY_NS);
+    }
     hbk_admin_server_init(&admin->admin_server, loop, admin_routes, HBK_COUNT(admin_routes), admin);
     hbk_admin_server_init(&admin->metrics_server, loop, metrics_routes, HBK_COUNT(metrics_routes),
                           admin);
@@ -314,4 +329,5 @@ void hbk_admin_fini(struct hbk_admin *admin)
 {
     close_servers(admin);
     hbk_admin_collected(admin); /* frees the exchanges of scrapes, whose clients are gone */
+    hbk_loop_timer_cancel(admin->loop, &admin->copy_timer);
 }

@@ -23,8 +23,9 @@ struct hbk_admin_hooks {
     void *context;
 
     /*
-     * Asks all workers for their copies, to be added to the totals; then hbk_admin_collected().
-     * Called once, however many scrapes wait for it. NULL: there are no workers.
+     * Asks all workers for their copies, to be added to the totals; then, and also when that
+     * failed, hbk_admin_collected(). Called once, however many scrapes wait for it, and every
+     * HBK_TELEMETRY_COPY_NS when nobody scrapes. NULL: there are no workers.
      */
     void (*collect)(void *context);
 
@@ -34,7 +35,7 @@ struct hbk_admin_hooks {
     /* Answers GET /config_dump, at once or later: see admin/dump.h. NULL: 404. */
     void (*dump)(struct hbk_admin_exchange *exchange, void *context);
 
-    /* Starts to drain. The reply has been made already. */
+    /* Starts to drain; may not end the admin servers at once. The reply has been made already. */
     void (*quit)(void *context);
 };
 
@@ -54,8 +55,9 @@ struct hbk_admin {
     struct hbk_admin_server admin_server;
     struct hbk_admin_server metrics_server;
     struct hbk_admin_server readiness_server;
-    struct hbk_list scrapes; /* exchanges that wait for the workers */
-    struct hbk_timer collect_timer;
+    struct hbk_list scrapes;        /* exchanges that wait for the workers */
+    struct hbk_timer collect_timer; /* the end of a scrape's patience */
+    struct hbk_timer copy_timer;    /* the next round that nobody asked for */
     bool is_collecting;
 };
 

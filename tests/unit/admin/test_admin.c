@@ -194,6 +194,22 @@ static void a_late_worker_does_not_hold_a_scrape_for_ever(void **state)
     assert_non_null(strstr(hear(second), "HTTP/1.1 200 OK"));
 }
 
+static void workers_are_asked_now_and_then_even_if_nobody_scrapes(void **state)
+{
+    (void)state;
+    hbk_timers_run(&loop.timers, loop.now_ns + HBK_TELEMETRY_COPY_NS - HBK_NS_PER_S);
+    assert_int_equal(collects, 0);
+    hbk_timers_run(&loop.timers, loop.now_ns + HBK_TELEMETRY_COPY_NS + HBK_NS_PER_S);
+    assert_int_equal(collects, 1);
+    int client = ask(&admin.metrics_server, "GET /metrics", "");
+    assert_int_equal(collects, 1); /* the round that is under way serves this one, too */
+    hbk_admin_collected(&admin);
+    turn();
+    assert_non_null(strstr(hear(client), "HTTP/1.1 200 OK"));
+    hbk_timers_run(&loop.timers, loop.now_ns + 2 * HBK_TELEMETRY_COPY_NS + 2 * HBK_NS_PER_S);
+    assert_int_equal(collects, 2);
+}
+
 static void readiness_tells_what_is_missing(void **state)
 {
     (void)state;
@@ -266,6 +282,7 @@ int main(void)
         CASE(the_index_links_what_can_be_read),
         CASE(scrapes_wait_for_the_workers_together),
         CASE(a_late_worker_does_not_hold_a_scrape_for_ever),
+        CASE(workers_are_asked_now_and_then_even_if_nobody_scrapes),
         CASE(readiness_tells_what_is_missing),
         CASE(logging_shows_and_changes_levels),
         CASE(quitting_is_answered_and_then_told_to_the_owner),
