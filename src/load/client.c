@@ -603,6 +603,10 @@ void hbk_load_client_stop(struct hbk_load_client *client)
     if (client->phase == HBK_LOAD_OVER) {
         return;
     }
+    if (client->phase != HBK_LOAD_RUNNING) {
+        hbk_load_result_begin(&client->result); /* what failed until now was warm-up */
+        client->result.start_realtime_ns = hbk_clock_realtime_ns();
+    }
     client->result.was_interrupted = true;
     client->result.failures[HBK_LOAD_ABORTED] = client->counts[HBK_LOAD_BUSY];
     if (client->phase == HBK_LOAD_RUNNING) {
