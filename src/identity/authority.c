@@ -206,7 +206,7 @@ static hbk_status trust_domain_id(struct hbk_slice trust_domain,
     return hbk_spiffe_intern(hbk_slice_of(text, (size_t)size), out_id);
 }
 
-/* Moves `certificate` (and a root behind it, if any) and `key` into text. */
+/* Both as text, in place of what `out_issued` held. */
 static hbk_status write_issued(X509 *certificate, EVP_PKEY *key, struct hbk_issued *out_issued)
 {
     struct hbk_issued issued;

@@ -318,6 +318,7 @@ hbk_status hbk_verdict_judge(const struct hbk_chain *chain, const struct hbk_bun
     ERR_clear_error();
     if (status != HBK_OK) {
         hbk_peer_unref(peer == NULL ? NULL : &peer->public);
+        failure->reason = status == HBK_UNTRUSTED ? failure->reason : HBK_VERDICT_NONE;
         return status;
     }
     *out_peer = &peer->public;

@@ -1,0 +1,136 @@
+/* Two sessions joined by memory, and the certificates behind them. */
+#pragma once
+
+#include "forge.h"
+#include "tls/session.h"
+
+enum { PAIR_QUEUE_BYTES = 256 << 10 };
+
+/* Bytes on their way from one side to the other. */
+struct pair_queue {
+    uint8_t bytes[PAIR_QUEUE_BYTES];
+    size_t size;
+};
+
+struct pair_mesh {
+    struct forged root;
+    struct hbk_bundle_set *bundles;
+    struct hbk_tls_credential *cart; /* spiffe://td.test/ns/shop/sa/cart */
+    struct hbk_tls_credential *web;  /* spiffe://td.test/ns/shop/sa/web */
+};
+
+HBK_UNUSED static struct hbk_tls_credential *pair_credential(const struct forged *leaf,
+                                                             struct hbk_bundle_set *bundles)
+{
+    struct hbk_svid *svid = forge_svid(leaf);
+    struct hbk_tls_credential *credential = NULL;
+    struct hbk_error error = {0};
+    if (hbk_tls_credential_new(svid, bundles, 1, HBK_TLS_ENGINE_OPENSSL, &credential, &error) !=
+        HBK_OK) {
+        fail_msg("no credential: %s", error.text);
+    }
+    hbk_svid_unref(svid);
+    return credential;
+}
+
+HBK_UNUSED static void pair_mesh_init(struct pair_mesh *mesh)
+{
+    mesh->root = forge((struct forge)FORGE_ROOT("pair root"));
+    mesh->bundles = forge_bundle_set("td.test", mesh->root.certificate);
+    struct forged cart = forge((struct forge){.signer = &mesh->root});
+    struct forged web = forge((struct forge){
+        .signer = &mesh->root, .names = "critical,URI:spiffe://td.test/ns/shop/sa/web"});
+    mesh->cart = pair_credential(&cart, mesh->bundles);
+    mesh->web = pair_credential(&web, mesh->bundles);
+    forged_free(&cart);
+    forged_free(&web);
+}
+
+HBK_UNUSED static void pair_mesh_fini(struct pair_mesh *mesh)
+{
+    hbk_tls_credential_unref(mesh->cart);
+    hbk_tls_credential_unref(mesh->web);
+    hbk_bundle_set_unref(mesh->bundles);
+    forged_free(&mesh->root);
+}
+
+struct pair {
+    struct hbk_tls_session *client;
+    struct hbk_tls_session *server;
+    enum hbk_tls_answer client_answer;
+    enum hbk_tls_answer server_answer;
+    struct pair_queue to_client;
+    struct pair_queue to_server;
+};
+
+/* One step of a side, which sees at most `input_max` bytes and has `room` for output. Returns the
+ * bytes that moved. */
+HBK_UNUSED static size_t pair_step(struct hbk_tls_session *session, struct pair_queue *in,
+                                   struct pair_queue *out, size_t input_max, size_t room,
+                                   enum hbk_tls_answer *answer)
+{
+    size_t consumed = 0;
+    size_t written = 0;
+    if (*answer == HBK_TLS_DONE || *answer == HBK_TLS_FAILED) {
+        return 0;
+    }
+    assert_true(out->size + room <= sizeof out->bytes);
+    *answer = hbk_tls_handshake(
+        session, hbk_slice_of(in->bytes, in->size < input_max ? in->size : input_max), &consumed,
+        hbk_span_of(out->bytes + out->size, room), &written);
+    assert_true(written <= room && consumed <= in->size);
+    memmove(in->bytes, in->bytes + consumed, in->size - consumed);
+    in->size -= consumed;
+    out->size += written;
+    return consumed + written;
+}
+
+/* Runs both handshakes in pieces of random size up to `piece_max` until neither gets any further.
+ */
+HBK_UNUSED static void pair_handshake(struct pair *pair, size_t piece_max)
+{
+    pair->client_answer = HBK_TLS_WANT_INPUT;
+    pair->server_answer = HBK_TLS_WANT_INPUT;
+    size_t moved = 0;
+    do {
+        size_t input_max = 1 + (size_t)rand() % piece_max;
+        size_t room = 1 + (size_t)rand() % piece_max;
+        moved = pair_step(pair->client, &pair->to_client, &pair->to_server, input_max, room,
+                          &pair->client_answer);
+        moved += pair_step(pair->server, &pair->to_server, &pair->to_client, input_max, room,
+                           &pair->server_answer);
+    } while (moved > 0);
+}
+
+HBK_UNUSED static struct pair *pair_new(struct hbk_tls_credential *client,
+                                        const struct hbk_expectation *expected_server,
+                                        struct hbk_tls_credential *server, int64_t now_ns)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    struct hbk_tls_options options = {.role = HBK_TLS_CLIENT};
+    assert_non_null(pair);
+    if (expected_server != NULL) {
+        options.expectation = *expected_server;
+    }
+    assert_int_equal(hbk_tls_session_new(client, &options, now_ns, &pair->client), HBK_OK);
+    options = (struct hbk_tls_options){.role = HBK_TLS_SERVER};
+    assert_int_equal(hbk_tls_session_new(server, &options, now_ns, &pair->server), HBK_OK);
+    return pair;
+}
+
+HBK_UNUSED static void pair_free(struct pair *pair)
+{
+    hbk_tls_session_free(pair->client);
+    hbk_tls_session_free(pair->server);
+    free(pair);
+}
+
+/* A pair whose handshake is done. */
+HBK_UNUSED static struct pair *pair_joined(struct pair_mesh *mesh)
+{
+    struct pair *pair = pair_new(mesh->web, NULL, mesh->cart, FORGE_NOW_NS);
+    pair_handshake(pair, 20000);
+    assert_int_equal(pair->client_answer, HBK_TLS_DONE);
+    assert_int_equal(pair->server_answer, HBK_TLS_DONE);
+    return pair;
+}
