@@ -32,8 +32,13 @@ struct hbk_rsa_batch *hbk_rsa_batch_new(void)
     size_t size = (sizeof(struct hbk_rsa_batch) + 63) / 64 * 64;
     struct hbk_rsa_batch *batch = aligned_alloc(64, size);
 
+    /* The kernel's part is written before it is read; leaving it alone keeps its pages untouched.
+     */
     if (batch != NULL) {
-        memset(batch, 0, sizeof(*batch));
+        memset(batch->lanes, 0, sizeof(batch->lanes));
+        batch->vector_lanes = 0;
+        batch->twin_lanes = 0;
+        batch->fault = 0;
     }
     return batch;
 }
@@ -185,6 +190,22 @@ bool hbk_rsa_batch_step(struct hbk_rsa_batch *batch)
         batch->twin_lanes &= (uint8_t)~bit(lane);
     }
     return batch->vector_lanes == 0 && batch->twin_lanes == 0;
+}
+
+void hbk_rsa_batch_cancel(struct hbk_rsa_batch *batch, const struct hbk_rsa_operation *operation)
+{
+    for (int i = 0; i < HBK_LANES; i++) {
+        if (batch->lanes[i] == operation) {
+            const bool was_vector = (batch->vector_lanes & bit(i)) != 0;
+            batch->lanes[i] = NULL;
+            batch->kernel.keys[i] = NULL;
+            batch->vector_lanes &= (uint8_t)~bit(i);
+            batch->twin_lanes &= (uint8_t)~bit(i);
+            if (was_vector && batch->vector_lanes == 0) {
+                hbk_secret_wipe(&batch->kernel, sizeof(batch->kernel));
+            }
+        }
+    }
 }
 
 void hbk_rsa_private_lanes(enum hbk_path path, struct hbk_rsa_batch *batch,

@@ -72,6 +72,12 @@ void hbk_rsa_batch_begin(struct hbk_rsa_batch *batch, enum hbk_path path,
                          struct hbk_rsa_operation *const lanes[HBK_LANES]);
 HBK_MUST_USE bool hbk_rsa_batch_step(struct hbk_rsa_batch *batch);
 
+/*
+ * Takes an operation out of the batch under way: its status and output are not written, and its
+ * memory is the caller's again. The other lanes go on.
+ */
+void hbk_rsa_batch_cancel(struct hbk_rsa_batch *batch, const struct hbk_rsa_operation *operation);
+
 /* The same to the end, and public operations. */
 void hbk_rsa_private_lanes(enum hbk_path path, struct hbk_rsa_batch *batch,
                            struct hbk_rsa_operation *const lanes[HBK_LANES]);

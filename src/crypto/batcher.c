@@ -1,0 +1,487 @@
+/*
+ * A turn of the batcher.
+ *
+ *     submit --> queue of its operation and size --(due)--> a batch of up to eight
+ *                                                              |            |
+ *                                             break-even reached            too few lanes
+ *                                                              |            |
+ *                                                        vector kernel    libcrypto, one by one
+ *                                                              |            |
+ *                                                              +--> completions
+ *
+ * Which queue runs: among those that are due, the one whose first job waits longest. Private RSA
+ * batches run in steps (hbk_rsa_batch_step); while one is under way every second flush is a step
+ * and the other goes to whatever else is due, so that a signature of 4096 bits holds up nobody for
+ * more than a millisecond.
+ *
+ * A job is in one of three places: in its queue, in the RSA batch under way, or in `completing`
+ * between the end of its batch and its completion. Completions may do anything to other jobs, so
+ * each place can lose a job at any time.
+ */
+#include "crypto/batcher.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "crypto/cpu.h"
+
+enum { GAP_DELAYS = 4 };
+
+enum job_state {
+    JOB_IDLE, /* zero: as the submitter made it */
+    JOB_QUEUED,
+    JOB_IN_RSA_BATCH,
+    JOB_COMPLETING,
+};
+
+struct queue {
+    struct hbk_list jobs;
+    unsigned count;
+    uint64_t last_arrival_ns;
+    uint64_t mean_gap_ns; /* between arrivals: a moving average */
+};
+
+struct hbk_batcher {
+    struct hbk_batcher_options options;
+    struct queue queues[HBK_QUEUE_COUNT];
+    unsigned queued;
+    struct hbk_batcher_counters counters;
+
+    struct hbk_rsa_batch *rsa_private; /* the long batches */
+    struct hbk_rsa_batch *rsa_public;
+    struct hbk_job *rsa_jobs[HBK_LANES]; /* under way in rsa_private */
+    bool is_rsa_running;
+    bool is_rsa_next; /* the next flush is for the batch under way */
+
+    struct hbk_job *completing[HBK_LANES];
+};
+
+static const char *const queue_names[HBK_QUEUE_COUNT] = {
+    [HBK_QUEUE_P256_KEYGEN] = "p256-keygen",
+    [HBK_QUEUE_P256_AGREE] = "p256-agree",
+    [HBK_QUEUE_P256_SIGN] = "p256-sign",
+    [HBK_QUEUE_P256_VERIFY] = "p256-verify",
+    [HBK_QUEUE_X25519_KEYGEN] = "x25519-keygen",
+    [HBK_QUEUE_X25519_AGREE] = "x25519-agree",
+    [HBK_QUEUE_RSA_PUBLIC_2048] = "rsa-2048-public",
+    [HBK_QUEUE_RSA_PUBLIC_3072] = "rsa-3072-public",
+    [HBK_QUEUE_RSA_PUBLIC_4096] = "rsa-4096-public",
+    [HBK_QUEUE_RSA_PUBLIC_OTHER] = "rsa-other-public",
+    [HBK_QUEUE_RSA_PRIVATE_2048] = "rsa-2048-private",
+    [HBK_QUEUE_RSA_PRIVATE_3072] = "rsa-3072-private",
+    [HBK_QUEUE_RSA_PRIVATE_4096] = "rsa-4096-private",
+    [HBK_QUEUE_RSA_PRIVATE_OTHER] = "rsa-other-private",
+};
+
+const char *hbk_batch_queue_name(enum hbk_batch_queue queue)
+{
+    return queue_names[queue];
+}
+
+void hbk_batcher_options_init(struct hbk_batcher_options *options)
+{
+    /* Time of a batch over the time of libcrypto for one, rounded up. */
+    static const uint8_t break_even[HBK_QUEUE_COUNT] = {
+        [HBK_QUEUE_P256_KEYGEN] = 2,      [HBK_QUEUE_P256_AGREE] = 2,
+        [HBK_QUEUE_P256_SIGN] = 2,        [HBK_QUEUE_P256_VERIFY] = 2,
+        [HBK_QUEUE_X25519_KEYGEN] = 1,    [HBK_QUEUE_X25519_AGREE] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_2048] = 2,  [HBK_QUEUE_RSA_PUBLIC_3072] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_4096] = 2,  [HBK_QUEUE_RSA_PUBLIC_OTHER] = HBK_LANES + 1,
+        [HBK_QUEUE_RSA_PRIVATE_2048] = 5, [HBK_QUEUE_RSA_PRIVATE_3072] = 3,
+        [HBK_QUEUE_RSA_PRIVATE_4096] = 3, [HBK_QUEUE_RSA_PRIVATE_OTHER] = HBK_LANES + 1,
+    };
+
+    *options = (struct hbk_batcher_options){
+        .path = hbk_cpu_path(),
+        .policy = HBK_BATCH_NOW,
+        .delay_ns = HBK_BATCHER_DELAY_NS,
+        .queued_max = HBK_BATCHER_QUEUED_MAX,
+    };
+    memcpy(options->break_even, break_even, sizeof(break_even));
+}
+
+hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
+                           struct hbk_batcher **out_batcher)
+{
+    struct hbk_batcher *batcher = calloc(1, sizeof(*batcher));
+
+    if (batcher == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    batcher->options = *options;
+    batcher->rsa_private = hbk_rsa_batch_new();
+    batcher->rsa_public = hbk_rsa_batch_new();
+    for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
+        hbk_list_init(&batcher->queues[i].jobs);
+    }
+    if (batcher->rsa_private == NULL || batcher->rsa_public == NULL) {
+        hbk_batcher_free(batcher);
+        return HBK_NO_MEMORY;
+    }
+    *out_batcher = batcher;
+    return HBK_OK;
+}
+
+void hbk_batcher_free(struct hbk_batcher *batcher)
+{
+    if (batcher != NULL) {
+        hbk_rsa_batch_free(batcher->rsa_private);
+        hbk_rsa_batch_free(batcher->rsa_public);
+        free(batcher);
+    }
+}
+
+const struct hbk_batcher_counters *hbk_batcher_counters(const struct hbk_batcher *batcher)
+{
+    return &batcher->counters;
+}
+
+static enum hbk_batch_queue rsa_queue(enum hbk_batch_queue first, const struct hbk_rsa_key *key)
+{
+    switch (hbk_rsa_key_bits(key)) {
+    case 2048:
+        return first;
+    case 3072:
+        return first + 1;
+    case 4096:
+        return first + 2;
+    default:
+        return first + 3;
+    }
+}
+
+static enum hbk_batch_queue queue_of(const struct hbk_job *job)
+{
+    switch (job->kind) {
+    case HBK_JOB_P256_KEYGEN:
+        return HBK_QUEUE_P256_KEYGEN;
+    case HBK_JOB_P256_AGREE:
+        return HBK_QUEUE_P256_AGREE;
+    case HBK_JOB_P256_SIGN:
+        return HBK_QUEUE_P256_SIGN;
+    case HBK_JOB_P256_VERIFY:
+        return HBK_QUEUE_P256_VERIFY;
+    case HBK_JOB_X25519_KEYGEN:
+        return HBK_QUEUE_X25519_KEYGEN;
+    case HBK_JOB_X25519_AGREE:
+        return HBK_QUEUE_X25519_AGREE;
+    case HBK_JOB_RSA_PRIVATE:
+        return rsa_queue(HBK_QUEUE_RSA_PRIVATE_2048, job->operation.rsa.key);
+    case HBK_JOB_RSA_PUBLIC:
+        return rsa_queue(HBK_QUEUE_RSA_PUBLIC_2048, job->operation.rsa.key);
+    }
+    HBK_UNREACHABLE();
+}
+
+static bool is_rsa_private(enum hbk_batch_queue queue)
+{
+    return queue >= HBK_QUEUE_RSA_PRIVATE_2048 && queue <= HBK_QUEUE_RSA_PRIVATE_OTHER;
+}
+
+/* Keys of any size meet in the queues for other sizes, where nothing is gained by a batch. */
+static unsigned lanes_max(enum hbk_batch_queue queue)
+{
+    bool is_mixed = queue == HBK_QUEUE_RSA_PUBLIC_OTHER || queue == HBK_QUEUE_RSA_PRIVATE_OTHER;
+    return is_mixed ? 1 : HBK_LANES;
+}
+
+static struct hbk_job *job_of(struct hbk_link *link)
+{
+    return HBK_CONTAINER(link, struct hbk_job, link);
+}
+
+static const struct hbk_job *first_job(const struct queue *queue)
+{
+    return HBK_CONTAINER(queue->jobs.head.next, const struct hbk_job, link);
+}
+
+/*
+ * The weight of a new gap in the mean is 1/8: a burst of eight tells. Gaps are cut to GAP_DELAYS
+ * times the bound, beyond which they all mean "do not wait", so that a quiet night is soon
+ * forgotten.
+ */
+static void note_arrival(struct queue *queue, uint64_t now_ns, uint64_t delay_ns)
+{
+    uint64_t gap_ns = now_ns - queue->last_arrival_ns;
+    gap_ns = gap_ns < GAP_DELAYS * delay_ns ? gap_ns : GAP_DELAYS * delay_ns;
+
+    queue->mean_gap_ns = queue->mean_gap_ns - queue->mean_gap_ns / 8 + gap_ns / 8;
+    queue->last_arrival_ns = now_ns;
+}
+
+hbk_status hbk_batcher_submit(struct hbk_batcher *batcher, struct hbk_job *job, uint64_t now_ns)
+{
+    HBK_ASSERT(job->state == JOB_IDLE && job->complete != NULL);
+
+    if (batcher->queued >= batcher->options.queued_max) {
+        batcher->counters.refused_jobs++;
+        return HBK_LIMIT;
+    }
+    struct queue *queue = &batcher->queues[queue_of(job)];
+    job->state = JOB_QUEUED;
+    job->submitted_ns = now_ns;
+    hbk_link_init(&job->link);
+    hbk_list_append(&queue->jobs, &job->link);
+    note_arrival(queue, now_ns, batcher->options.delay_ns);
+    queue->count++;
+    batcher->queued++;
+    return HBK_OK;
+}
+
+static void forget(struct hbk_job *places[HBK_LANES], const struct hbk_job *job)
+{
+    for (int i = 0; i < HBK_LANES; i++) {
+        if (places[i] == job) {
+            places[i] = NULL;
+        }
+    }
+}
+
+void hbk_batcher_cancel(struct hbk_batcher *batcher, struct hbk_job *job)
+{
+    switch ((enum job_state)job->state) {
+    case JOB_IDLE:
+        return;
+    case JOB_QUEUED:
+        hbk_link_remove(&job->link);
+        batcher->queues[queue_of(job)].count--;
+        batcher->queued--;
+        break;
+    case JOB_IN_RSA_BATCH:
+        hbk_rsa_batch_cancel(batcher->rsa_private, &job->operation.rsa);
+        forget(batcher->rsa_jobs, job);
+        break;
+    case JOB_COMPLETING:
+        forget(batcher->completing, job);
+        break;
+    }
+    job->state = JOB_IDLE;
+    batcher->counters.cancelled_jobs++;
+}
+
+/*
+ * When the policy lets a queue run: 0 for at once. The adaptive policy waits for the jobs that the
+ * break-even lacks, as long as twice the time that they should take to come; if that is longer than
+ * the bound, waiting is not worth while and it does not begin.
+ */
+static uint64_t queue_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
+{
+    const struct queue *queue = &batcher->queues[index];
+    const struct hbk_batcher_options *options = &batcher->options;
+
+    if (queue->count == 0) {
+        return UINT64_MAX;
+    }
+    if (options->policy == HBK_BATCH_NOW || queue->count >= lanes_max(index)) {
+        return 0;
+    }
+    const uint64_t first_ns = first_job(queue)->submitted_ns;
+    if (options->policy == HBK_BATCH_FIXED) {
+        return first_ns + options->delay_ns;
+    }
+    const bool has_kernel =
+        HBK_PATH_IS_VECTOR(options->path) && options->break_even[index] <= HBK_LANES;
+    if (!has_kernel || queue->count >= options->break_even[index]) {
+        return 0;
+    }
+    const uint64_t missing = options->break_even[index] - queue->count;
+    const uint64_t expected_ns = 2 * missing * queue->mean_gap_ns;
+    return expected_ns > options->delay_ns ? 0 : first_ns + expected_ns;
+}
+
+uint64_t hbk_batcher_due_ns(const struct hbk_batcher *batcher)
+{
+    uint64_t due_ns = batcher->is_rsa_running ? 0 : UINT64_MAX;
+
+    for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
+        uint64_t queue_ns = queue_due_ns(batcher, (enum hbk_batch_queue)i);
+        due_ns = queue_ns < due_ns ? queue_ns : due_ns;
+    }
+    return due_ns;
+}
+
+/* The queue that can run now and whose first job waits longest; HBK_QUEUE_COUNT if there is none.
+ */
+static enum hbk_batch_queue choose_queue(const struct hbk_batcher *batcher, uint64_t now_ns)
+{
+    enum hbk_batch_queue chosen = HBK_QUEUE_COUNT;
+    uint64_t oldest_ns = UINT64_MAX;
+
+    for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
+        const enum hbk_batch_queue index = (enum hbk_batch_queue)i;
+        if (batcher->queues[i].count == 0 || queue_due_ns(batcher, index) > now_ns ||
+            (is_rsa_private(index) && batcher->is_rsa_running)) {
+            continue;
+        }
+        if (first_job(&batcher->queues[i])->submitted_ns < oldest_ns) {
+            oldest_ns = first_job(&batcher->queues[i])->submitted_ns;
+            chosen = index;
+        }
+    }
+    return chosen;
+}
+
+static void count_age(struct hbk_batcher_counters *counters, uint64_t age_ns)
+{
+    const uint64_t age_us = age_ns / 1000;
+    const int bucket = age_us == 0 ? 0 : 64 - __builtin_clzll(age_us);
+
+    counters->ages[bucket < HBK_BATCHER_AGE_BUCKETS ? bucket : HBK_BATCHER_AGE_BUCKETS - 1]++;
+    counters->age_ns_sum += age_ns;
+    if (age_ns > counters->age_ns_max) {
+        counters->age_ns_max = age_ns;
+    }
+}
+
+/* Moves the first jobs of a queue into lanes; returns how many. */
+static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue index, uint64_t now_ns,
+                          struct hbk_job *jobs[HBK_LANES])
+{
+    struct queue *queue = &batcher->queues[index];
+    unsigned count = 0;
+
+    while (count < lanes_max(index) && queue->count > 0) {
+        struct hbk_job *job = job_of(hbk_list_pop(&queue->jobs));
+        count_age(&batcher->counters, now_ns - job->submitted_ns);
+        jobs[count++] = job;
+        queue->count--;
+        batcher->queued--;
+    }
+    batcher->counters.batches[index][count - 1]++;
+    return count;
+}
+
+/* The policy of the paper never looks at the break-even. */
+static enum hbk_path choose_path(struct hbk_batcher *batcher, enum hbk_batch_queue index,
+                                 unsigned count)
+{
+    const bool is_worth_while =
+        batcher->options.policy == HBK_BATCH_FIXED || count >= batcher->options.break_even[index];
+
+    if (HBK_PATH_IS_VECTOR(batcher->options.path) && is_worth_while && lanes_max(index) > 1) {
+        batcher->counters.vector_jobs += count;
+        return HBK_PATH_VECTOR;
+    }
+    batcher->counters.twin_jobs += count;
+    return HBK_PATH_TWIN;
+}
+
+static void complete_jobs(struct hbk_batcher *batcher, struct hbk_job *const jobs[HBK_LANES])
+{
+    for (int i = 0; i < HBK_LANES; i++) {
+        batcher->completing[i] = jobs[i];
+        if (jobs[i] != NULL) {
+            jobs[i]->state = JOB_COMPLETING;
+        }
+    }
+    for (int i = 0; i < HBK_LANES; i++) {
+        struct hbk_job *job = batcher->completing[i];
+        if (job != NULL) {
+            batcher->completing[i] = NULL;
+            job->state = JOB_IDLE;
+            job->complete(job);
+        }
+    }
+}
+
+/* Collects the operations of one kind out of the jobs and runs them. */
+#define RUN_LANES(field, run)                                            \
+    do {                                                                 \
+        __typeof__(jobs[0]->operation.field) *lanes[HBK_LANES] = {NULL}; \
+        HBK_LANE_EACH (i, jobs) {                                        \
+            lanes[i] = &jobs[i]->operation.field;                        \
+        }                                                                \
+        run;                                                             \
+    } while (0)
+
+static void run_short(struct hbk_batcher *batcher, enum hbk_path path,
+                      struct hbk_job *const jobs[HBK_LANES])
+{
+    switch (jobs[0]->kind) {
+    case HBK_JOB_P256_KEYGEN:
+        RUN_LANES(p256_keygen, hbk_p256_keygen_lanes(path, lanes));
+        return;
+    case HBK_JOB_P256_AGREE:
+        RUN_LANES(p256_agree, hbk_p256_agree_lanes(path, lanes));
+        return;
+    case HBK_JOB_P256_SIGN:
+        RUN_LANES(p256_sign, hbk_p256_sign_lanes(path, lanes));
+        return;
+    case HBK_JOB_P256_VERIFY:
+        RUN_LANES(p256_verify, hbk_p256_verify_lanes(path, lanes));
+        return;
+    case HBK_JOB_X25519_KEYGEN:
+        RUN_LANES(x25519_keygen, hbk_x25519_keygen_lanes(path, lanes));
+        return;
+    case HBK_JOB_X25519_AGREE:
+        RUN_LANES(x25519_agree, hbk_x25519_agree_lanes(path, lanes));
+        return;
+    case HBK_JOB_RSA_PUBLIC:
+        RUN_LANES(rsa, hbk_rsa_public_lanes(path, batcher->rsa_public, lanes));
+        return;
+    case HBK_JOB_RSA_PRIVATE:
+        break;
+    }
+    HBK_UNREACHABLE();
+}
+
+static void begin_rsa(struct hbk_batcher *batcher, enum hbk_path path,
+                      struct hbk_job *const jobs[HBK_LANES])
+{
+    for (int i = 0; i < HBK_LANES; i++) {
+        batcher->rsa_jobs[i] = jobs[i];
+        if (jobs[i] != NULL) {
+            jobs[i]->state = JOB_IN_RSA_BATCH;
+        }
+    }
+    RUN_LANES(rsa, hbk_rsa_batch_begin(batcher->rsa_private, path, lanes));
+    batcher->is_rsa_running = true;
+}
+
+static void step_rsa(struct hbk_batcher *batcher)
+{
+    struct hbk_job *jobs[HBK_LANES];
+
+    batcher->is_rsa_next = false;
+    if (!hbk_rsa_batch_step(batcher->rsa_private)) {
+        return;
+    }
+    batcher->is_rsa_running = false;
+    memcpy(jobs, batcher->rsa_jobs, sizeof(jobs));
+    memset(batcher->rsa_jobs, 0, sizeof(batcher->rsa_jobs));
+    HBK_LANE_EACH (i, jobs) {
+        batcher->counters.redone_jobs += jobs[i]->operation.rsa.was_redone;
+    }
+    complete_jobs(batcher, jobs);
+}
+
+/* Runs a short batch to its end, or begins a long one and does its first step. */
+static void run_queue(struct hbk_batcher *batcher, enum hbk_batch_queue index, uint64_t now_ns)
+{
+    struct hbk_job *jobs[HBK_LANES] = {NULL};
+    const unsigned count = take_jobs(batcher, index, now_ns, jobs);
+    const enum hbk_path path = choose_path(batcher, index, count);
+
+    if (is_rsa_private(index)) {
+        begin_rsa(batcher, path, jobs);
+        step_rsa(batcher);
+        return;
+    }
+    run_short(batcher, path, jobs);
+    batcher->is_rsa_next = true;
+    complete_jobs(batcher, jobs);
+}
+
+bool hbk_batcher_flush(struct hbk_batcher *batcher, uint64_t now_ns)
+{
+    const bool is_rsa_turn = batcher->is_rsa_running && batcher->is_rsa_next;
+    const enum hbk_batch_queue index =
+        is_rsa_turn ? HBK_QUEUE_COUNT : choose_queue(batcher, now_ns);
+
+    if (index != HBK_QUEUE_COUNT) {
+        run_queue(batcher, index, now_ns);
+    } else if (batcher->is_rsa_running) {
+        step_rsa(batcher);
+    }
+    return hbk_batcher_due_ns(batcher) <= now_ns;
+}

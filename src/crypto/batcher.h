@@ -1,0 +1,145 @@
+/*
+ * The batcher: where a worker's connections leave their asymmetric operations, so that eight of
+ * them, of any connections and any keys, can run at once on the vector path. One batcher per
+ * worker, used by that worker's thread only: no locks.
+ *
+ * A connection fills in a job, submits it and goes on; at the end of each turn of its loop the
+ * worker calls hbk_batcher_flush, which runs at most one batch and calls the jobs' completions.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/status.h"
+#include "crypto/lane.h"
+#include "crypto/p256.h"
+#include "crypto/rsa.h"
+#include "crypto/x25519.h"
+
+enum hbk_job_kind {
+    HBK_JOB_P256_KEYGEN,
+    HBK_JOB_P256_AGREE,
+    HBK_JOB_P256_SIGN,
+    HBK_JOB_P256_VERIFY,
+    HBK_JOB_X25519_KEYGEN,
+    HBK_JOB_X25519_AGREE,
+    HBK_JOB_RSA_PRIVATE,
+    HBK_JOB_RSA_PUBLIC,
+};
+
+/* There is a queue for each kind, and for RSA one for each size that the kernels know and one for
+ * all others. Jobs in one queue can share a batch. */
+enum hbk_batch_queue {
+    HBK_QUEUE_P256_KEYGEN,
+    HBK_QUEUE_P256_AGREE,
+    HBK_QUEUE_P256_SIGN,
+    HBK_QUEUE_P256_VERIFY,
+    HBK_QUEUE_X25519_KEYGEN,
+    HBK_QUEUE_X25519_AGREE,
+    HBK_QUEUE_RSA_PUBLIC_2048,
+    HBK_QUEUE_RSA_PUBLIC_3072,
+    HBK_QUEUE_RSA_PUBLIC_4096,
+    HBK_QUEUE_RSA_PUBLIC_OTHER,
+    HBK_QUEUE_RSA_PRIVATE_2048,
+    HBK_QUEUE_RSA_PRIVATE_3072,
+    HBK_QUEUE_RSA_PRIVATE_4096,
+    HBK_QUEUE_RSA_PRIVATE_OTHER,
+    HBK_QUEUE_COUNT,
+};
+
+/* A short name for metrics, such as "p256-sign" and "rsa-2048-private"; never NULL. */
+const char *hbk_batch_queue_name(enum hbk_batch_queue queue);
+
+/*
+ * One operation on its way. The submitter owns the memory, fills in `kind`, the operation of that
+ * kind and `complete`, and leaves all of it alone until `complete` is called or the job cancelled.
+ */
+struct hbk_job {
+    enum hbk_job_kind kind;
+    /* Called once, from hbk_batcher_flush; may submit, cancel and free jobs, this one too. */
+    void (*complete)(struct hbk_job *job);
+    union {
+        struct hbk_p256_keygen p256_keygen;
+        struct hbk_p256_agree p256_agree;
+        struct hbk_p256_sign p256_sign;
+        struct hbk_p256_verify p256_verify;
+        struct hbk_x25519_keygen x25519_keygen;
+        struct hbk_x25519_agree x25519_agree;
+        struct hbk_rsa_operation rsa;
+    } operation;
+
+    /* The batcher's own; zero before the job is first submitted. */
+    struct hbk_link link;
+    uint64_t submitted_ns;
+    uint8_t state;
+};
+
+/* When a queue that has fewer than eight jobs is run. */
+enum hbk_batch_policy {
+    HBK_BATCH_NOW,      /* at the end of the turn: waits for nothing */
+    HBK_BATCH_FIXED,    /* after delay_ns, full or not, always on the vector path: it saves CPU */
+    HBK_BATCH_ADAPTIVE, /* after at most delay_ns, and only while the arrivals of late make it
+                           likely that the break-even is reached by then */
+};
+
+struct hbk_batcher_options {
+    enum hbk_path path;
+    enum hbk_batch_policy policy;
+    uint64_t delay_ns;   /* of the policies that wait */
+    unsigned queued_max; /* jobs in all queues together */
+    /* From how many lanes on a batch goes to the vector path; from 1 to HBK_LANES + 1 (never). */
+    uint8_t break_even[HBK_QUEUE_COUNT];
+};
+
+enum {
+    HBK_BATCHER_QUEUED_MAX = 4096,
+    HBK_BATCHER_DELAY_NS = 1000 * 1000, /* the default of the policies that wait */
+    HBK_BATCHER_AGE_BUCKETS = 24,
+};
+
+/* Policy now on this processor's path, with the break-evens measured on servers of 2022 to 2024. */
+void hbk_batcher_options_init(struct hbk_batcher_options *options);
+
+/* Counted since the start; read them on the worker's thread. */
+struct hbk_batcher_counters {
+    uint64_t batches[HBK_QUEUE_COUNT][HBK_LANES]; /* by their number of lanes, less one */
+    uint64_t vector_jobs;                         /* computed by the kernels */
+    uint64_t twin_jobs;                           /* computed by libcrypto */
+    uint64_t redone_jobs; /* of the vector jobs: wrong there, computed again by libcrypto */
+    uint64_t cancelled_jobs;
+    uint64_t refused_jobs;                  /* the queue was full */
+    uint64_t ages[HBK_BATCHER_AGE_BUCKETS]; /* time queued, less than 2^i us */
+    uint64_t age_ns_sum, age_ns_max;
+};
+
+struct hbk_batcher;
+
+/* Fails: HBK_NO_MEMORY. The options are copied. */
+HBK_MUST_USE hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
+                                        struct hbk_batcher **out_batcher);
+
+/* Jobs that are still queued or under way are forgotten: cancel or complete them before. */
+void hbk_batcher_free(struct hbk_batcher *batcher);
+
+/* Fails: HBK_LIMIT when queued_max jobs wait; the job is then not queued and not completed. */
+HBK_MUST_USE hbk_status hbk_batcher_submit(struct hbk_batcher *batcher, struct hbk_job *job,
+                                           uint64_t now_ns);
+
+/*
+ * Takes a job out, wherever it is; its completion is not called, and its memory and the buffers it
+ * points to are the submitter's again. A job that is not submitted is left alone.
+ */
+void hbk_batcher_cancel(struct hbk_batcher *batcher, struct hbk_job *job);
+
+/*
+ * Runs one batch that is due, or one step of a long one, and completes its jobs. True when more is
+ * due already: the worker then polls for events without waiting and comes back.
+ */
+bool hbk_batcher_flush(struct hbk_batcher *batcher, uint64_t now_ns);
+
+/* When hbk_batcher_flush has something to do: a time, 0 for at once, UINT64_MAX for never. */
+uint64_t hbk_batcher_due_ns(const struct hbk_batcher *batcher);
+
+const struct hbk_batcher_counters *hbk_batcher_counters(const struct hbk_batcher *batcher);

@@ -1,0 +1,438 @@
+#include "crypto/batcher.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+
+#include "paths.h"
+
+static EVP_PKEY *pkeys[3];
+static struct hbk_rsa_key *keys[3];
+
+static int make_keys(void **state)
+{
+    (void)state;
+    static const unsigned bits[3] = {2048, 4096, 1024};
+    for (int i = 0; i < 3; i++) {
+        pkeys[i] = EVP_RSA_gen(bits[i]);
+        if (hbk_rsa_key_new(pkeys[i], &keys[i]) != HBK_OK) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int free_keys(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        hbk_rsa_key_free(keys[i]);
+        EVP_PKEY_free(pkeys[i]);
+    }
+    return 0;
+}
+
+/* A job with what the test wants to know of it. */
+struct tracked {
+    struct hbk_job job;
+    int completions;
+    bool is_submitted; /* by the model */
+    uint64_t order;    /* of its submission */
+    uint8_t input[512], output[512];
+    struct hbk_batcher *batcher;
+    struct tracked *victim; /* cancelled by the completion */
+};
+
+static uint64_t completed_order; /* of the last completion, see fifo test */
+
+static void on_complete(struct hbk_job *job)
+{
+    struct tracked *tracked = HBK_CONTAINER(job, struct tracked, job);
+    tracked->completions++;
+    tracked->is_submitted = false;
+    completed_order = tracked->order;
+    if (tracked->victim != NULL) {
+        hbk_batcher_cancel(tracked->batcher, &tracked->victim->job);
+        tracked->victim->is_submitted = false;
+    }
+}
+
+static struct hbk_batcher *new_batcher(enum hbk_batch_policy policy, uint64_t delay_ns)
+{
+    struct hbk_batcher_options options;
+    struct hbk_batcher *batcher = NULL;
+    hbk_batcher_options_init(&options);
+    options.policy = policy;
+    options.delay_ns = delay_ns;
+    options.queued_max = 64;
+    assert_int_equal(hbk_batcher_new(&options, &batcher), HBK_OK);
+    return batcher;
+}
+
+static void init_keygen(struct tracked *tracked)
+{
+    memset(tracked, 0, sizeof(*tracked));
+    tracked->job.kind = HBK_JOB_X25519_KEYGEN;
+    tracked->job.complete = on_complete;
+}
+
+static void init_rsa(struct tracked *tracked, const struct hbk_rsa_key *key)
+{
+    memset(tracked, 0, sizeof(*tracked));
+    tracked->job.kind = HBK_JOB_RSA_PRIVATE;
+    tracked->job.complete = on_complete;
+    RAND_bytes(tracked->input, sizeof(tracked->input));
+    tracked->input[0] &= 0x3f;
+    tracked->job.operation.rsa =
+        (struct hbk_rsa_operation){.key = key, .input = tracked->input, .output = tracked->output};
+}
+
+static void submit(struct hbk_batcher *batcher, struct tracked *tracked, uint64_t now_ns)
+{
+    assert_int_equal(hbk_batcher_submit(batcher, &tracked->job, now_ns), HBK_OK);
+}
+
+static void now_runs_what_there_is_at_the_end_of_the_turn(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    struct tracked jobs[11];
+
+    assert_int_equal(hbk_batcher_due_ns(batcher), UINT64_MAX);
+    assert_false(hbk_batcher_flush(batcher, 1));
+    for (int i = 0; i < 11; i++) {
+        init_keygen(&jobs[i]);
+        submit(batcher, &jobs[i], 10);
+    }
+    assert_int_equal(hbk_batcher_due_ns(batcher), 0);
+    assert_true(hbk_batcher_flush(batcher, 10)); /* eight of them */
+    assert_int_equal(jobs[7].completions, 1);
+    assert_int_equal(jobs[8].completions, 0);
+    assert_false(hbk_batcher_flush(batcher, 10));
+    for (int i = 0; i < 11; i++) {
+        assert_int_equal(jobs[i].completions, 1);
+        assert_int_equal(jobs[i].job.operation.x25519_keygen.status, HBK_LANE_OK);
+    }
+    const struct hbk_batcher_counters *counters = hbk_batcher_counters(batcher);
+    assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][7], 1);
+    assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][2], 1);
+    hbk_batcher_free(batcher);
+}
+
+static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_FIXED, 1000);
+    struct tracked jobs[9];
+    for (int i = 0; i < 9; i++) {
+        init_keygen(&jobs[i]);
+    }
+    submit(batcher, &jobs[0], 100);
+    submit(batcher, &jobs[1], 900);
+    assert_int_equal(hbk_batcher_due_ns(batcher), 1100);
+    assert_false(hbk_batcher_flush(batcher, 1099));
+    assert_int_equal(jobs[0].completions, 0);
+    assert_false(hbk_batcher_flush(batcher, 1100));
+    assert_int_equal(jobs[0].completions + jobs[1].completions, 2);
+    /* Two lanes, and still on the vector path: that is the policy. */
+    assert_int_equal(hbk_batcher_counters(batcher)->vector_jobs, path_count() == 2 ? 2 : 0);
+
+    jobs[0].completions = 0;
+    jobs[1].completions = 0;
+    for (int i = 0; i < 8; i++) {
+        submit(batcher, &jobs[i], 2000);
+    }
+    assert_int_equal(hbk_batcher_due_ns(batcher), 0);
+    assert_false(hbk_batcher_flush(batcher, 2000));
+    assert_int_equal(jobs[7].completions, 1);
+    hbk_batcher_free(batcher);
+}
+
+static void adaptive_waits_only_while_arrivals_make_it_worth_while(void **state)
+{
+    (void)state;
+    if (path_count() == 1) {
+        skip();
+    }
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_ADAPTIVE, 1000000);
+    struct tracked jobs[40];
+    uint64_t now_ns = 1000000000;
+    for (int i = 0; i < 40; i++) {
+        init_rsa(&jobs[i], keys[0]);
+    }
+    /* Far apart: the first runs at once. */
+    submit(batcher, &jobs[0], now_ns);
+    assert_int_equal(hbk_batcher_due_ns(batcher), 0);
+    hbk_batcher_cancel(batcher, &jobs[0].job);
+    /* Close together: after enough of them, a lone job waits, and not longer than the bound. */
+    for (int i = 1; i < 40; i++) {
+        now_ns += 1000;
+        submit(batcher, &jobs[i], now_ns);
+        if (i < 39) {
+            hbk_batcher_cancel(batcher, &jobs[i].job);
+        }
+    }
+    assert_true(hbk_batcher_due_ns(batcher) > now_ns);
+    assert_true(hbk_batcher_due_ns(batcher) <= now_ns + 1000000);
+    hbk_batcher_free(batcher);
+}
+
+static void a_full_queue_refuses_and_counts(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_FIXED, 1000000);
+    static struct tracked jobs[65];
+    for (int i = 0; i < 65; i++) {
+        init_keygen(&jobs[i]);
+        assert_int_equal(hbk_batcher_submit(batcher, &jobs[i].job, 0), i < 64 ? HBK_OK : HBK_LIMIT);
+    }
+    assert_int_equal(hbk_batcher_counters(batcher)->refused_jobs, 1);
+    hbk_batcher_cancel(batcher, &jobs[0].job);
+    assert_int_equal(hbk_batcher_submit(batcher, &jobs[64].job, 0), HBK_OK);
+    hbk_batcher_free(batcher);
+}
+
+static void a_completion_may_cancel_a_neighbour_of_its_batch(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    struct tracked jobs[3];
+    for (int i = 0; i < 3; i++) {
+        init_keygen(&jobs[i]);
+        jobs[i].batcher = batcher;
+        submit(batcher, &jobs[i], 0);
+    }
+    jobs[0].victim = &jobs[1];
+    hbk_batcher_flush(batcher, 0);
+    assert_int_equal(jobs[0].completions, 1);
+    assert_int_equal(jobs[1].completions, 0);
+    assert_int_equal(jobs[2].completions, 1);
+    assert_int_equal(hbk_batcher_counters(batcher)->cancelled_jobs, 1);
+    hbk_batcher_free(batcher);
+}
+
+static void a_long_batch_lets_short_ones_through(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    static struct tracked slow[HBK_LANES], fast;
+    for (int i = 0; i < HBK_LANES; i++) {
+        init_rsa(&slow[i], keys[1]);
+        submit(batcher, &slow[i], 0);
+    }
+    assert_true(hbk_batcher_flush(batcher, 0));
+    int turns = 0;
+    while (slow[0].completions == 0) {
+        init_keygen(&fast);
+        submit(batcher, &fast, 1);
+        int waited = 0;
+        while (fast.completions == 0) {
+            hbk_batcher_flush(batcher, 1);
+            waited++;
+        }
+        assert_true(waited <= 2);
+        turns++;
+    }
+    assert_true(turns >= 4);
+    for (int i = 0; i < HBK_LANES; i++) {
+        assert_int_equal(slow[i].completions, 1);
+        assert_int_equal(slow[i].job.operation.rsa.status, HBK_LANE_OK);
+    }
+    hbk_batcher_free(batcher);
+}
+
+static void a_job_can_be_cancelled_while_its_batch_is_under_way(void **state)
+{
+    (void)state;
+    static struct tracked jobs[HBK_LANES];
+    for (unsigned mask = 1; mask < 256; mask += 127) {
+        struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+        for (int i = 0; i < HBK_LANES; i++) {
+            init_rsa(&jobs[i], keys[1]);
+            submit(batcher, &jobs[i], 0);
+        }
+        hbk_batcher_flush(batcher, 0);
+        for (int i = 0; i < HBK_LANES; i++) {
+            if ((mask >> i & 1) == 1) {
+                hbk_batcher_cancel(batcher, &jobs[i].job);
+                memset(jobs[i].output, 0x5a, sizeof(jobs[i].output));
+                memset(&jobs[i].job, 0, sizeof(jobs[i].job));
+            }
+        }
+        while (hbk_batcher_flush(batcher, 0)) {
+        }
+        for (int i = 0; i < HBK_LANES; i++) {
+            bool is_cancelled = (mask >> i & 1) == 1;
+            assert_int_equal(jobs[i].completions, is_cancelled ? 0 : 1);
+            if (is_cancelled) {
+                assert_int_equal(jobs[i].output[100], 0x5a);
+            } else {
+                assert_int_equal(jobs[i].job.operation.rsa.status, HBK_LANE_OK);
+            }
+        }
+        hbk_batcher_free(batcher);
+    }
+}
+
+static void every_kind_of_job_is_run(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    static struct tracked jobs[9];
+    struct hbk_p256_keygen pair;
+    struct hbk_p256_keygen *pair_lane[HBK_LANES] = {&pair};
+    static const uint8_t nine[32] = {9};
+    hbk_p256_keygen_lanes(HBK_PATH_TWIN, pair_lane);
+
+    for (int i = 0; i < 9; i++) {
+        init_rsa(&jobs[i], keys[i % 3]);
+        jobs[i].job.kind = (enum hbk_job_kind)(i < 8 ? i : HBK_JOB_RSA_PRIVATE);
+    }
+    jobs[HBK_JOB_P256_AGREE].job.operation.p256_agree =
+        (struct hbk_p256_agree){.private_key = pair.private_key, .peer_key = pair.public_key};
+    jobs[HBK_JOB_P256_SIGN].job.operation.p256_sign =
+        (struct hbk_p256_sign){.private_key = pair.private_key};
+    jobs[HBK_JOB_P256_VERIFY].job.operation.p256_verify =
+        (struct hbk_p256_verify){.public_key = pair.public_key};
+    jobs[HBK_JOB_X25519_AGREE].job.operation.x25519_agree =
+        (struct hbk_x25519_agree){.private_key = pair.private_key, .peer_key = nine};
+    for (int i = 0; i < 9; i++) {
+        submit(batcher, &jobs[i], (uint64_t)i);
+    }
+    while (hbk_batcher_flush(batcher, 100)) {
+    }
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(jobs[i].completions, 1);
+    }
+    assert_int_equal(jobs[HBK_JOB_P256_AGREE].job.operation.p256_agree.status, HBK_LANE_OK);
+    assert_int_equal(jobs[HBK_JOB_P256_SIGN].job.operation.p256_sign.status, HBK_LANE_OK);
+    assert_int_equal(jobs[HBK_JOB_P256_VERIFY].job.operation.p256_verify.status, HBK_LANE_REFUSED);
+    assert_int_equal(jobs[HBK_JOB_RSA_PRIVATE].job.operation.rsa.status, HBK_LANE_OK);
+    assert_int_equal(jobs[HBK_JOB_RSA_PUBLIC].job.operation.rsa.status, HBK_LANE_OK);
+    assert_int_equal(jobs[8].job.operation.rsa.status, HBK_LANE_OK);
+    hbk_batcher_free(batcher);
+}
+
+static uint64_t random_state = 88172645463325252ULL;
+
+static unsigned random_below(unsigned limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned)(random_state >> 33) % limit;
+}
+
+/*
+ * The model: a job that was submitted completes exactly once or is cancelled, never both; a flush
+ * without progress happens only when nothing is due; in one queue jobs complete in order.
+ */
+static void random_sequences_agree_with_the_model(void **state)
+{
+    (void)state;
+    enum { JOBS = 80, STEPS = 10000 };
+    static struct tracked jobs[JOBS];
+    for (int policy = 0; policy < 3; policy++) {
+        struct hbk_batcher *batcher = new_batcher((enum hbk_batch_policy)policy, 5000);
+        uint64_t now_ns = 1, order = 0, submitted = 0, completed = 0, cancelled = 0;
+        for (int i = 0; i < JOBS; i++) {
+            init_keygen(&jobs[i]);
+        }
+        for (int step = 0; step < STEPS; step++) {
+            struct tracked *job = &jobs[random_below(JOBS)];
+            now_ns += random_below(700);
+            switch (random_below(8)) {
+            case 0:
+            case 1:
+            case 2:
+            case 3:
+            case 4:
+                if (!job->is_submitted) {
+                    completed += (uint64_t)job->completions;
+                    init_keygen(job);
+                    if (random_below(200) == 0) {
+                        init_rsa(job, keys[2]);
+                    }
+                    hbk_status status = hbk_batcher_submit(batcher, &job->job, now_ns);
+                    job->is_submitted = status == HBK_OK;
+                    job->order = ++order;
+                    submitted += job->is_submitted ? 1 : 0;
+                }
+                break;
+            case 5:
+                if (job->is_submitted) {
+                    job->is_submitted = false;
+                    cancelled++;
+                }
+                hbk_batcher_cancel(batcher, &job->job);
+                break;
+            default:
+                hbk_batcher_flush(batcher, now_ns);
+                break;
+            }
+            if (!job->is_submitted) {
+                assert_true(job->completions <= 1);
+            }
+        }
+        now_ns += 1000000;
+        while (hbk_batcher_flush(batcher, now_ns)) {
+        }
+        assert_int_equal(hbk_batcher_due_ns(batcher), UINT64_MAX);
+        for (int i = 0; i < JOBS; i++) {
+            assert_false(jobs[i].is_submitted);
+            completed += (uint64_t)jobs[i].completions;
+        }
+        assert_int_equal(submitted, completed + cancelled);
+        const struct hbk_batcher_counters *counters = hbk_batcher_counters(batcher);
+        assert_int_equal(counters->cancelled_jobs, cancelled);
+        assert_int_equal(counters->vector_jobs + counters->twin_jobs, completed);
+        hbk_batcher_free(batcher);
+    }
+}
+
+static void jobs_of_one_queue_complete_in_their_order(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    static struct tracked jobs[30];
+    for (int i = 0; i < 30; i++) {
+        init_keygen(&jobs[i]);
+        jobs[i].order = (uint64_t)i;
+        submit(batcher, &jobs[i], (uint64_t)i);
+    }
+    for (uint64_t last = 0; hbk_batcher_flush(batcher, 100); last = completed_order) {
+        assert_true(completed_order >= last);
+        assert_int_equal(completed_order % 8, 7);
+    }
+    hbk_batcher_free(batcher);
+}
+
+static void every_queue_has_a_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
+        assert_non_null(hbk_batch_queue_name((enum hbk_batch_queue)i));
+        for (int j = 0; j < i; j++) {
+            assert_string_not_equal(hbk_batch_queue_name((enum hbk_batch_queue)i),
+                                    hbk_batch_queue_name((enum hbk_batch_queue)j));
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(now_runs_what_there_is_at_the_end_of_the_turn),
+        cmocka_unit_test(fixed_waits_for_eight_or_for_the_delay_of_the_first),
+        cmocka_unit_test(adaptive_waits_only_while_arrivals_make_it_worth_while),
+        cmocka_unit_test(a_full_queue_refuses_and_counts),
+        cmocka_unit_test(a_completion_may_cancel_a_neighbour_of_its_batch),
+        cmocka_unit_test(a_long_batch_lets_short_ones_through),
+        cmocka_unit_test(a_job_can_be_cancelled_while_its_batch_is_under_way),
+        cmocka_unit_test(every_kind_of_job_is_run),
+        cmocka_unit_test(random_sequences_agree_with_the_model),
+        cmocka_unit_test(jobs_of_one_queue_complete_in_their_order),
+        cmocka_unit_test(every_queue_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, make_keys, free_keys);
+}
