@@ -99,7 +99,7 @@ void hbk_h2_fini(struct hbk_h2_session *session)
         nghttp2_hd_inflate_del(session->inflater);
     }
     free(session->block);
-    free(session->partial);
+    h2_drop_partial(session);
     *session = (struct hbk_h2_session){.has_failed = true};
 }
 

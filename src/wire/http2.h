@@ -25,6 +25,7 @@
 enum {
     HBK_H2_FRAME_HEADER_BYTES = 9,
     HBK_H2_FRAME_BYTES_MAX = 16384, /* payload of one frame that we accept (RFC 9113, 4.2) */
+    HBK_H2_SMALL_FRAME_BYTES = 16,  /* payloads that are gathered without an allocation */
     HBK_H2_RESERVE_BYTES_MAX = HBK_H2_FRAME_HEADER_BYTES + HBK_H2_FRAME_BYTES_MAX,
 
     HBK_H2_STREAMS_MAX = 2048,                         /* a client may have open, by default */
@@ -242,15 +243,17 @@ struct hbk_h2_session {
     struct nghttp2_hd_deflater *deflater; /* owned */
     struct nghttp2_hd_inflater *inflater; /* owned */
     struct hbk_h2_block *block;           /* owned; header fields being read or lent */
-    uint8_t *partial;                     /* owned; payload of a frame that came in parts */
+    uint8_t *partial; /* payload of a frame that came in parts: `small`, or owned; else NULL */
     uint32_t partial_bytes;
+    uint8_t small[HBK_H2_SMALL_FRAME_BYTES];
 
     uint32_t failure_code;    /* enum hbk_h2_code */
     const char *failure_text; /* static; NULL until the session fails */
 };
 
 /*
- * Makes a session and writes what it must send first. `config` NULL means HBK_H2_CONFIG_DEFAULT.
+ * Makes a session, which stays where it is, and writes what it must send first. `config` NULL means
+ * HBK_H2_CONFIG_DEFAULT.
  * Fails: HBK_NO_MEMORY, HBK_CLOSED (the sink gave no room); then there is nothing to finish.
  */
 HBK_MUST_USE hbk_status hbk_h2_init(struct hbk_h2_session *session, enum hbk_h2_role role,

@@ -224,11 +224,21 @@ static enum h2_step read_skipped(struct hbk_h2_session *session, struct hbk_slic
     return H2_STEP_ON;
 }
 
+void h2_drop_partial(struct hbk_h2_session *session)
+{
+    if (session->partial != session->small) {
+        free(session->partial);
+    }
+    session->partial = NULL;
+}
+
 /* Gathers a payload that comes in parts; ON when it is complete in session->partial. */
 static enum h2_step gather(struct hbk_h2_session *session, struct hbk_slice *input)
 {
     if (session->partial == NULL) {
-        session->partial = malloc(session->frame_bytes);
+        session->partial = session->frame_bytes <= sizeof(session->small)
+                               ? session->small
+                               : malloc(session->frame_bytes);
         if (session->partial == NULL) {
             return h2_fail(session, HBK_H2_INTERNAL_ERROR, "out of memory for a frame");
         }
@@ -292,9 +302,8 @@ static void settle_last_event(struct hbk_h2_session *session)
         free(session->block);
         session->block = NULL;
     }
-    if (session->partial != NULL && session->phase == H2_PHASE_HEAD) {
-        free(session->partial);
-        session->partial = NULL;
+    if (session->phase == H2_PHASE_HEAD) {
+        h2_drop_partial(session);
     }
 }
 

@@ -164,6 +164,9 @@ enum h2_step h2_add_early_reset(struct hbk_h2_session *session);
 /* A stream id that no HEADERS has used yet (RFC 9113, 5.1: idle). */
 bool h2_is_idle(const struct hbk_h2_session *session, uint32_t stream_id);
 
+/* http2_read.c: forgets the payload that was gathered. */
+void h2_drop_partial(struct hbk_h2_session *session);
+
 /* http2_frame.c: handles a whole frame that is not DATA. */
 enum h2_step h2_take_frame(struct hbk_h2_session *session, struct hbk_slice payload,
                            struct hbk_h2_event *out_event);
