@@ -13,6 +13,8 @@ struct hbk_yaml {
     const char *file;
     uint32_t depth;
     uint32_t documents;
+    uint32_t line; /* of the last event */
+    uint32_t column;
     bool has_failed;
 };
 
@@ -51,6 +53,8 @@ hbk_status hbk_yaml_open(const char *file, struct hbk_slice text, struct hbk_rep
         return HBK_NO_MEMORY;
     }
     yaml->file = file;
+    yaml->line = 1;
+    yaml->column = 1;
     yaml->report = report;
     yaml->diag = new_quiet_diag();
     struct fy_parse_cfg config = {.flags = FYPCF_QUIET, .diag = yaml->diag};
@@ -114,13 +118,25 @@ static struct hbk_slice tag_of(struct fy_event *event)
     return suffix == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_of(suffix, size);
 }
 
-static void locate(struct fy_event *event, struct hbk_yaml_event *out_event)
+/*
+ * Where the event begins, counted from 1. The library's mark of a quoted text or an alias lies
+ * behind its first character; and nothing (as in "key:") has no mark, so that it is said to be
+ * where the event before it was.
+ */
+static void locate(struct hbk_yaml *yaml, struct hbk_yaml_event *out_event)
 {
-    const struct fy_mark *mark = fy_event_start_mark(event);
+    const struct fy_mark *mark = fy_event_start_mark(yaml->event);
+    struct fy_token *token = fy_event_get_token(yaml->event);
     if (mark != NULL) {
-        out_event->line = (uint32_t)mark->line + 1;
-        out_event->column = (uint32_t)mark->column + 1;
+        bool is_quoted = yaml->event->type == FYET_SCALAR && token != NULL &&
+                         (fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED ||
+                          fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED);
+        bool is_behind = mark->column > 0 && (is_quoted || yaml->event->type == FYET_ALIAS);
+        yaml->line = (uint32_t)mark->line + 1;
+        yaml->column = (uint32_t)mark->column + (is_behind ? 0 : 1);
     }
+    out_event->line = yaml->line;
+    out_event->column = yaml->column;
 }
 
 static hbk_status read_scalar(struct hbk_yaml *yaml, struct hbk_yaml_event *event)
@@ -196,7 +212,7 @@ hbk_status hbk_yaml_next(struct hbk_yaml *yaml, struct hbk_yaml_event *out_event
             return report_syntax(yaml);
         }
         *out_event = (struct hbk_yaml_event){.tag = tag_of(yaml->event)};
-        locate(yaml->event, out_event);
+        locate(yaml, out_event);
         HBK_TRY(translate(yaml, out_event, &is_ours));
     }
     return HBK_OK;
