@@ -87,11 +87,11 @@ static const struct hbk_spiffe_id *front_identity(void)
     return identity;
 }
 
-static struct hbk_verdict ask(const struct hbk_mesh *mesh, const char *uid, bool has_identity)
+static struct hbk_authorization ask(const struct hbk_mesh *mesh, const char *uid, bool has_identity)
 {
     const struct hbk_spiffe_id *identity = has_identity ? front_identity() : NULL;
     struct hbk_authorize_input input = input_with(identity);
-    struct hbk_verdict verdict;
+    struct hbk_authorization verdict;
     hbk_authorize(mesh, workload_of(mesh, uid), &input, &verdict);
     hbk_spiffe_unref(identity);
     return verdict;
@@ -202,12 +202,12 @@ static void policies_together_decide_as_their_order_and_scopes_say(void **state)
         (void)snprintf(text, sizeof text, "%spolicies:\n%s", workloads, sets[i].policies);
         struct hbk_mesh *mesh = mesh_of(text);
         print_message("%s\n", sets[i].policies);
-        struct hbk_verdict verdict = ask(mesh, "cart", true);
+        struct hbk_authorization verdict = ask(mesh, "cart", true);
         assert_int_equal(verdict.is_allowed, sets[i].is_allowed);
         assert_int_equal(verdict.dry_run_count, sets[i].dry_runs);
         assert_int_equal(verdict.unknown_policies, sets[i].unknown);
-        char sentence[HBK_VERDICT_TEXT_BYTES_MAX];
-        assert_string_equal(hbk_verdict_text(&verdict, sentence), sets[i].text);
+        char sentence[HBK_AUTHORIZATION_TEXT_BYTES_MAX];
+        assert_string_equal(hbk_authorization_text(&verdict, sentence), sets[i].text);
         assert_int_equal(verdict.policy != NULL, sets[i].decider != NULL);
         if (verdict.policy != NULL) {
             assert_slice_equal(verdict.policy->record.key, hbk_slice_text(sets[i].decider));
@@ -221,16 +221,16 @@ static void more_dry_runs_than_are_named_are_still_counted(void **state)
     (void)state;
     char text[4096];
     size_t used = (size_t)snprintf(text, sizeof text, "%spolicies:\n", workloads);
-    for (int i = 0; i < HBK_VERDICT_DRY_RUNS_MAX + 3; i++) {
+    for (int i = 0; i < HBK_AUTHORIZATION_DRY_RUNS_MAX + 3; i++) {
         used += (size_t)snprintf(text + used, sizeof text - used,
                                  "- {name: t%d, namespace: shop, scope: Namespace, action: Deny, "
                                  "dryRun: true, rules: " YES "}\n",
                                  i);
     }
     struct hbk_mesh *mesh = mesh_of(text);
-    struct hbk_verdict verdict = ask(mesh, "cart", true);
+    struct hbk_authorization verdict = ask(mesh, "cart", true);
     assert_true(verdict.is_allowed);
-    assert_int_equal(verdict.dry_run_count, HBK_VERDICT_DRY_RUNS_MAX + 3);
+    assert_int_equal(verdict.dry_run_count, HBK_AUTHORIZATION_DRY_RUNS_MAX + 3);
     assert_slice_equal(verdict.dry_runs[0]->name, HBK_SLICE("t0"));
     hbk_mesh_unref(mesh);
 }
