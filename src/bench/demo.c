@@ -397,7 +397,7 @@ static hbk_status start_services(struct hbk_demo *demo, struct hbk_error *error)
 static hbk_status set_up(struct hbk_demo *demo, struct hbk_error *error)
 {
     HBK_TRY(make_marker(demo->marker));
-    HBK_TRY(hbk_scene_init(&demo->scene, error));
+    HBK_TRY(hbk_scene_init(&demo->scene, HBK_PLACES_OF_MESH, error));
     return start_services(demo, error);
 }
 

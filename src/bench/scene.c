@@ -16,7 +16,7 @@ static const enum hbk_place hosts[] = {HBK_PLACE_ALPHA, HBK_PLACE_BETA};
 static void write_workloads(struct hbk_buffer *text, const struct hbk_topology *topology,
                             hbk_status *status)
 {
-    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX];
         char ipv6[HBK_ADDRESS_TEXT_BYTES_MAX];
         const struct hbk_topology_place *pod = &topology->places[place];
@@ -77,7 +77,7 @@ static hbk_status write_mesh(const struct hbk_scene *scene, struct hbk_error *er
     write_workloads(&text, &scene->topology, &status);
     HBK_TRY(status);
     HBK_TRY(hbk_buffer_append(&text, hbk_slice_text(service_and_policies)));
-    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         const struct hbk_topology_place *pod = &scene->topology.places[place];
         HBK_TRY(
             hbk_buffer_print(&text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path));
@@ -106,16 +106,24 @@ hbk_status hbk_scene_run(struct hbk_scene *scene, const char *name, const char *
     return status;
 }
 
-hbk_status hbk_scene_init(struct hbk_scene *scene, struct hbk_error *error)
+hbk_status hbk_scene_init(struct hbk_scene *scene, unsigned places, struct hbk_error *error)
 {
     *scene = (struct hbk_scene){.agents = {hbk_program_none(), hbk_program_none()}};
-    HBK_TRY(hbk_topology_build(&scene->topology, error));
+    HBK_TRY(hbk_topology_build(&scene->topology, places, error));
     (void)snprintf(scene->mesh_path, sizeof scene->mesh_path, "%s/mesh.yaml",
                    scene->topology.directory);
     (void)snprintf(scene->ca_path, sizeof scene->ca_path, "%s/ca", scene->topology.directory);
-    HBK_TRY(write_mesh(scene, error));
+    return write_mesh(scene, error);
+}
+
+hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error)
+{
     const char *const arguments[] = {"ca", "init", scene->ca_path, NULL};
-    return hbk_scene_run(scene, "ca", arguments, error);
+    if (!scene->has_authority) {
+        HBK_TRY(hbk_scene_run(scene, "ca", arguments, error));
+        scene->has_authority = true;
+    }
+    return HBK_OK;
 }
 
 void hbk_scene_fini(struct hbk_scene *scene)
@@ -191,6 +199,7 @@ static hbk_status wait_ready(const struct hbk_scene *scene, enum hbk_place host,
 hbk_status hbk_scene_start_agents(struct hbk_scene *scene, const struct hbk_scene_agents *options,
                                   struct hbk_error *error)
 {
+    HBK_TRY(hbk_scene_make_authority(scene, error));
     for (size_t i = 0; i < HBK_COUNT(hosts); i++) {
         HBK_TRY(start_agent(scene, hosts[i], options, error));
     }
@@ -205,7 +214,7 @@ hbk_status hbk_scene_stop_agents(struct hbk_scene *scene, struct hbk_error *erro
     for (size_t i = 0; i < HBK_COUNT(hosts); i++) {
         hbk_program_stop(&scene->agents[hosts[i]]);
     }
-    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES; place++) {
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         HBK_TRY(hbk_redirect_remove(scene->topology.places[place].netns_fd, error));
     }
     return HBK_OK;

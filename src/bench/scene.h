@@ -25,11 +25,17 @@ struct hbk_scene {
     struct hbk_program agents[2]; /* by host: HBK_PLACE_ALPHA, HBK_PLACE_BETA */
     char mesh_path[HBK_PROGRAM_PATH_BYTES_MAX];
     char ca_path[HBK_PROGRAM_PATH_BYTES_MAX];
+    bool has_authority;
 };
 
-/* Builds the topology, writes the mesh file and makes the authority. Nothing is captured yet. */
-HBK_MUST_USE hbk_status hbk_scene_init(struct hbk_scene *scene, struct hbk_error *error);
+/* Builds so many places of the topology, writes the mesh file and makes the authority. Nothing is
+ * captured yet. */
+HBK_MUST_USE hbk_status hbk_scene_init(struct hbk_scene *scene, unsigned places,
+                                       struct hbk_error *error);
 void hbk_scene_fini(struct hbk_scene *scene);
+
+/* Makes the certificate authority at ca_path unless it is there. */
+HBK_MUST_USE hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error);
 
 struct hbk_scene_agents {
     const char *certificate_ttl; /* "20s"; NULL: the agent's default */

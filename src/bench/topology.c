@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "os/fd.h"
 #include "os/netlink.h"
 #include "os/netns.h"
@@ -24,6 +25,12 @@ static const struct plan {
     [HBK_PLACE_NEIGHBOUR] = {"neighbour", HBK_PLACE_ALPHA, "10.77.1.12", "fd77:1::12"},
     [HBK_PLACE_INTRUDER] = {"intruder", HBK_PLACE_ALPHA, "10.77.1.13", "fd77:1::13"},
     [HBK_PLACE_CART] = {"cart", HBK_PLACE_BETA, "10.77.2.11", "fd77:2::11"},
+    [HBK_PLACE_DIRECT_CLIENT] = {"direct-client", HBK_PLACE_ALPHA, "10.77.1.21", "fd77:1::21"},
+    [HBK_PLACE_DIRECT_SERVER] = {"direct-server", HBK_PLACE_BETA, "10.77.2.21", "fd77:2::21"},
+    [HBK_PLACE_RELAY_CLIENT] = {"relay-client", HBK_PLACE_ALPHA, "10.77.1.22", "fd77:1::22"},
+    [HBK_PLACE_RELAY_SERVER] = {"relay-server", HBK_PLACE_BETA, "10.77.2.22", "fd77:2::22"},
+    [HBK_PLACE_HAPROXY_CLIENT] = {"haproxy-client", HBK_PLACE_ALPHA, "10.77.1.23", "fd77:1::23"},
+    [HBK_PLACE_HAPROXY_SERVER] = {"haproxy-server", HBK_PLACE_BETA, "10.77.2.23", "fd77:2::23"},
 };
 
 /* The bridge of each host: the gateway of its pods, and their network. */
@@ -166,13 +173,13 @@ static hbk_status build(struct hbk_topology *topology, struct hbk_error *error)
     HBK_TRY(hbk_directory_make(namespaces, 0755));
     HBK_TRY(hbk_directory_make(files, 0700));
     (void)snprintf(topology->directory, sizeof topology->directory, "%s", files);
-    for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
+    for (enum hbk_place place = 0; place < topology->count; place++) {
         HBK_TRY(make_place(&topology->places[place], place, error));
     }
     HBK_TRY(lay_wire(topology, error));
     HBK_TRY(join_host(topology, HBK_PLACE_ALPHA, HBK_PLACE_BETA, error));
     HBK_TRY(join_host(topology, HBK_PLACE_BETA, HBK_PLACE_ALPHA, error));
-    for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
+    for (enum hbk_place place = 0; place < topology->count; place++) {
         if (!is_host(place)) {
             HBK_TRY(join_pod(topology, &topology->places[place], error));
         }
@@ -180,9 +187,11 @@ static hbk_status build(struct hbk_topology *topology, struct hbk_error *error)
     return HBK_OK;
 }
 
-hbk_status hbk_topology_build(struct hbk_topology *topology, struct hbk_error *error)
+hbk_status hbk_topology_build(struct hbk_topology *topology, unsigned count,
+                              struct hbk_error *error)
 {
-    *topology = (struct hbk_topology){0};
+    HBK_ASSERT(count <= HBK_PLACES);
+    *topology = (struct hbk_topology){.count = count};
     for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
         topology->places[place].netns_fd = -1;
     }

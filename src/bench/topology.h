@@ -23,6 +23,15 @@ enum hbk_place {
     HBK_PLACE_NEIGHBOUR,
     HBK_PLACE_INTRUDER,
     HBK_PLACE_CART,
+    HBK_PLACES_OF_MESH, /* so far: the hosts, and the pods that the scene's mesh file lists */
+
+    /* Pods of the benchmark, each beside its counterpart in the mesh. */
+    HBK_PLACE_DIRECT_CLIENT = HBK_PLACES_OF_MESH,
+    HBK_PLACE_DIRECT_SERVER,
+    HBK_PLACE_RELAY_CLIENT,
+    HBK_PLACE_RELAY_SERVER,
+    HBK_PLACE_HAPROXY_CLIENT,
+    HBK_PLACE_HAPROXY_SERVER,
     HBK_PLACES,
 };
 
@@ -38,15 +47,17 @@ struct hbk_topology_place {
 };
 
 struct hbk_topology {
+    unsigned count; /* of the places that were built */
     struct hbk_topology_place places[HBK_PLACES];
     char directory[HBK_TOPOLOGY_PATH_BYTES_MAX]; /* private, for files of what runs here */
 };
 
 /*
- * Builds it all. On failure what was made stays until the private world ends; the error names the
- * step. Thread: control only.
+ * Builds the first `count` places, HBK_PLACES_OF_MESH or HBK_PLACES. On failure what was made stays
+ * until the private world ends; the error names the step. Thread: control only.
  */
-HBK_MUST_USE hbk_status hbk_topology_build(struct hbk_topology *topology, struct hbk_error *error);
+HBK_MUST_USE hbk_status hbk_topology_build(struct hbk_topology *topology, unsigned count,
+                                           struct hbk_error *error);
 
 /* Closes the descriptors; the namespaces go with the private world. */
 void hbk_topology_fini(struct hbk_topology *topology);

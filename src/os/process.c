@@ -248,12 +248,9 @@ static void close_directory(DIR **directory)
     }
 }
 
-/*
- * The scheduler's own clock per thread, in /proc/PID/task/TID/schedstat, counts nanoseconds of user
- * and kernel time; the "stat" file beside it counts ticks of 10 ms. A thread that ends between
- * listing and reading is missed, which is why this is for programs with a fixed set of threads.
- */
-hbk_status hbk_process_cpu(pid_t pid, uint64_t *out_cpu_ns)
+/* Calls `visit` for each thread of a process. Fails as opendir(). */
+static hbk_status for_each_thread(pid_t pid, void (*visit)(pid_t thread, void *argument),
+                                  void *argument)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
@@ -261,16 +258,64 @@ hbk_status hbk_process_cpu(pid_t pid, uint64_t *out_cpu_ns)
     if (tasks == NULL) {
         return hbk_status_from_errno(errno);
     }
-    uint64_t sum_ns = 0;
     for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
-        char file[384];
-        uint64_t thread_ns = 0;
-        (void)snprintf(file, sizeof file, "/proc/%d/task/%s/schedstat", (int)pid, entry->d_name);
-        if (entry->d_name[0] != '.' && read_number(file, &thread_ns) == HBK_OK) {
-            sum_ns += thread_ns;
+        if (entry->d_name[0] != '.') {
+            visit((pid_t)strtol(entry->d_name, NULL, 10), argument);
         }
     }
-    *out_cpu_ns = sum_ns;
+    return HBK_OK;
+}
+
+struct allowance {
+    cpu_set_t set;
+    int error_number; /* of the last failure */
+};
+
+static void allow_thread(pid_t thread, void *argument)
+{
+    struct allowance *allowance = argument;
+    if (sched_setaffinity(thread, sizeof allowance->set, &allowance->set) < 0 && errno != ESRCH) {
+        allowance->error_number = errno;
+    }
+}
+
+hbk_status hbk_process_allow(pid_t pid, unsigned first, unsigned count)
+{
+    struct allowance allowance = {0};
+    CPU_ZERO(&allowance.set);
+    for (unsigned cpu = first; cpu < first + count; cpu++) {
+        CPU_SET((size_t)cpu, &allowance.set);
+    }
+    HBK_TRY(for_each_thread(pid, allow_thread, &allowance));
+    return allowance.error_number == 0 ? HBK_OK : hbk_status_from_errno(allowance.error_number);
+}
+
+struct cpu_sum {
+    pid_t pid;
+    uint64_t ns;
+};
+
+static void add_thread(pid_t thread, void *argument)
+{
+    struct cpu_sum *sum = argument;
+    char file[96];
+    uint64_t thread_ns = 0;
+    (void)snprintf(file, sizeof file, "/proc/%d/task/%d/schedstat", (int)sum->pid, (int)thread);
+    if (read_number(file, &thread_ns) == HBK_OK) {
+        sum->ns += thread_ns;
+    }
+}
+
+/*
+ * The scheduler's own clock per thread, in /proc/PID/task/TID/schedstat, counts nanoseconds of user
+ * and kernel time; the "stat" file beside it counts ticks of 10 ms. A thread that ends between
+ * listing and reading is missed, which is why this is for programs with a fixed set of threads.
+ */
+hbk_status hbk_process_cpu(pid_t pid, uint64_t *out_cpu_ns)
+{
+    struct cpu_sum sum = {.pid = pid};
+    HBK_TRY(for_each_thread(pid, add_thread, &sum));
+    *out_cpu_ns = sum.ns;
     return HBK_OK;
 }
 

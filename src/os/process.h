@@ -88,6 +88,10 @@ bool hbk_process_is_running(const struct hbk_process *process);
 /* Pins the calling thread, and threads and processes that it starts later, to one core. */
 HBK_MUST_USE hbk_status hbk_process_pin(int cpu);
 
+/* Lets all threads of a process run on `count` cores from `first` on.
+ * Fails: HBK_NOT_FOUND (ended), HBK_DENIED, HBK_INVALID (no such core). */
+HBK_MUST_USE hbk_status hbk_process_allow(pid_t pid, unsigned first, unsigned count);
+
 struct hbk_process_usage {
     uint64_t cpu_ns;              /* of all living threads, user and kernel, to the nanosecond */
     uint64_t private_dirty_bytes; /* memory that only this process holds and has changed */

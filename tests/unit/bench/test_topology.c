@@ -20,11 +20,11 @@ static void connect_to(enum hbk_place from, const char *address, int *out_error)
 static void every_pod_reaches_every_other_over_both_families(void **state)
 {
     (void)state;
-    for (enum hbk_place to = HBK_PLACE_FRONT; to < HBK_PLACES; to++) {
+    for (enum hbk_place to = HBK_PLACE_FRONT; to < HBK_PLACES_OF_MESH; to++) {
         HBK_CLEANUP(hbk_fd_close) int listener = listen_in(at(to), "[::]:9000", 0);
         const struct hbk_topology_place *place = &topology.places[to];
         struct hbk_address addresses[] = {{place->ipv4, 9000}, {place->ipv6, 9000}};
-        for (enum hbk_place from = HBK_PLACE_ALPHA; from < HBK_PLACES; from++) {
+        for (enum hbk_place from = HBK_PLACE_ALPHA; from < HBK_PLACES_OF_MESH; from++) {
             for (size_t i = 0; i < HBK_COUNT(addresses); i++) {
                 char text[HBK_ADDRESS_TEXT_BYTES_MAX];
                 int error = -1;
@@ -81,7 +81,7 @@ static int build(void **state)
 {
     (void)state;
     struct hbk_error error = {0};
-    if (hbk_topology_build(&topology, &error) != HBK_OK) {
+    if (hbk_topology_build(&topology, HBK_PLACES_OF_MESH, &error) != HBK_OK) {
         fail_msg("%s", error.text);
     }
     return 0;
