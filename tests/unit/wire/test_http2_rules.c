@@ -4,45 +4,13 @@
  */
 #include "wire/http2.h"
 
-#include <stdio.h>
-
-#include "http2_end.h"
-#include "wire/http2_session.h"
+#include "http2_scene.h"
 
 enum outcome {
     PASSES,
     RESETS, /* RST_STREAM on stream `reset_id` */
     FAILS,  /* GOAWAY */
 };
-
-struct sent {
-    uint8_t type;
-    uint8_t flags;
-    uint32_t id;
-    const char *payload; /* NULL: zeros */
-    size_t size;
-};
-
-#define FRAME(type, flags, id, literal)                     \
-    {                                                       \
-        (type), (flags), (id), literal, sizeof(literal) - 1 \
-    }
-#define ZEROS(type, flags, id, size)        \
-    {                                       \
-        (type), (flags), (id), NULL, (size) \
-    }
-
-/* HPACK: a field that is not indexed, with a new name (RFC 7541, 6.2.2). Lengths are octal. */
-#define FIELD(name_size, name, value_size, value) "\0" name_size name value_size value
-#define METHOD_CONNECT FIELD("\7", ":method", "\7", "CONNECT")
-#define METHOD_GET FIELD("\7", ":method", "\3", "GET")
-#define SCHEME FIELD("\7", ":scheme", "\5", "https")
-#define PATH FIELD("\5", ":path", "\1", "/")
-#define AUTHORITY FIELD("\12", ":authority", "\4", "a:80")
-#define STATUS FIELD("\7", ":status", "\3", "200")
-#define CONNECT METHOD_CONNECT AUTHORITY
-
-enum { WHOLE = H2_FLAG_END_HEADERS, LAST = H2_FLAG_END_STREAM };
 
 struct rule {
     const char *text;
@@ -51,93 +19,6 @@ struct rule {
     uint32_t reset_id;
     struct sent frames[5];
 };
-
-/* Writes one frame as a peer would. */
-static void add_frame(struct hbk_buffer *bytes, const struct sent *frame)
-{
-    struct hbk_span room;
-    assert_int_equal(hbk_buffer_reserve(bytes, HBK_H2_FRAME_HEADER_BYTES + frame->size, &room),
-                     HBK_OK);
-    memset(room.bytes, 0, HBK_H2_FRAME_HEADER_BYTES + frame->size);
-    h2_store_head(room.bytes, frame->size, frame->type, frame->flags, frame->id);
-    if (frame->payload != NULL) {
-        memcpy(room.bytes + HBK_H2_FRAME_HEADER_BYTES, frame->payload, frame->size);
-    }
-    hbk_buffer_commit(bytes, HBK_H2_FRAME_HEADER_BYTES + frame->size);
-}
-
-/* A server or client past the start, with stream 1 open and answered (a CONNECT). */
-struct scene {
-    struct end end;
-    struct hbk_h2_stream stream;
-    struct hbk_h2_stream accepted[4];
-    size_t accepted_count;
-    uint32_t requests, responses, resets;
-};
-
-static void read_all(struct scene *scene, struct hbk_slice bytes, size_t step)
-{
-    for (size_t at = 0; at < bytes.size; at += step) {
-        struct hbk_slice input = hbk_slice_part(bytes, at, step);
-        struct hbk_h2_event event;
-        while (hbk_h2_read(&scene->end.session, &input, &event) == HBK_H2_EVENT) {
-            scene->requests += event.kind == HBK_H2_REQUEST;
-            scene->responses += event.kind == HBK_H2_RESPONSE;
-            scene->resets += event.kind == HBK_H2_RESET;
-            if (event.kind == HBK_H2_REQUEST && scene->accepted_count < 4) {
-                assert_int_equal(hbk_h2_accept(&scene->end.session, &event,
-                                               &scene->accepted[scene->accepted_count++]),
-                                 HBK_OK);
-            }
-        }
-    }
-}
-
-static void scene_init(struct scene *scene, enum hbk_h2_role role)
-{
-    *scene = (struct scene){0};
-    end_init(&scene->end, role, NULL);
-    struct hbk_buffer bytes;
-    hbk_buffer_init(&bytes, 1 << 20);
-    add_frame(&bytes, &(struct sent){.type = H2_SETTINGS});
-    if (role == HBK_H2_SERVER) {
-        read_all(scene, HBK_SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), SIZE_MAX);
-        add_frame(&bytes, &(struct sent)FRAME(H2_HEADERS, WHOLE, 1, CONNECT));
-    } else {
-        assert_int_equal(
-            hbk_h2_open_connect(&scene->end.session, &scene->stream, HBK_SLICE("a:80"), NULL, 0),
-            HBK_OK);
-        add_frame(&bytes, &(struct sent)FRAME(H2_HEADERS, WHOLE, 1, STATUS));
-    }
-    read_all(scene, hbk_buffer_slice(&bytes), SIZE_MAX);
-    if (role == HBK_H2_SERVER) {
-        assert_int_equal(scene->requests, 1);
-        assert_int_equal(
-            hbk_h2_respond(&scene->end.session, &scene->accepted[0], 200, NULL, 0, false), HBK_OK);
-    } else {
-        assert_int_equal(scene->responses, 1);
-    }
-    hbk_buffer_fini(&bytes);
-    hbk_buffer_clear(&scene->end.out);
-    scene->requests = scene->responses = 0;
-}
-
-/* The code of the first frame of that type in what the session sent; false when there is none. */
-static bool find_sent(const struct end *end, uint8_t type, uint32_t *out_id, uint32_t *out_code)
-{
-    struct hbk_slice left = hbk_buffer_slice(&end->out);
-    while (left.size >= HBK_H2_FRAME_HEADER_BYTES) {
-        size_t size = h2_load_u24(left.bytes);
-        if (left.bytes[3] == type) {
-            *out_id = h2_load_u32(left.bytes + 5);
-            *out_code =
-                h2_load_u32(left.bytes + HBK_H2_FRAME_HEADER_BYTES + (type == H2_GOAWAY ? 4 : 0));
-            return true;
-        }
-        left = hbk_slice_part(left, HBK_H2_FRAME_HEADER_BYTES + size, left.size);
-    }
-    return false;
-}
 
 static void check_outcome(const struct rule *rule, struct scene *scene)
 {
@@ -618,160 +499,6 @@ static void a_connection_begins_with_preface_and_settings(void **state)
     }
 }
 
-/* Sends the same frame until the session has had enough; the number of frames that it took. */
-static size_t flood(struct scene *scene, const struct sent *frame, size_t count_max)
-{
-    struct hbk_buffer bytes;
-    hbk_buffer_init(&bytes, 1 << 20);
-    add_frame(&bytes, frame);
-    size_t count = 0;
-    while (count < count_max && !scene->end.session.has_failed) {
-        read_all(scene, hbk_buffer_slice(&bytes), SIZE_MAX);
-        count++;
-    }
-    hbk_buffer_fini(&bytes);
-    return count;
-}
-
-static void floods_of_frames_that_achieve_nothing_are_stopped(void **state)
-{
-    (void)state;
-    static const struct sent frames[] = {
-        ZEROS(H2_DATA, 0, 1, 0),
-        FRAME(H2_DATA, H2_FLAG_PADDED, 1, "\0"),
-        ZEROS(H2_PRIORITY, 0, 1, 5),
-        ZEROS(H2_PRIORITY, 0, 99, 5),
-        ZEROS(H2_SETTINGS, 0, 0, 0),
-        ZEROS(H2_SETTINGS, 0, 0, 600),
-        ZEROS(H2_SETTINGS, H2_FLAG_ACK, 0, 0),
-        ZEROS(H2_PING, 0, 0, 8),
-        ZEROS(H2_PING, H2_FLAG_ACK, 0, 8),
-        ZEROS(0xee, 0, 0, 0),
-        ZEROS(0xee, 0, 1, 100),
-        FRAME(H2_WINDOW_UPDATE, 0, 0, "\0\0\0\1"),
-        FRAME(H2_WINDOW_UPDATE, 0, 1, "\0\0\0\1"),
-        ZEROS(H2_GOAWAY, 0, 0, 8),
-    };
-    for (size_t i = 0; i < HBK_COUNT(frames); i++) {
-        struct scene scene;
-        scene_init(&scene, HBK_H2_SERVER);
-        size_t count = flood(&scene, &frames[i], 4 * HBK_H2_NOISE_MAX);
-        assert_int_equal(scene.end.session.failure_code, HBK_H2_ENHANCE_YOUR_CALM);
-        assert_true(count <= HBK_H2_NOISE_MAX + 100);
-        end_fini(&scene.end);
-    }
-}
-
-static void time_and_work_pay_for_frames_that_achieve_nothing(void **state)
-{
-    (void)state;
-    struct scene scene;
-    scene_init(&scene, HBK_H2_SERVER);
-    struct sent ping = ZEROS(H2_PING, 0, 0, 8);
-    for (uint64_t second = 1; second <= 1000; second++) {
-        hbk_h2_set_time(&scene.end.session, second * 1000000000);
-        assert_int_equal(flood(&scene, &ping, 100), 100);
-        hbk_buffer_clear(&scene.end.out);
-    }
-    assert_false(scene.end.session.has_failed);
-    end_fini(&scene.end);
-}
-
-/* CVE-2023-44487. */
-static void requests_that_are_reset_at_once_are_stopped(void **state)
-{
-    (void)state;
-    struct scene scene;
-    scene_init(&scene, HBK_H2_SERVER);
-    uint32_t id = 3;
-    for (; id < 10 * HBK_H2_EARLY_RESETS_MAX && !scene.end.session.has_failed; id += 2) {
-        struct hbk_buffer bytes;
-        hbk_buffer_init(&bytes, 1 << 20);
-        add_frame(&bytes, &(struct sent)FRAME(H2_HEADERS, WHOLE, id, CONNECT));
-        add_frame(&bytes, &(struct sent)ZEROS(H2_RST_STREAM, 0, id, 4));
-        scene.accepted_count = 1;
-        read_all(&scene, hbk_buffer_slice(&bytes), SIZE_MAX);
-        hbk_buffer_fini(&bytes);
-    }
-    assert_int_equal(scene.end.session.failure_code, HBK_H2_ENHANCE_YOUR_CALM);
-    assert_in_range(id, HBK_H2_EARLY_RESETS_MAX, 2 * HBK_H2_EARLY_RESETS_MAX + 8);
-    end_fini(&scene.end);
-}
-
-static void blocks_of_header_fields_have_limits(void **state)
-{
-    (void)state;
-    struct scene scene;
-    scene_init(&scene, HBK_H2_SERVER);
-    struct sent headers = FRAME(H2_HEADERS, 0, 3, CONNECT);
-    struct sent continuation = ZEROS(H2_CONTINUATION, 0, 3, 0);
-    flood(&scene, &headers, 1);
-    assert_int_equal(flood(&scene, &continuation, 1000), HBK_H2_CONTINUATIONS_MAX + 1);
-    assert_int_equal(scene.end.session.failure_code, HBK_H2_ENHANCE_YOUR_CALM);
-    end_fini(&scene.end);
-
-    /* Three frames of an endless value. */
-    scene_init(&scene, HBK_H2_SERVER);
-    char value[HBK_H2_FRAME_BYTES_MAX];
-    memset(value, 'x', sizeof(value));
-    memcpy(value, "\0\1a\x7f\xff\xff\x02", 7);
-    struct sent begin = {H2_HEADERS, 0, 3, value, sizeof(value)};
-    struct sent more = {H2_CONTINUATION, 0, 3, value + 8, sizeof(value) - 8};
-    flood(&scene, &begin, 1);
-    assert_int_equal(flood(&scene, &more, 1000), 2);
-    assert_true(scene.end.session.has_failed);
-    end_fini(&scene.end);
-
-    /* Too many fields, and too long a list, cost the stream alone, and HPACK stays in step. */
-    scene_init(&scene, HBK_H2_SERVER);
-    char fields[sizeof(CONNECT) - 1 + 4 * (HBK_H2_FIELDS_MAX + 1)];
-    memcpy(fields, CONNECT, sizeof(CONNECT) - 1);
-    for (size_t i = 0; i <= HBK_H2_FIELDS_MAX; i++) {
-        memcpy(fields + sizeof(CONNECT) - 1 + 4 * i, "\0\1a\0", 4);
-    }
-    struct sent many = {H2_HEADERS, WHOLE, 3, fields, sizeof(fields)};
-    flood(&scene, &many, 1);
-    uint32_t id = 0;
-    uint32_t code = 0;
-    assert_true(find_sent(&scene.end, H2_RST_STREAM, &id, &code));
-    assert_int_equal(id, 3);
-    assert_int_equal(code, HBK_H2_ENHANCE_YOUR_CALM);
-    many.id = 5;
-    many.size -= 4;
-    flood(&scene, &many, 1);
-    assert_int_equal(scene.requests, 1);
-    assert_false(scene.end.session.has_failed);
-    end_fini(&scene.end);
-}
-
-static void streams_beyond_the_limit_are_refused_and_leave_the_rest_alone(void **state)
-{
-    (void)state;
-    struct scene scene = {0};
-    struct hbk_h2_config config = HBK_H2_CONFIG_DEFAULT;
-    config.streams_max = 2;
-    end_init(&scene.end, HBK_H2_SERVER, &config);
-    read_all(&scene, HBK_SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), SIZE_MAX);
-    flood(&scene, &(struct sent){.type = H2_SETTINGS}, 1);
-    for (uint32_t id = 1; id <= 5; id += 2) {
-        flood(&scene, &(struct sent)FRAME(H2_HEADERS, WHOLE, id, CONNECT), 1);
-    }
-    assert_int_equal(scene.requests, 2);
-    uint32_t id = 0;
-    uint32_t code = 0;
-    assert_true(find_sent(&scene.end, H2_RST_STREAM, &id, &code));
-    assert_int_equal(id, 5);
-    assert_int_equal(code, HBK_H2_REFUSED_STREAM);
-    /* DATA that was under way is no offence, up to the window that it was sent under. */
-    for (size_t i = 0; i < 4; i++) {
-        flood(&scene, &(struct sent)ZEROS(H2_DATA, 0, 5, 16384), 1);
-    }
-    assert_false(scene.end.session.has_failed);
-    flood(&scene, &(struct sent)FRAME(H2_DATA, 0, 5, "x"), 1);
-    assert_int_equal(scene.end.session.failure_code, HBK_H2_STREAM_CLOSED);
-    end_fini(&scene.end);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -780,11 +507,6 @@ int main(void)
         cmocka_unit_test(servers_that_break_a_rule_are_refused),
         cmocka_unit_test(responses_follow_their_rules),
         cmocka_unit_test(a_connection_begins_with_preface_and_settings),
-        cmocka_unit_test(floods_of_frames_that_achieve_nothing_are_stopped),
-        cmocka_unit_test(time_and_work_pay_for_frames_that_achieve_nothing),
-        cmocka_unit_test(requests_that_are_reset_at_once_are_stopped),
-        cmocka_unit_test(blocks_of_header_fields_have_limits),
-        cmocka_unit_test(streams_beyond_the_limit_are_refused_and_leave_the_rest_alone),
     };
     return cmocka_run_group_tests_name("http2_rules", tests, NULL, NULL);
 }
