@@ -311,10 +311,16 @@ static void resume_blocked(struct hbk_tunnel *tunnel)
 
 /* HTTP/2 ------------------------------------------------------------------------------------ */
 
-/* Streams above the GOAWAY's were not handled: they may be tried elsewhere. */
+/*
+ * Streams above the GOAWAY's were not handled: they may be tried elsewhere. A client's GOAWAY
+ * speaks of streams that a server would have opened (RFC 9113, 6.8): its own go on.
+ */
 static void on_goaway(struct hbk_tunnel *tunnel, const struct hbk_h2_event *event)
 {
     tunnel->is_draining = true;
+    if (tunnel->is_server) {
+        return;
+    }
     HBK_LIST_EACH (link, &tunnel->relays) {
         struct hbk_relay *relay = HBK_CONTAINER(link, struct hbk_relay, in_tunnel);
         if (relay->stream.id > event->last_stream_id) {
@@ -765,9 +771,15 @@ void hbk_tunnel_drain(struct hbk_tunnel *tunnel)
     }
 }
 
+static bool is_peer_expired(const struct hbk_tunnel *tunnel)
+{
+    const struct hbk_peer *peer = hbk_tls_peer(tunnel->tls);
+    return peer != NULL && hbk_clock_realtime_ns() > peer->not_after_ns;
+}
+
 bool hbk_tunnel_can_open(const struct hbk_tunnel *tunnel)
 {
-    return tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining &&
+    return tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining && !is_peer_expired(tunnel) &&
            hbk_h2_streams_open(&tunnel->h2) < tunnel->net->config.streams_max &&
            hbk_h2_can_open(&tunnel->h2);
 }

@@ -197,7 +197,8 @@ static void on_burial(struct hbk_task *task)
 
 /* What control asks for ---------------------------------------------------------------------- */
 
-/* A peer that is not trusted any more under the new bundles is cut off at once. */
+/* A peer that is not trusted any more under the new bundles is cut off at once. One whose
+ * certificate has merely run out has a newer one by now: the tunnel drains. */
 static bool is_cut_off(struct hbk_pod_proxy *pod, struct hbk_tunnel *tunnel)
 {
     const struct hbk_peer *peer = hbk_tls_peer(tunnel->tls);
@@ -205,6 +206,10 @@ static bool is_cut_off(struct hbk_pod_proxy *pod, struct hbk_tunnel *tunnel)
     if (tunnel->state != HBK_TUNNEL_OPEN || peer == NULL ||
         hbk_verdict_again(peer, hbk_tls_credential_bundles(pod->credential),
                           hbk_clock_realtime_ns(), &failure) == HBK_OK) {
+        return false;
+    }
+    if (failure.reason == HBK_VERDICT_EXPIRED) {
+        hbk_tunnel_drain(tunnel);
         return false;
     }
     pod->shard->net.counters.tunnels_untrusted++;
