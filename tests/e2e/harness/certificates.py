@@ -15,6 +15,14 @@ def now():
     return datetime.datetime.utcnow()
 
 
+def key_pem(key):
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
 class Identity:
     """The files of a leaf: its chain, its key and the roots it believes."""
 
@@ -25,11 +33,11 @@ class Identity:
 class Authority:
     """A root that signs whatever a test asks for."""
 
-    def __init__(self, folder, certificate=None, key=None, name="root"):
+    def __init__(self, folder, certificate=None, key=None, name="root", uri=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key = key or ec.generate_private_key(ec.SECP256R1())
-        self.certificate = certificate or self._self_signed(name)
+        self.certificate = certificate or self._self_signed(name, uri)
         self.roots = self.folder / f"{name}-roots.pem"
         self.roots.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -40,9 +48,16 @@ class Authority:
         key = serialization.load_pem_private_key(pathlib.Path(key_path).read_bytes(), None)
         return cls(folder, certificate, key)
 
-    def _self_signed(self, name):
+    def write(self):
+        """Puts root.pem and root-key.pem into the folder, as `hauberk ca init` does."""
+        root = self.certificate.public_bytes(serialization.Encoding.PEM)
+        (self.folder / "root.pem").write_bytes(root)
+        (self.folder / "root-key.pem").write_bytes(key_pem(self.key))
+
+    def _self_signed(self, name, uri):
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(*[False] * 5, True, True, False, False)
+        names = [x509.UniformResourceIdentifier(uri or "spiffe://strangers.test")]
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -53,6 +68,10 @@ class Authority:
             .not_valid_after(now() + 240 * HOUR)
             .add_extension(x509.BasicConstraints(True, None), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False
+            )
             .sign(self.key, hashes.SHA256())
         )
 
@@ -87,11 +106,5 @@ class Authority:
         chain_path = self.folder / f"{name}.pem"
         key_path = self.folder / f"{name}-key.pem"
         chain_path.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
-        key_path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        key_path.write_bytes(key_pem(key))
         return Identity(chain_path, key_path, self.roots)

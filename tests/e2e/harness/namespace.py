@@ -95,7 +95,8 @@ class Namespace(Here):
         done = subprocess.run(
             self.command(*arguments),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=timeout,
             check=False,
             **options,
