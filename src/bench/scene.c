@@ -9,8 +9,6 @@
 static const uint64_t start_timeout_ns = 20 * HBK_NS_PER_S;
 static const uint64_t ask_timeout_ns = 2 * HBK_NS_PER_S;
 
-enum { MESH_BYTES_MAX = 16 << 10 };
-
 static const enum hbk_place hosts[] = {HBK_PLACE_ALPHA, HBK_PLACE_BETA};
 
 static void write_workloads(struct hbk_buffer *text, const struct hbk_topology *topology,
@@ -67,22 +65,27 @@ static const char service_and_policies[] = "\n"
                                            "\n"
                                            "pods:\n";
 
+hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology, struct hbk_buffer *out_text)
+{
+    hbk_status status = hbk_buffer_print(
+        out_text, "# One file for all hosts; `hauberk node` watches it.\nworkloads:\n");
+    write_workloads(out_text, topology, &status);
+    HBK_TRY(status);
+    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(service_and_policies)));
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
+        const struct hbk_topology_place *pod = &topology->places[place];
+        HBK_TRY(
+            hbk_buffer_print(out_text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path));
+    }
+    return HBK_OK;
+}
+
 static hbk_status write_mesh(const struct hbk_scene *scene, struct hbk_error *error)
 {
     HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
-    hbk_buffer_init(&text, MESH_BYTES_MAX);
-    hbk_status status =
-        hbk_buffer_print(&text, "# One file for all hosts; `hauberk node` watches it.\n"
-                                "workloads:\n");
-    write_workloads(&text, &scene->topology, &status);
-    HBK_TRY(status);
-    HBK_TRY(hbk_buffer_append(&text, hbk_slice_text(service_and_policies)));
-    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
-        const struct hbk_topology_place *pod = &scene->topology.places[place];
-        HBK_TRY(
-            hbk_buffer_print(&text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path));
-    }
-    status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
+    hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
+    HBK_TRY(hbk_scene_render_mesh(&scene->topology, &text));
+    hbk_status status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
     if (status != HBK_OK) {
         return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
                              hbk_status_text(status));
@@ -153,7 +156,7 @@ static hbk_status start_agent(struct hbk_scene *scene, enum hbk_place host,
         options->certificate_ttl,
         NULL,
     };
-    arguments[9] = options->certificate_ttl == NULL ? NULL : "--ttl";
+    arguments[9] = options->certificate_ttl == NULL ? NULL : "--cert-ttl";
     char name[32];
     (void)snprintf(name, sizeof name, "agent-%s", scene->topology.places[host].name);
     struct hbk_program_spec spec = {

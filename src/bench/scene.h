@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/buffer.h"
 #include "bench/program.h"
 #include "bench/request.h"
 #include "bench/topology.h"
@@ -15,10 +16,16 @@ enum {
     HBK_SCENE_METRICS_PORT = 15020,
     HBK_SCENE_READY_PORT = 15021,
     HBK_SCENE_HBONE_PORT = 15008,
+    HBK_SCENE_MESH_BYTES_MAX = 16 << 10,
 };
 
 #define HBK_SCENE_VIP "10.96.4.2"
 #define HBK_SCENE_POLICY "only-known-callers" /* in namespace shop: refuses the intruder */
+
+/* The mesh file for the pods of a topology: cart is a service, the intruder is refused by policy,
+ * plain text by mode. Fails: HBK_NO_MEMORY, HBK_LIMIT. Pure. */
+HBK_MUST_USE hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology,
+                                              struct hbk_buffer *out_text);
 
 struct hbk_scene {
     struct hbk_topology topology;

@@ -89,17 +89,32 @@ static const char *const pod_settings[][2] = {
     {"net/ipv6/conf/default/accept_dad", "0"},
 };
 
-static hbk_status make_place(struct hbk_topology_place *place, enum hbk_place which,
-                             struct hbk_error *error)
+static void plan_place(struct hbk_topology_place *place, enum hbk_place which)
 {
     const struct plan *plan = &plans[which];
     place->name = plan->name;
     place->host = plan->host;
     place->ipv4 = ip_of(plan->ipv4);
     place->ipv6 = ip_of(plan->ipv6);
+    place->netns_fd = -1;
     (void)snprintf(place->path, sizeof place->path, "%s/%s", namespaces, plan->name);
     (void)snprintf(place->host_link, sizeof place->host_link, "%s",
                    is_host(which) ? wire_name : plan->name);
+}
+
+void hbk_topology_plan(struct hbk_topology *topology, unsigned count)
+{
+    HBK_ASSERT(count <= HBK_PLACES);
+    *topology = (struct hbk_topology){.count = count};
+    (void)snprintf(topology->directory, sizeof topology->directory, "%s", files);
+    for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
+        plan_place(&topology->places[place], place);
+    }
+}
+
+static hbk_status make_place(struct hbk_topology_place *place, enum hbk_place which,
+                             struct hbk_error *error)
+{
     HBK_TRY(hbk_netns_create(place->path, error));
     HBK_TRY(hbk_netns_open(place->path, &place->netns_fd, error));
     return is_host(which) ? set_all(place->netns_fd, host_settings, HBK_COUNT(host_settings), error)
@@ -172,7 +187,6 @@ static hbk_status build(struct hbk_topology *topology, struct hbk_error *error)
 {
     HBK_TRY(hbk_directory_make(namespaces, 0755));
     HBK_TRY(hbk_directory_make(files, 0700));
-    (void)snprintf(topology->directory, sizeof topology->directory, "%s", files);
     for (enum hbk_place place = 0; place < topology->count; place++) {
         HBK_TRY(make_place(&topology->places[place], place, error));
     }
@@ -190,11 +204,7 @@ static hbk_status build(struct hbk_topology *topology, struct hbk_error *error)
 hbk_status hbk_topology_build(struct hbk_topology *topology, unsigned count,
                               struct hbk_error *error)
 {
-    HBK_ASSERT(count <= HBK_PLACES);
-    *topology = (struct hbk_topology){.count = count};
-    for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
-        topology->places[place].netns_fd = -1;
-    }
+    hbk_topology_plan(topology, count);
     hbk_status status = build(topology, error);
     if (status != HBK_OK) {
         (void)hbk_error_set(error, status, "%s", hbk_status_text(status));

@@ -52,6 +52,9 @@ struct hbk_topology {
     char directory[HBK_TOPOLOGY_PATH_BYTES_MAX]; /* private, for files of what runs here */
 };
 
+/* Fills in names, addresses and paths of the first `count` places, and builds nothing. Pure. */
+void hbk_topology_plan(struct hbk_topology *topology, unsigned count);
+
 /*
  * Builds the first `count` places, HBK_PLACES_OF_MESH or HBK_PLACES. On failure what was made stays
  * until the private world ends; the error names the step. Thread: control only.

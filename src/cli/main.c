@@ -16,6 +16,7 @@ static int run_version(int argc, char **argv)
 
 const struct hbk_command hbk_commands[] = {
     {"bench", "measure the data path against others", hbk_command_bench},
+    {"ca", "make a root, issue certificates from it, show one", hbk_command_ca},
     {"demo", "show what a mesh does, in namespaces of its own", hbk_command_demo},
     {"echo", "answer requests: something to aim at", hbk_command_echo},
     {"load", "send requests at a steady rate and time the answers", hbk_command_load},

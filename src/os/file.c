@@ -6,6 +6,7 @@
  */
 #include "os/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -215,4 +216,30 @@ hbk_status hbk_directory_remove(const char *path)
         return hbk_status_from_errno(errno);
     }
     return HBK_OK;
+}
+
+static void close_directory(DIR **directory)
+{
+    if (*directory != NULL) {
+        (void)closedir(*directory);
+    }
+}
+
+hbk_status hbk_directory_each(const char *path,
+                              void (*on_name)(struct hbk_slice name, void *context), void *context)
+{
+    HBK_CLEANUP(close_directory) DIR *directory = opendir(path);
+    if (directory == NULL) {
+        return hbk_status_from_errno(errno);
+    }
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (entry == NULL) {
+            return errno == 0 ? HBK_OK : hbk_status_from_errno(errno);
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            on_name(hbk_slice_text(entry->d_name), context);
+        }
+    }
 }

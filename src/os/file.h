@@ -46,6 +46,12 @@ HBK_MUST_USE hbk_status hbk_directory_make(const char *path, mode_t mode);
 HBK_MUST_USE hbk_status hbk_directory_make_private(const char *name_start,
                                                    char out_path[static HBK_PATH_BYTES_MAX]);
 
+/* Calls `on_name` with each entry but "." and "..", in no order; the name is borrowed for the call.
+ * Fails: HBK_NOT_FOUND, HBK_DENIED, HBK_LIMIT (descriptors), HBK_IO. */
+HBK_MUST_USE hbk_status hbk_directory_each(const char *path,
+                                           void (*on_name)(struct hbk_slice name, void *context),
+                                           void *context);
+
 /* Removes the directory and all in it, without following links or leaving its file system.
  * Fails: HBK_NOT_FOUND, HBK_DENIED, HBK_IO. */
 HBK_MUST_USE hbk_status hbk_directory_remove(const char *path);

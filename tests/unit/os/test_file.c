@@ -110,6 +110,27 @@ static void directories_are_made_with_those_above_them(void **state)
     assert_int_equal(hbk_directory_remove(path_to("x")), HBK_NOT_FOUND);
 }
 
+static void count_name(struct hbk_slice name, void *context)
+{
+    unsigned *counts = context;
+    counts[0]++;
+    counts[1] += hbk_slice_equal(name, HBK_SLICE("listed.pem"));
+}
+
+static void every_entry_of_a_directory_is_told_once(void **state)
+{
+    (void)state;
+    unsigned counts[2] = {0, 0};
+    assert_int_equal(hbk_directory_make(path_to("list"), 0700), HBK_OK);
+    assert_int_equal(hbk_file_write(path_to("list/listed.pem"), HBK_SLICE("x"), 0600), HBK_OK);
+    assert_int_equal(hbk_file_write(path_to("list/other"), HBK_SLICE("x"), 0600), HBK_OK);
+    assert_int_equal(hbk_directory_each(path_to("list"), count_name, counts), HBK_OK);
+    assert_int_equal(counts[0], 2);
+    assert_int_equal(counts[1], 1);
+    assert_int_equal(hbk_directory_each(path_to("nowhere"), count_name, counts), HBK_NOT_FOUND);
+    assert_int_equal(counts[0], 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_large_file_is_read_whole),
         cmocka_unit_test(a_failed_write_leaves_nothing_behind),
         cmocka_unit_test(directories_are_made_with_those_above_them),
+        cmocka_unit_test(every_entry_of_a_directory_is_told_once),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

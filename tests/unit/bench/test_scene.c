@@ -1,0 +1,88 @@
+#include "bench/scene.h"
+
+#include <stdio.h>
+
+#include "config/mesh_file.h"
+#include "harness.h"
+#include "policy/authorize.h"
+
+static struct hbk_mesh *load_scene(void)
+{
+    static struct hbk_topology topology;
+    struct hbk_buffer text;
+    struct hbk_mesh *mesh = NULL;
+    struct hbk_report report;
+    hbk_topology_plan(&topology, HBK_PLACES_OF_MESH);
+    hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
+    assert_int_equal(hbk_scene_render_mesh(&topology, &text), HBK_OK);
+    hbk_status status =
+        hbk_mesh_file_parse("mesh.yaml", hbk_buffer_slice(&text), NULL, &mesh, &report);
+    hbk_buffer_fini(&text);
+    if (status != HBK_OK) {
+        fail_msg("%s", report.lines[0]);
+    }
+    return mesh;
+}
+
+/* Whether cart takes a connection of that account, and the sentence of the log if not. */
+static bool is_allowed(const struct hbk_mesh *mesh, const char *account,
+                       char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX])
+{
+    const struct hbk_workload *cart = hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/cart"));
+    const struct hbk_spiffe_id *id = NULL;
+    struct hbk_authorization verdict;
+    assert_non_null(cart);
+    assert_int_equal(hbk_spiffe_intern_account(HBK_SLICE("cluster.local"), HBK_SLICE("shop"),
+                                               hbk_slice_text(account), &id),
+                     HBK_OK);
+    struct hbk_authorize_input input = {.source_identity = id};
+    input.destination.port = HBK_SCENE_PORT;
+    hbk_authorize(mesh, cart, &input, &verdict);
+    (void)hbk_authorization_text(&verdict, text);
+    hbk_spiffe_unref(id);
+    return verdict.is_allowed;
+}
+
+static void the_intruder_is_refused_by_the_policy_that_the_log_will_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *account;
+        bool expected;
+    } cases[] = {{"front", true}, {"neighbour", true}, {"intruder", false}, {"cart", false}};
+    struct hbk_mesh *mesh = load_scene();
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        char text[HBK_AUTHORIZATION_TEXT_BYTES_MAX];
+        assert_true(is_allowed(mesh, cases[i].account, text) == cases[i].expected);
+        assert_true(cases[i].expected || strstr(text, HBK_SCENE_POLICY) != NULL);
+    }
+    hbk_mesh_unref(mesh);
+}
+
+static void cart_takes_no_plain_text(void **state)
+{
+    (void)state;
+    struct hbk_mesh *mesh = load_scene();
+    const struct hbk_workload *cart = hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/cart"));
+    assert_non_null(cart);
+    assert_false(hbk_inbound_plain_allowed(mesh, cart, HBK_SCENE_PORT));
+    hbk_mesh_unref(mesh);
+}
+
+static void the_agent_understands_the_mesh_file_of_the_scene(void **state)
+{
+    (void)state;
+    struct hbk_mesh *mesh = load_scene();
+    assert_non_null(mesh);
+    hbk_mesh_unref(mesh);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_agent_understands_the_mesh_file_of_the_scene),
+        cmocka_unit_test(the_intruder_is_refused_by_the_policy_that_the_log_will_name),
+        cmocka_unit_test(cart_takes_no_plain_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
