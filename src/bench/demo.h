@@ -25,13 +25,12 @@ enum {
 };
 
 struct hbk_demo_options {
-    bool is_kept;         /* wait at the end, with everything running */
-    bool is_json;         /* one object at the end instead of text */
-    uint64_t duration_ns; /* of each load that is timed */
-    unsigned rate_rps;    /* of those */
-    unsigned connections; /* of those */
-    pid_t outer_pid;      /* of the process that a shell outside can name */
-    bool has_user_namespace;
+    bool is_kept;            /* wait at the end, with everything running */
+    bool is_json;            /* one object at the end instead of text */
+    uint64_t duration_ns;    /* of each load that is timed */
+    unsigned rate_rps;       /* of those */
+    unsigned connections;    /* of those */
+    bool has_user_namespace; /* which a shell outside must enter, too */
 };
 
 enum hbk_demo_verdict {

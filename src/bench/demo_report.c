@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/isolation.h"
+
 enum { TITLE_COLUMNS = 70, DETAIL_COLUMNS = 92 };
 
 static bool has_colour(void)
@@ -196,13 +198,13 @@ void hbk_demo_report_failure(const struct hbk_demo *demo, const char *text)
 void hbk_demo_report_commands(const struct hbk_demo *demo)
 {
     FILE *to = demo->options.is_json ? stderr : stdout;
-    long pid = (long)demo->options.outer_pid;
+    long pid = (long)hbk_isolation_outer_pid();
     const struct hbk_scene *scene = &demo->scene;
     fprintf(to, "\nEverything runs on until Ctrl-C. In another terminal, first:\n\n");
     fprintf(to,
-            "  world() { nsenter %s-t %ld -m --pid=/proc/%ld/ns/pid_for_children \"$@\"; }\n"
+            "  world() { nsenter %s-t %ld -m -p \"$@\"; }\n"
             "  in_place() { where=$1; shift; world nsenter --net=/run/netns/$where \"$@\"; }\n\n",
-            demo->options.has_user_namespace ? "--preserve-credentials -U " : "", pid, pid);
+            demo->options.has_user_namespace ? "--preserve-credentials -U " : "", pid);
     fprintf(to, "enter a pod (front, neighbour, intruder, cart):\n"
                 "  in_place front sh\n");
     fprintf(to,

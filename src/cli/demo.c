@@ -94,7 +94,6 @@ int hbk_command_demo(int argc, char **argv)
         .duration_ns = 5 * HBK_NS_PER_S,
         .rate_rps = 1000,
         .connections = 16,
-        .outer_pid = getpid(),
         .has_user_namespace = geteuid() != 0,
     };
     for (int code; (code = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {

@@ -1,10 +1,10 @@
 /*
- * Three processes take part. The caller moves into the new namespaces (a process may change its own
- * user namespace, which lets it map itself to root there) and then forks. The child is process 1 of
- * the new process namespace: it mounts /proc and /run and runs the work. The caller only waits and
- * passes signals on. If the caller dies, the child is killed; if the child dies, the kernel kills
- * every process below it and drops the mounts and the networks. So no path out of here leaves
- * anything behind.
+ * Three processes take part. The caller forks a keeper, which moves into the new namespaces (a
+ * process may change its own user namespace, which lets it map itself to root there) and forks
+ * again: its child is process 1 of the new process namespace, mounts /proc and /run, and runs the
+ * work. Caller and keeper only wait and pass signals on. Whoever of them dies takes the process
+ * below along, and with process 1 the kernel ends every process of its world and drops the mounts
+ * and the networks. So no path out of here leaves anything behind.
  *
  * Root does without the user namespace: there user namespaces may be forbidden, and root's own
  * rights (raising buffer limits, for example) stay whole.
@@ -102,34 +102,57 @@ static void end_world(int number)
 
 static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-HBK_NORETURN static void live_as_first_process(int (*run)(void *argument), void *argument,
-                                               int error_pipe)
+static pid_t outer_pid; /* in the first process and its copies */
+
+pid_t hbk_isolation_outer_pid(void)
 {
+    return outer_pid;
+}
+
+struct work {
+    int (*run)(void *argument);
+    void *argument;
+    int error_pipe; /* takes one struct hbk_error when the world could not be set up */
+};
+
+/* Says why there is no world. The record is below PIPE_BUF, so it is written whole. */
+HBK_NORETURN static void give_up(const struct work *work, const struct hbk_error *error)
+{
+    ssize_t put = write(work->error_pipe, error, sizeof *error);
+    _exit(put == sizeof *error ? EXIT_NOT_SET_UP : EXIT_FAILURE);
+}
+
+HBK_NORETURN static void live_as_first_process(struct work *work, int pid_pipe)
+{
+    struct hbk_error error = {0};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < HBK_COUNT(ending_signals); i++) {
         (void)signal(ending_signals[i], end_world);
     }
-    struct hbk_error error = {0};
-    if (furnish(&error) != HBK_OK) {
-        ssize_t put = write(error_pipe, &error, sizeof error);
-        _exit(put == sizeof error ? EXIT_NOT_SET_UP : EXIT_FAILURE);
+    if (read(pid_pipe, &outer_pid, sizeof outer_pid) != sizeof outer_pid) {
+        _exit(EXIT_FAILURE); /* the keeper is gone */
     }
-    hbk_fd_close(&error_pipe);
-    int exit_status = run(argument);
+    hbk_fd_close(&pid_pipe);
+    if (furnish(&error) != HBK_OK) {
+        give_up(work, &error);
+    }
+    hbk_fd_close(&work->error_pipe);
+    int exit_status = work->run(work->argument);
     (void)fflush(NULL);
     _exit(exit_status);
 }
 
-static volatile sig_atomic_t first_process;
+static volatile sig_atomic_t waited_for;
 
 static void pass_on(int number)
 {
-    (void)kill(first_process, number);
+    (void)kill(waited_for, number);
 }
 
+/* Waits for the end of a child; signals that would end us go to it meanwhile. */
 static int wait_for(pid_t child)
 {
-    first_process = child;
+    waited_for = child;
     struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
     struct sigaction before[HBK_COUNT(ending_signals)];
     for (size_t i = 0; i < HBK_COUNT(ending_signals); i++) {
@@ -144,31 +167,58 @@ static int wait_for(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_EXIT_BASE + WTERMSIG(status);
 }
 
+HBK_NORETURN static void live_as_keeper(struct work *work)
+{
+    struct hbk_error error = {0};
+    int pid_pipe[2];
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (enter_namespaces(&error) != HBK_OK) {
+        give_up(work, &error);
+    }
+    pid_t child = pipe2(pid_pipe, O_CLOEXEC) < 0 ? -1 : fork();
+    if (child < 0) {
+        (void)hbk_error_set(&error, hbk_status_from_errno(errno),
+                            "cannot start the first process of new namespaces: %s",
+                            strerror(errno));
+        give_up(work, &error);
+    }
+    if (child == 0) {
+        hbk_fd_close(&pid_pipe[1]);
+        live_as_first_process(work, pid_pipe[0]);
+    }
+    hbk_fd_close(&pid_pipe[0]);
+    hbk_fd_close(&work->error_pipe);
+    if (write(pid_pipe[1], &child, sizeof child) != sizeof child) {
+        (void)kill(child, SIGKILL);
+    }
+    hbk_fd_close(&pid_pipe[1]);
+    _exit(wait_for(child));
+}
+
 hbk_status hbk_isolation_run(int (*run)(void *argument), void *argument, int *out_exit_status,
                              struct hbk_error *error)
 {
-    HBK_TRY(enter_namespaces(error));
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
-        return hbk_error_set(error, hbk_status_from_errno(errno), "cannot make a pipe");
+        return hbk_error_set(error, hbk_status_from_errno(errno), "cannot make a pipe: %s",
+                             strerror(errno));
     }
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child < 0) {
-        return hbk_error_set(error, hbk_status_from_errno(errno),
-                             "cannot start the first process of new namespaces");
+    HBK_CLEANUP(hbk_fd_close) int hear = pipe_fds[0];
+    struct work work = {.run = run, .argument = argument, .error_pipe = pipe_fds[1]};
+    (void)fflush(NULL); /* or the copies would print what we have not yet */
+    pid_t keeper = fork();
+    if (keeper == 0) {
+        hbk_fd_close(&hear);
+        live_as_keeper(&work);
     }
-    if (child == 0) {
-        hbk_fd_close(&pipe_fds[0]);
-        live_as_first_process(run, argument, pipe_fds[1]);
+    hbk_fd_close(&work.error_pipe);
+    if (keeper < 0) {
+        return hbk_error_set(error, hbk_status_from_errno(errno), "cannot fork: %s",
+                             strerror(errno));
     }
-    hbk_fd_close(&pipe_fds[1]);
-    int exit_status = wait_for(child);
-
+    int exit_status = wait_for(keeper);
     struct hbk_error told = {0};
-    ssize_t got = read(pipe_fds[0], &told, sizeof told);
-    hbk_fd_close(&pipe_fds[0]);
-    if (got == sizeof told) {
+    if (read(hear, &told, sizeof told) == sizeof told) {
         return hbk_error_set(error, told.status, "%s", told.text);
     }
     *out_exit_status = exit_status;
@@ -183,14 +233,6 @@ static int do_nothing(void *argument)
 
 bool hbk_isolation_is_possible(void)
 {
-    /* In a child, since the caller itself would move. */
-    pid_t child = fork();
-    if (child == 0) {
-        int exit_status = EXIT_FAILURE;
-        hbk_status status = hbk_isolation_run(do_nothing, NULL, &exit_status, NULL);
-        _exit(status == HBK_OK ? exit_status : EXIT_FAILURE);
-    }
-    int status = 0;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 0;
+    int exit_status = EXIT_FAILURE;
+    return hbk_isolation_run(do_nothing, NULL, &exit_status, NULL) == HBK_OK && exit_status == 0;
 }

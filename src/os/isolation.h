@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/status.h"
@@ -17,10 +18,14 @@
  * Returns: HBK_OK when `run` ended; *out_exit_status is what it returned, or 128 + signal.
  * Fails:   HBK_DENIED where such namespaces are forbidden (the error says how to run as root),
  *          HBK_LIMIT, HBK_IO. Then `run` was not called, or its world could not be set up.
- * Thread:  the only one of the process; the calling process itself moves into the namespaces.
+ * Thread:  any; the caller itself stays where it is.
  */
 HBK_MUST_USE hbk_status hbk_isolation_run(int (*run)(void *argument), void *argument,
                                           int *out_exit_status, struct hbk_error *error);
+
+/* The number of the first process of this world as it is seen outside: for `nsenter -t`. 0 outside
+ * of any such world. */
+pid_t hbk_isolation_outer_pid(void);
 
 /* Whether such a world can be made here; tests that need one are skipped otherwise. */
 bool hbk_isolation_is_possible(void);
