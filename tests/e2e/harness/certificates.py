@@ -33,11 +33,11 @@ class Identity:
 class Authority:
     """A root that signs whatever a test asks for."""
 
-    def __init__(self, folder, certificate=None, key=None, name="root", uri=None):
+    def __init__(self, folder, certificate=None, key=None, name="root"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key = key or ec.generate_private_key(ec.SECP256R1())
-        self.certificate = certificate or self._self_signed(name, uri)
+        self.certificate = certificate or self._self_signed(name)
         self.roots = self.folder / f"{name}-roots.pem"
         self.roots.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -48,16 +48,10 @@ class Authority:
         key = serialization.load_pem_private_key(pathlib.Path(key_path).read_bytes(), None)
         return cls(folder, certificate, key)
 
-    def write(self):
-        """Puts root.pem and root-key.pem into the folder, as `hauberk ca init` does."""
-        root = self.certificate.public_bytes(serialization.Encoding.PEM)
-        (self.folder / "root.pem").write_bytes(root)
-        (self.folder / "root-key.pem").write_bytes(key_pem(self.key))
-
-    def _self_signed(self, name, uri):
+    def _self_signed(self, name):
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(*[False] * 5, True, True, False, False)
-        names = [x509.UniformResourceIdentifier(uri or "spiffe://strangers.test")]
+        names = [x509.UniformResourceIdentifier("spiffe://strangers.test")]
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

@@ -1,8 +1,8 @@
 """The whole scene: two hosts, four pods, a CA, a mesh file, and an agent on each host."""
 
-from harness import certificates, mesh
+from harness import mesh
 from harness.agent import Agent
-from harness.program import BINARY
+from harness.program import BINARY, hauberk
 
 
 class Town:
@@ -15,7 +15,8 @@ class Town:
         self.folder = folder
         self.start = start
         self.ca = folder / "ca"
-        certificates.Authority(self.ca, uri=f"spiffe://{mesh.TRUST_DOMAIN}").write()
+        made = hauberk("ca", "init", self.ca)
+        assert made.returncode == 0, made.stderr
         self.mesh = mesh.of_demo(folder / "mesh.yaml", pair)
         self.mesh.write()
         self.options = ["--ca", self.ca, *(["--cert-ttl", ttl] if ttl else []), *options]
