@@ -13,9 +13,10 @@
 
 #include "admin/admin.h"
 #include "admin/readiness.h"
-#include "agent/identities.h"
 #include "agent/pods.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "ca/source.h"
 #include "config/mesh_file.h"
 #include "discovery/mesh_source.h"
 #include "os/fd.h"
@@ -35,7 +36,8 @@ struct agent {
     struct hbk_team team;
     struct hbk_proxy proxy;
     struct hbk_pods pods;
-    struct hbk_identities identities;
+    struct hbk_ca_source *ca; /* owned */
+    struct hbk_timer ca_timer;
     struct hbk_mesh_source mesh_source;
     struct hbk_mesh *mesh; /* borrowed from its source: the newest */
     struct hbk_telemetry totals;
@@ -67,18 +69,40 @@ static void log_report(const struct hbk_report *report)
     }
 }
 
+static void set_ca_timer(struct agent *agent)
+{
+    uint64_t due_ns = hbk_ca_next_due_ns(agent->ca);
+    uint64_t now_ns = agent->loop.now_ns;
+    hbk_loop_timer(&agent->loop, &agent->ca_timer, due_ns > now_ns ? due_ns - now_ns : 0);
+}
+
+static void on_ca_timer(struct hbk_timer *timer)
+{
+    struct agent *agent = HBK_CONTAINER(timer, struct agent, ca_timer);
+    hbk_ca_run_due(agent->ca, agent->loop.now_ns, hbk_clock_realtime_ns());
+    set_ca_timer(agent);
+}
+
+static void want_identity(struct agent *agent, const struct hbk_spiffe_id *id)
+{
+    if (hbk_ca_want(agent->ca, id, agent->loop.now_ns, hbk_clock_realtime_ns()) != HBK_OK) {
+        hbk_log(HBK_LOG_ERROR, "agent", "no memory for another identity");
+    }
+}
+
 static void want_identities(struct agent *agent)
 {
-    hbk_identities_mark(&agent->identities);
+    hbk_ca_mark(agent->ca);
     struct hbk_trie_walk walk = hbk_mesh_walk(agent->mesh, HBK_MESH_PODS);
     for (const struct hbk_record *record; (record = hbk_trie_next(&walk)) != NULL;) {
         const struct hbk_pod *pod = (const struct hbk_pod *)(const void *)record;
         const struct hbk_workload *workload = NULL;
         if (hbk_pods_is_here(agent->mesh, pod, agent->options->node, &workload)) {
-            hbk_identities_want(&agent->identities, workload->identity);
+            want_identity(agent, workload->identity);
         }
     }
-    hbk_identities_sweep(&agent->identities);
+    hbk_ca_sweep(agent->ca);
+    set_ca_timer(agent);
     hbk_readiness_set(&agent->readiness, agent->ready[READY_CERTIFICATES], true);
 }
 
@@ -117,7 +141,7 @@ static void on_credential(void *context, const struct hbk_spiffe_id *id,
 static struct hbk_tls_credential *credential_of(void *context, const struct hbk_spiffe_id *id)
 {
     struct agent *agent = context;
-    return hbk_identities_find(&agent->identities, id);
+    return hbk_ca_find(agent->ca, id);
 }
 
 static void on_pods_change(void *context)
@@ -172,10 +196,11 @@ static void on_signal(struct hbk_source *source)
 static void on_collected(void *context)
 {
     struct agent *agent = context;
-    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_ISSUED, agent->identities.issued);
+    struct hbk_ca_counts certificates = hbk_ca_counts(agent->ca);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_ISSUED, certificates.issued);
     hbk_counter_set(&agent->totals, HBK_COUNTER_RELOADS_OK, agent->mesh_source.loads);
     hbk_counter_set(&agent->totals, HBK_COUNTER_RELOADS_FAILED, agent->mesh_source.failed_loads);
-    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_FAILED, agent->identities.failed);
+    hbk_counter_set(&agent->totals, HBK_COUNTER_CERTIFICATES_FAILED, certificates.failed);
     hbk_admin_collected(&agent->admin);
 }
 
@@ -238,8 +263,6 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
     agent->pods.credential_of = credential_of;
     agent->pods.on_change = on_pods_change;
     agent->pods.context = agent;
-    agent->identities.on_credential = on_credential;
-    agent->identities.context = agent;
     hbk_status status = listen_admin(agent, error);
     if (status == HBK_OK) {
         status = open_mesh(agent, error);
@@ -277,6 +300,21 @@ static hbk_status with_workers(struct agent *agent, struct hbk_error *error)
     return status;
 }
 
+static hbk_status open_ca(struct agent *agent, struct hbk_error *error)
+{
+    const struct hbk_agent_options *options = agent->options;
+    const struct hbk_ca_settings settings = {
+        .life_ns = options->certificate_life_ns,
+        .key_type = HBK_KEY_ECDSA_P256,
+        .on_credential = on_credential,
+        .context = agent,
+    };
+    hbk_timer_init(&agent->ca_timer, on_ca_timer);
+    return options->identities_path != NULL
+               ? hbk_ca_open_folder(options->identities_path, &settings, &agent->ca, error)
+               : hbk_ca_open_store(options->ca_path, &settings, &agent->ca, error);
+}
+
 static hbk_status with_loop(struct agent *agent, struct hbk_error *error)
 {
     HBK_TRY(watch_signals(agent, error));
@@ -287,13 +325,12 @@ static hbk_status with_loop(struct agent *agent, struct hbk_error *error)
     hbk_readiness_init(&agent->readiness);
     agent->ready[READY_CERTIFICATES] = hbk_readiness_add(&agent->readiness, "certificates");
     agent->ready[READY_PODS] = hbk_readiness_add(&agent->readiness, "pods");
-    const struct hbk_agent_options *options = agent->options;
-    status = hbk_identities_open_ca(&agent->identities, &agent->loop, options->ca_path,
-                                    options->certificate_life_ns, error);
+    status = open_ca(agent, error);
     if (status == HBK_OK) {
         status = with_workers(agent, error);
+        hbk_loop_timer_cancel(&agent->loop, &agent->ca_timer);
     }
-    hbk_identities_fini(&agent->identities);
+    hbk_ca_close(agent->ca);
     hbk_mailbox_close(&agent->mailbox);
     hbk_mailbox_fini(&agent->mailbox);
     return status;
