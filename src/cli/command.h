@@ -25,3 +25,4 @@ int hbk_command_echo(int argc, char **argv);
 int hbk_command_load(int argc, char **argv);
 int hbk_command_node(int argc, char **argv);
 int hbk_command_redirect(int argc, char **argv);
+int hbk_command_speed(int argc, char **argv);

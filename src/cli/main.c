@@ -22,6 +22,7 @@ const struct hbk_command hbk_commands[] = {
     {"load", "send requests at a steady rate and time the answers", hbk_command_load},
     {"node", "the agent of one host: carries its pods' traffic", hbk_command_node},
     {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},
+    {"speed", "measure the cryptography of this processor", hbk_command_speed},
     {"version", "print the version", run_version},
     {NULL, NULL, NULL},
 };

@@ -1,0 +1,265 @@
+#include "bench/primitive.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "bench/primitive_operation.h"
+#include "crypto/aead.h"
+#include "crypto/cpu.h"
+
+/* What is timed: a call that may be repeated. */
+struct subject {
+    void (*call)(void *state, unsigned lanes);
+    void *state;
+    unsigned lanes;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double first = *(const double *)a;
+    double second = *(const double *)b;
+    return (first > second) - (first < second);
+}
+
+/* Calls until `slice_ns` have passed; the clock is read after every 2nd, 4th, ... call, at first.
+ */
+static double ns_per_call_in_slice(const struct subject *subject, uint64_t slice_ns)
+{
+    const uint64_t start_ns = hbk_clock_thread_cpu_ns();
+    uint64_t calls = 0;
+    uint64_t round = 1;
+
+    for (;;) {
+        for (uint64_t i = 0; i < round; i++) {
+            subject->call(subject->state, subject->lanes);
+        }
+        calls += round;
+        const uint64_t passed_ns = hbk_clock_thread_cpu_ns() - start_ns;
+        if (passed_ns >= slice_ns) {
+            return (double)passed_ns / (double)calls;
+        }
+        if (passed_ns < slice_ns / 16) {
+            round *= 2;
+        }
+    }
+}
+
+static double ns_per_call(const struct subject *subject, double seconds)
+{
+    double slices[HBK_PRIMITIVE_SLICES];
+    const uint64_t slice_ns = (uint64_t)(seconds * 1e9 / HBK_PRIMITIVE_SLICES);
+
+    subject->call(subject->state, subject->lanes); /* builds tables, warms caches */
+    for (int i = 0; i < HBK_PRIMITIVE_SLICES; i++) {
+        slices[i] = ns_per_call_in_slice(subject, slice_ns);
+    }
+    qsort(slices, HBK_PRIMITIVE_SLICES, sizeof(slices[0]), compare_doubles);
+    return slices[HBK_PRIMITIVE_SLICES / 2];
+}
+
+static bool is_wanted(const struct hbk_primitive_options *options, const char *name)
+{
+    return options->only == NULL || regexec(options->only, name, 0, NULL, 0) == 0;
+}
+
+/* An operation and its state, for the timer. */
+struct running {
+    const struct hbk_primitive_operation *operation;
+    struct hbk_primitive_state state;
+};
+
+static void call_operation(void *state, unsigned lanes)
+{
+    struct running *running = state;
+    if (lanes == 0) {
+        running->operation->run_libcrypto(&running->state);
+    } else {
+        running->operation->run_lanes(&running->state, lanes);
+    }
+}
+
+static void measure_operation(struct running *running, const struct hbk_primitive_options *options,
+                              hbk_primitive_report *report, void *context)
+{
+    struct subject subject = {.call = call_operation, .state = running, .lanes = 0};
+    const double libcrypto = 1e9 / ns_per_call(&subject, options->seconds);
+    struct hbk_primitive_row row = {.operation = running->operation->name,
+                                    .path = "libcrypto",
+                                    .lanes = 1,
+                                    .ops_per_second = libcrypto,
+                                    .ratio = 1};
+
+    report(context, &row);
+    if (!HBK_PATH_IS_VECTOR(hbk_cpu_path())) {
+        return;
+    }
+    row.path = "vector";
+    for (unsigned lanes = 1; lanes <= HBK_LANES; lanes *= 2) {
+        subject.lanes = lanes;
+        row.lanes = lanes;
+        row.ops_per_second = 1e9 * lanes / ns_per_call(&subject, options->seconds);
+        row.ratio = row.ops_per_second / libcrypto;
+        report(context, &row);
+    }
+}
+
+static hbk_status measure_operations(const struct hbk_primitive_options *options,
+                                     hbk_primitive_report *report, void *context,
+                                     struct hbk_error *error)
+{
+    for (const struct hbk_primitive_operation *operation = hbk_primitive_operations;
+         operation->name != NULL; operation++) {
+        if (!is_wanted(options, operation->name)) {
+            continue;
+        }
+        struct running *running = calloc(1, sizeof(*running));
+        hbk_status status = HBK_NO_MEMORY;
+        if (running != NULL) {
+            running->operation = operation;
+            if (operation->set_up(&running->state, operation->rsa_bits)) {
+                measure_operation(running, options, report, context);
+                status = HBK_OK;
+            }
+            hbk_primitive_state_fini(&running->state);
+            free(running);
+        }
+        if (status != HBK_OK) {
+            return hbk_error_set(error, status, "%s: libcrypto cannot make the keys",
+                                 operation->name);
+        }
+    }
+    return HBK_OK;
+}
+
+static const size_t record_sizes[] = {16, 256, 1350, 8192, 16384};
+
+enum { RECORD_BYTES_MAX = 16384, RECORD_HEADER_BYTES = 5 };
+
+/* One record, sealed or opened over and over. */
+struct record_state {
+    struct hbk_aead_key key;
+    struct hbk_aead_record record;
+    uint8_t header[RECORD_HEADER_BYTES];
+    uint8_t bytes[RECORD_BYTES_MAX + HBK_AEAD_TAG_BYTES];
+};
+
+static void call_seal(void *state, unsigned lanes)
+{
+    struct record_state *record = state;
+    (void)lanes;
+    record->record.nonce[0]++;
+    HBK_ASSERT(hbk_aead_seal(&record->key, &record->record, 1));
+}
+
+/*
+ * Opening needs a record that is authentic each time: what is measured is one seal and one open,
+ * less the seal, so the record is opened from where the seal has just left it.
+ */
+static void call_seal_and_open(void *state, unsigned lanes)
+{
+    struct record_state *record = state;
+    call_seal(state, lanes);
+    HBK_ASSERT(hbk_aead_open(&record->key, &record->record, 1) == 1);
+}
+
+struct aead_name {
+    enum hbk_aead aead;
+    const char *seal;
+    const char *open;
+};
+
+static const struct aead_name aead_names[] = {
+    {HBK_AEAD_AES_128_GCM, "aes-128-gcm-seal", "aes-128-gcm-open"},
+    {HBK_AEAD_AES_256_GCM, "aes-256-gcm-seal", "aes-256-gcm-open"},
+    {HBK_AEAD_CHACHA20_POLY1305, "chacha20-poly1305-seal", "chacha20-poly1305-open"},
+};
+
+static const struct {
+    enum hbk_aead_backend backend;
+    const char *path;
+} backends[] = {
+    {HBK_AEAD_LIBCRYPTO, "libcrypto"},
+    {HBK_AEAD_IPSEC_MB_NARROW, "vector-no-vaes"},
+    {HBK_AEAD_IPSEC_MB, "vector"},
+};
+
+/* Both directions at one size; the times of libcrypto come first and are the base of the ratios. */
+static void measure_size(struct record_state *state, const struct aead_name *name, const char *path,
+                         size_t size, double libcrypto_ns[2],
+                         const struct hbk_primitive_options *options, hbk_primitive_report *report,
+                         void *context)
+{
+    struct subject subject = {.call = call_seal, .state = state};
+    struct hbk_primitive_row row = {.operation = name->seal, .path = path, .bytes = size};
+
+    state->record.bytes = hbk_span_of(state->bytes, size);
+    state->record.tag = state->bytes + size;
+    const double seal_ns = ns_per_call(&subject, options->seconds);
+    subject.call = call_seal_and_open;
+    const double open_ns = ns_per_call(&subject, options->seconds) - seal_ns;
+    if (state->key.backend == HBK_AEAD_LIBCRYPTO) {
+        libcrypto_ns[0] = seal_ns;
+        libcrypto_ns[1] = open_ns;
+    }
+    row.ns_per_record = seal_ns;
+    row.ratio = libcrypto_ns[0] / seal_ns;
+    if (is_wanted(options, name->seal)) {
+        report(context, &row);
+    }
+    row.operation = name->open;
+    row.ns_per_record = open_ns;
+    row.ratio = libcrypto_ns[1] / open_ns;
+    if (is_wanted(options, name->open)) {
+        report(context, &row);
+    }
+}
+
+static hbk_status measure_aead(struct record_state *state, const struct aead_name *name,
+                               const struct hbk_primitive_options *options,
+                               hbk_primitive_report *report, void *context)
+{
+    double libcrypto_ns[sizeof(record_sizes) / sizeof(record_sizes[0])][2];
+    static const uint8_t secret[HBK_AEAD_KEY_BYTES_MAX] = {1, 2, 3};
+
+    for (size_t i = 0; i < HBK_COUNT(backends); i++) {
+        if (!hbk_aead_is_available(name->aead, backends[i].backend)) {
+            continue;
+        }
+        HBK_TRY(hbk_aead_key_init(&state->key, name->aead, backends[i].backend, secret));
+        state->record.header = hbk_slice_of(state->header, sizeof(state->header));
+        for (size_t j = 0; j < HBK_COUNT(record_sizes); j++) {
+            measure_size(state, name, backends[i].path, record_sizes[j], libcrypto_ns[j], options,
+                         report, context);
+        }
+        hbk_aead_key_fini(&state->key);
+    }
+    return HBK_OK;
+}
+
+static hbk_status measure_records(const struct hbk_primitive_options *options,
+                                  hbk_primitive_report *report, void *context,
+                                  struct hbk_error *error)
+{
+    struct record_state *state = aligned_alloc(64, (sizeof(*state) + 63) / 64 * 64);
+    hbk_status status = state == NULL ? HBK_NO_MEMORY : HBK_OK;
+
+    if (state != NULL) {
+        memset(state, 0, sizeof(*state));
+    }
+    for (size_t i = 0; i < HBK_COUNT(aead_names) && status == HBK_OK; i++) {
+        if (is_wanted(options, aead_names[i].seal) || is_wanted(options, aead_names[i].open)) {
+            status = measure_aead(state, &aead_names[i], options, report, context);
+        }
+    }
+    free(state);
+    return status == HBK_OK ? HBK_OK
+                            : hbk_error_set(error, status, "records: libcrypto has no memory");
+}
+
+hbk_status hbk_primitive_run(const struct hbk_primitive_options *options,
+                             hbk_primitive_report *report, void *context, struct hbk_error *error)
+{
+    HBK_TRY(measure_operations(options, report, context, error));
+    return measure_records(options, report, context, error);
+}

@@ -1,0 +1,41 @@
+/*
+ * The speed of the cryptographic primitives on one core: libcrypto one at a time, the vector
+ * kernels with 1, 2, 4 and 8 lanes, and the protection of records. Times are CPU time of the
+ * calling thread; each figure is the median of HBK_PRIMITIVE_SLICES slices.
+ */
+#pragma once
+
+#include <regex.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+enum { HBK_PRIMITIVE_SLICES = 5 };
+
+struct hbk_primitive_options {
+    double seconds;      /* for each figure, all slices together */
+    const regex_t *only; /* operations whose name matches; NULL for all; borrowed */
+};
+
+/* One figure. The texts are constants. */
+struct hbk_primitive_row {
+    const char *operation;
+    const char *path;      /* "libcrypto"; "vector"; "vector-no-vaes" for records without VAES */
+    unsigned lanes;        /* filled in the batch; 0 in a row about records */
+    size_t bytes;          /* of a record; 0 in a row about operations */
+    double ops_per_second; /* of operations */
+    double ns_per_record;  /* of records */
+    double ratio;          /* how many times faster than libcrypto's row of this run */
+};
+
+typedef void hbk_primitive_report(void *context, const struct hbk_primitive_row *row);
+
+/*
+ * Measures and reports row by row. Rows of the vector kernels are left out where the processor has
+ * none, and those of libipsec-mb where it is not built in.
+ *
+ * Fails: HBK_NO_MEMORY when libcrypto cannot make the keys.
+ */
+HBK_MUST_USE hbk_status hbk_primitive_run(const struct hbk_primitive_options *options,
+                                          hbk_primitive_report *report, void *context,
+                                          struct hbk_error *error);

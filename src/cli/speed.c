@@ -1,0 +1,182 @@
+/* hauberk speed: how fast this processor does the cryptography of a mesh. */
+#include <getopt.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/primitive.h"
+#include "cli/command.h"
+#include "crypto/cpu.h"
+
+static const char usage[] =
+    "usage: hauberk speed primitives [--json] [--seconds N] [--core N] [--only REGEX]\n"
+    "\n"
+    "Measures public-key operations (libcrypto one at a time; the vector kernels with 1, 2, 4 and\n"
+    "8 lanes) and the protection of TLS records (libcrypto; libipsec-mb without and with VAES) on\n"
+    "one core. Each figure is the median of five slices of CPU time; \"ratio\" compares with\n"
+    "libcrypto in the same run.\n"
+    "\n"
+    "  --json        an array of objects instead of a table\n"
+    "  --seconds N   time for each figure (0.5); fractions are allowed\n"
+    "  --core N      pins the measurement to core N\n"
+    "  --only REGEX  only operations whose name matches the extended regular expression\n"
+    "\n"
+    "HBK_CPU=scalar leaves the vector kernels out.\n";
+
+struct speed {
+    struct hbk_primitive_options options;
+    regex_t only;
+    bool has_only;
+    bool is_json;
+    int core; /* -1: not pinned */
+    json_t *rows;
+};
+
+static int fail_usage(const char *what)
+{
+    fprintf(stderr, "hauberk speed: %s\n\n%s", what, usage);
+    return HBK_EXIT_USAGE;
+}
+
+static bool read_number(const char *text, double min, double max, double *out_number)
+{
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || *end != '\0' || !(number >= min && number <= max)) {
+        return false;
+    }
+    *out_number = number;
+    return true;
+}
+
+/* HBK_EXIT_OK to go on, HBK_EXIT_FAILED when help was printed. */
+static int read_options(struct speed *speed, int argc, char **argv)
+{
+    enum { JSON = 1, SECONDS, CORE, ONLY, HELP };
+    static const struct option options[] = {
+        {"json", no_argument, NULL, JSON},       {"seconds", required_argument, NULL, SECONDS},
+        {"core", required_argument, NULL, CORE}, {"only", required_argument, NULL, ONLY},
+        {"help", no_argument, NULL, HELP},       {NULL, 0, NULL, 0},
+    };
+    double number;
+    int option;
+
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        switch (option) {
+        case JSON:
+            speed->is_json = true;
+            break;
+        case SECONDS:
+            if (!read_number(optarg, 0.001, 3600, &speed->options.seconds)) {
+                return fail_usage("--seconds takes a number from 0.001 to 3600");
+            }
+            break;
+        case CORE:
+            if (!read_number(optarg, 0, CPU_SETSIZE - 1, &number)) {
+                return fail_usage("--core takes the number of a core");
+            }
+            speed->core = (int)number;
+            break;
+        case ONLY:
+            if (speed->has_only || regcomp(&speed->only, optarg, REG_EXTENDED | REG_NOSUB) != 0) {
+                return fail_usage("--only takes one extended regular expression");
+            }
+            speed->has_only = true;
+            speed->options.only = &speed->only;
+            break;
+        case 'h':
+        case HELP:
+            fputs(usage, stdout);
+            return HBK_EXIT_FAILED;
+        default:
+            fputs(usage, stderr);
+            return HBK_EXIT_USAGE;
+        }
+    }
+    if (argc - optind != 1 || strcmp(argv[optind], "primitives") != 0) {
+        return fail_usage("\"primitives\" is the only thing to measure");
+    }
+    return HBK_EXIT_OK;
+}
+
+static void add_json(json_t *rows, const struct hbk_primitive_row *row)
+{
+    json_t *object = json_pack("{s:s, s:s}", "operation", row->operation, "path", row->path);
+    if (row->bytes > 0) {
+        json_object_set_new(object, "bytes", json_integer((json_int_t)row->bytes));
+        json_object_set_new(object, "ns_per_record", json_real(row->ns_per_record));
+    } else {
+        json_object_set_new(object, "lanes", json_integer((json_int_t)row->lanes));
+        json_object_set_new(object, "ops_per_second", json_real(row->ops_per_second));
+    }
+    json_object_set_new(object, "ratio", json_real(row->ratio));
+    json_array_append_new(rows, object);
+}
+
+static void report(void *context, const struct hbk_primitive_row *row)
+{
+    struct speed *speed = context;
+
+    if (speed->is_json) {
+        add_json(speed->rows, row);
+        return;
+    }
+    if (row->bytes > 0) {
+        printf("%-24s %-17s %6zu bytes %10.1f ns/record  x%.2f\n", row->operation, row->path,
+               row->bytes, row->ns_per_record, row->ratio);
+    } else {
+        printf("%-24s %-17s %6u lanes %10.0f ops/s      x%.2f\n", row->operation, row->path,
+               row->lanes, row->ops_per_second, row->ratio);
+    }
+    fflush(stdout);
+}
+
+static bool pin(int core)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)core, &set);
+    return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+static int run(struct speed *speed)
+{
+    struct hbk_error error = {0};
+
+    if (speed->core >= 0 && !pin(speed->core)) {
+        fprintf(stderr, "hauberk speed: there is no core %d for this process\n", speed->core);
+        return HBK_EXIT_FAILED;
+    }
+    speed->rows = json_array();
+    if (hbk_cpu_check(&error) != HBK_OK ||
+        hbk_primitive_run(&speed->options, report, speed, &error) != HBK_OK) {
+        fprintf(stderr, "hauberk speed: %s\n", error.text);
+        json_decref(speed->rows);
+        return HBK_EXIT_FAILED;
+    }
+    if (speed->is_json) {
+        json_dumpf(speed->rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+    }
+    json_decref(speed->rows);
+    return HBK_EXIT_OK;
+}
+
+int hbk_command_speed(int argc, char **argv)
+{
+    struct speed speed = {.options = {.seconds = 0.5}, .core = -1};
+    int status = read_options(&speed, argc, argv);
+
+    if (status == HBK_EXIT_OK) {
+        status = run(&speed);
+    } else if (status == HBK_EXIT_FAILED) {
+        status = HBK_EXIT_OK; /* help was asked for and given */
+    }
+    if (speed.has_only) {
+        regfree(&speed.only);
+    }
+    return status;
+}
