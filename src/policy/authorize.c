@@ -201,13 +201,14 @@ struct opinion {
     bool has_any;                   /* some are in effect */
 };
 
-/* Policies on trial are heard to the end, also when one in effect has matched already. */
-static struct opinion ask(const struct hbk_mesh *mesh, const struct hbk_workload *workload,
-                          enum hbk_policy_action action, const struct subject *subject,
-                          struct hbk_authorization *verdict)
+/*
+ * Asks the policies of a walk that has just begun. Those on trial are heard to the end, also when
+ * one in effect has matched already.
+ */
+static struct opinion ask(struct policy_walk walk, enum hbk_policy_action action,
+                          const struct subject *subject, struct hbk_authorization *verdict)
 {
     struct opinion opinion = {0};
-    struct policy_walk walk = begin_walk(mesh, workload);
     const struct hbk_policy *policy;
     while ((policy = next_policy(&walk)) != NULL) {
         bool is_asked = policy->action == action && (policy->is_dry_run || opinion.match == NULL);
@@ -240,7 +241,8 @@ void hbk_authorize(const struct hbk_mesh *mesh, const struct hbk_workload *workl
     struct hbk_authorization verdict = {.is_allowed = true,
                                         .reason = HBK_AUTHORIZATION_NO_ALLOW_POLICIES};
     struct subject subject = subject_of(input);
-    struct opinion deny = ask(mesh, workload, HBK_POLICY_DENY, &subject, &verdict);
+    struct policy_walk walk = begin_walk(mesh, workload);
+    struct opinion deny = ask(walk, HBK_POLICY_DENY, &subject, &verdict);
     if (deny.match != NULL) {
         verdict.is_allowed = false;
         verdict.reason = HBK_AUTHORIZATION_DENIED;
@@ -248,7 +250,7 @@ void hbk_authorize(const struct hbk_mesh *mesh, const struct hbk_workload *workl
         *out_verdict = verdict;
         return;
     }
-    struct opinion allow = ask(mesh, workload, HBK_POLICY_ALLOW, &subject, &verdict);
+    struct opinion allow = ask(walk, HBK_POLICY_ALLOW, &subject, &verdict);
     if (allow.match != NULL) {
         verdict.reason = HBK_AUTHORIZATION_ALLOWED;
         verdict.policy = allow.match;

@@ -178,9 +178,10 @@ static void every_mistake_is_told_with_its_place_and_what_is_allowed(void **stat
 static void more_mistakes_than_a_report_holds_are_counted(void **state)
 {
     (void)state;
-    char text[4096] = "workloads:\n";
+    char text[4096];
+    int used = snprintf(text, sizeof text, "workloads:\n");
     for (int i = 0; i < HBK_REPORT_ERRORS_MAX + 8; i++) {
-        (void)strcat(text, "- 1\n");
+        used += snprintf(text + used, sizeof text - (size_t)used, "- 1\n");
     }
     struct hbk_mesh *mesh = NULL;
     assert_int_equal(parse(text, NULL, &mesh), HBK_INVALID);
