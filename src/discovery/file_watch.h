@@ -1,7 +1,8 @@
 /*
- * Whether a file has a new content: by rename, by a swapped symbolic link on the way to it
- * (Kubernetes' ..data), or by writing in place. Changes that follow each other closely count as
- * one, so that a file is not read while it is written. No loop in here: the caller waits for the
+ * Whether a file has a new content: by rename, by a swapped symbolic link beside it (Kubernetes'
+ * ..data), or by writing in place. What a link into another directory leads to is looked at only
+ * when something happens in the path's own directory. Changes that follow each other closely count
+ * as one, so that a file is not read while it is written. No loop in here: the caller waits for the
  * descriptor and for the time. One thread.
  */
 #pragma once
