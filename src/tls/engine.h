@@ -1,72 +1,67 @@
 /*
- * What an engine is to this room: a table of functions over its own context and session. Outside of
- * the room nobody knows which engine speaks.
+ * What an engine is: it performs handshakes. It ends with two traffic secrets and a verified peer;
+ * everything behind is the channel's, whichever engine it was. Also the inside of a credential.
  */
 #pragma once
 
-#include "tls/credential.h"
+#include <stdatomic.h>
+
+#include "tls/channel.h"
 #include "tls/session.h"
 
-enum { HBK_TLS_FAILURE_TEXT_BYTES_MAX = 256 };
+struct hbk_tls_engine;
 
-/* See tls/session.h for what each function does; here are only the differences. */
-struct hbk_tls_engine {
-    /* Made once per credential; shared by its sessions, which may be on several threads. */
-    hbk_status (*context_new)(const struct hbk_svid *svid, void **out_context,
-                              struct hbk_error *error);
-    void (*context_free)(void *context);
-
-    /* `session` has its common members set; the engine sets its own state. */
-    hbk_status (*session_init)(struct hbk_tls_session *session, void *context);
-    void (*session_fini)(struct hbk_tls_session *session);
-
-    enum hbk_tls_answer (*handshake)(struct hbk_tls_session *session, struct hbk_slice input,
-                                     size_t *out_consumed, struct hbk_span output,
-                                     size_t *out_written);
-    enum hbk_tls_answer (*open)(struct hbk_tls_session *session, struct hbk_span input,
-                                size_t *out_consumed, struct hbk_slice *out_plain);
-    enum hbk_tls_answer (*seal)(struct hbk_tls_session *session, const struct hbk_slice *plain,
-                                size_t count, struct hbk_span output, size_t *out_sealed,
-                                size_t *out_written);
-    bool (*has_output)(const struct hbk_tls_session *session);
-    enum hbk_tls_answer (*flush)(struct hbk_tls_session *session, struct hbk_span output,
-                                 size_t *out_written);
-    enum hbk_tls_answer (*shutdown)(struct hbk_tls_session *session, struct hbk_span output,
-                                    size_t *out_written);
-    void (*update_keys)(struct hbk_tls_session *session);
-    const char *(*cipher_text)(const struct hbk_tls_session *session);
-};
-
-extern const struct hbk_tls_engine hbk_tls_engine_openssl;
-
-/* The common part of a session; an engine's state hangs on it. */
-struct hbk_tls_session {
+struct hbk_tls_credential {
     const struct hbk_tls_engine *engine;
-    void *state;                           /* the engine's, owned */
-    struct hbk_tls_credential *credential; /* owned reference */
-    enum hbk_tls_role role;
-    struct hbk_expectation expectation; /* its ids are an owned array of owned references */
-    struct hbk_verdict_cache *verdicts; /* borrowed until the handshake ends */
-    int64_t now_ns;                     /* realtime at the beginning */
-    const struct hbk_peer *peer;        /* owned reference; NULL before it is verified */
-    bool is_established;
-    bool has_failed;
-    hbk_status failure_status;
-    enum hbk_verdict_reason refusal; /* of the peer's certificates, when that is the failure */
-    int alert;                       /* -1: none */
-    bool alert_is_received;
-    char *failure_text; /* owned; NULL until it fails, or out of memory */
+    void *context; /* the engine's, built once */
+    struct hbk_svid *svid;
+    struct hbk_bundle_set *bundles;
+    uint64_t generation;
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
 };
 
-const struct hbk_tls_engine *hbk_tls_credential_engine(const struct hbk_tls_credential *credential);
-void *hbk_tls_credential_context(const struct hbk_tls_credential *credential);
+/* What a handshake is begun with; borrowed as long as the handshake lives. */
+struct hbk_tls_setup {
+    struct hbk_tls_credential *credential;
+    enum hbk_tls_role role;
+    struct hbk_expectation expectation;
+    struct hbk_verdict_cache *verdicts; /* may be NULL */
+    int64_t now_ns;
+};
 
-/* Keeps the first failure of a session and answers HBK_TLS_FAILED. */
-HBK_PRINTF(3, 4)
-enum hbk_tls_answer hbk_tls_fail(struct hbk_tls_session *session, hbk_status status,
-                                 const char *format, ...);
+/* What a handshake that is done leaves. Secret. */
+struct hbk_tls_result {
+    enum hbk_cipher_suite suite;
+    uint8_t client_secret[HBK_RECORD_SECRET_BYTES_MAX];
+    uint8_t server_secret[HBK_RECORD_SECRET_BYTES_MAX];
+    size_t secret_bytes;
+    const struct hbk_peer *peer; /* a reference, owned by who takes the result */
+    bool has_protocol;           /* both sides agreed on "h2" */
+};
 
-/* Judges the chain that the peer presented, by verdict and expectation; keeps the peer, or the
- * failure, in the session. */
-HBK_MUST_USE hbk_status hbk_tls_judge(struct hbk_tls_session *session,
-                                      const struct hbk_chain *chain);
+struct hbk_tls_engine {
+    const char *name;
+
+    /* The context of a credential whose other members are set. Fails: HBK_NO_MEMORY, HBK_IO,
+     * HBK_INVALID with the reason. Control thread. */
+    hbk_status (*context_new)(const struct hbk_tls_credential *credential, void **out_context,
+                              struct hbk_error *error);
+    void (*context_free)(void *context); /* any thread */
+
+    /* A handshake on one thread. Fails: HBK_NO_MEMORY, HBK_IO. */
+    hbk_status (*handshake_new)(const struct hbk_tls_setup *setup, void **out_handshake);
+    void (*handshake_free)(void *handshake); /* wipes; cancels a job */
+
+    /* As hbk_tls_handshake(). */
+    enum hbk_tls_answer (*step)(void *handshake, struct hbk_slice input, size_t *out_consumed,
+                                struct hbk_span output, size_t *out_written);
+
+    /* After HBK_TLS_DONE, once; and after HBK_TLS_FAILED, its text borrowed from the handshake. */
+    void (*take_result)(void *handshake, struct hbk_tls_result *out_result);
+    struct hbk_tls_failure (*failure)(const void *handshake);
+
+    /* As hbk_tls_job(). */
+    uint64_t (*job)(const void *handshake);
+};
+
+extern const struct hbk_tls_engine hbk_tls_openssl;

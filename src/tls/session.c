@@ -1,11 +1,32 @@
+/*
+ * A session is a handshake first and a channel then. The handshake, which is large, is freed when
+ * it is done: what remains is the channel, the peer and the credential, under 1 KiB with the
+ * keys at rest.
+ */
 #include "tls/session.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/secret.h"
+#include "tls/alert.h"
 #include "tls/engine.h"
+
+/* What only the handshake needs. */
+struct opening {
+    struct hbk_tls_setup setup;
+    void *handshake;                   /* the engine's */
+    const struct hbk_spiffe_id *ids[]; /* a reference to each of setup.expectation.ids */
+};
+
+struct hbk_tls_session {
+    struct hbk_tls_credential *credential; /* held */
+    const struct hbk_peer *peer;           /* held; NULL before the handshake is done */
+    struct opening *opening;               /* NULL afterwards; stays after a failure for its text */
+    bool has_failed;                       /* the handshake did */
+    bool has_channel;
+    struct hbk_tls_channel channel;
+};
 
 const char *hbk_tls_answer_text(enum hbk_tls_answer answer)
 {
@@ -13,9 +34,9 @@ const char *hbk_tls_answer_text(enum hbk_tls_answer answer)
     case HBK_TLS_DONE:
         return "done";
     case HBK_TLS_WANT_INPUT:
-        return "wants input";
+        return "want input";
     case HBK_TLS_WANT_ROOM:
-        return "wants room";
+        return "want room";
     case HBK_TLS_WAITING:
         return "waiting";
     case HBK_TLS_CLOSED:
@@ -26,80 +47,56 @@ const char *hbk_tls_answer_text(enum hbk_tls_answer answer)
     HBK_UNREACHABLE();
 }
 
-/* RFC 8446, section 6. */
-const char *hbk_tls_alert_text(int alert)
+static void opening_free(struct opening *opening)
 {
-    static const struct {
-        int number;
-        const char *text;
-    } names[] = {
-        {0, "close_notify"},
-        {10, "unexpected_message"},
-        {20, "bad_record_mac"},
-        {22, "record_overflow"},
-        {40, "handshake_failure"},
-        {42, "bad_certificate"},
-        {43, "unsupported_certificate"},
-        {44, "certificate_revoked"},
-        {45, "certificate_expired"},
-        {46, "certificate_unknown"},
-        {47, "illegal_parameter"},
-        {48, "unknown_ca"},
-        {49, "access_denied"},
-        {50, "decode_error"},
-        {51, "decrypt_error"},
-        {70, "protocol_version"},
-        {71, "insufficient_security"},
-        {80, "internal_error"},
-        {86, "inappropriate_fallback"},
-        {90, "user_canceled"},
-        {109, "missing_extension"},
-        {110, "unsupported_extension"},
-        {112, "unrecognized_name"},
-        {113, "bad_certificate_status_response"},
-        {115, "unknown_psk_identity"},
-        {116, "certificate_required"},
-        {120, "no_application_protocol"},
-    };
-    for (size_t i = 0; i < HBK_COUNT(names); i++) {
-        if (names[i].number == alert) {
-            return names[i].text;
-        }
+    if (opening == NULL) {
+        return;
     }
-    return "unknown";
+    if (opening->handshake != NULL) {
+        opening->setup.credential->engine->handshake_free(opening->handshake);
+    }
+    for (size_t i = 0; i < opening->setup.expectation.id_count; i++) {
+        hbk_spiffe_unref(opening->ids[i]);
+    }
+    free(opening);
 }
 
-/* Expectations are copied: ids live as long as the session. */
-static hbk_status copy_expectation(struct hbk_tls_session *session,
-                                   const struct hbk_expectation *expectation)
+static hbk_status opening_new(struct hbk_tls_credential *credential,
+                              const struct hbk_tls_options *options, int64_t now_ns,
+                              struct opening **out_opening)
 {
-    size_t count = expectation->id_count;
-    const struct hbk_spiffe_id **ids = calloc(count + 1, sizeof *ids);
-    char *trust_domain = hbk_slice_to_string(expectation->trust_domain);
-    if (ids == NULL || trust_domain == NULL) {
-        free(ids);
-        free(trust_domain);
+    const struct hbk_expectation *expected = &options->expectation;
+    size_t trust_domain_bytes = expected->trust_domain.size;
+    HBK_ASSERT(trust_domain_bytes <= HBK_SPIFFE_TRUST_DOMAIN_BYTES_MAX);
+    size_t ids_bytes = expected->id_count * sizeof expected->ids[0];
+    struct opening *opening = calloc(1, sizeof *opening + ids_bytes + trust_domain_bytes);
+    if (opening == NULL) {
         return HBK_NO_MEMORY;
     }
-    for (size_t i = 0; i < count; i++) {
-        ids[i] = hbk_spiffe_ref(expectation->ids[i]);
-    }
-    session->expectation = (struct hbk_expectation){
-        .ids = ids,
-        .id_count = count,
-        .trust_domain = hbk_slice_of(trust_domain, expectation->trust_domain.size),
+    opening->setup = (struct hbk_tls_setup){
+        .credential = credential,
+        .role = options->role,
+        .expectation = {.ids = opening->ids,
+                        .id_count = expected->id_count,
+                        .trust_domain = hbk_tls_credential_id(credential)->parts.trust_domain},
+        .verdicts = options->verdicts,
+        .now_ns = now_ns,
     };
-    return HBK_OK;
-}
-
-static void free_expectation(struct hbk_tls_session *session)
-{
-    for (size_t i = 0; i < session->expectation.id_count; i++) {
-        hbk_spiffe_unref(session->expectation.ids[i]);
+    for (size_t i = 0; i < expected->id_count; i++) {
+        opening->ids[i] = hbk_spiffe_ref(expected->ids[i]);
     }
-    free((void *)(uintptr_t)session->expectation.ids);
-    free((void *)(uintptr_t)session->expectation.trust_domain.bytes);
-    session->expectation = (struct hbk_expectation){.id_count = 0};
+    if (trust_domain_bytes > 0) {
+        uint8_t *copy = (uint8_t *)&opening->ids[expected->id_count];
+        memcpy(copy, expected->trust_domain.bytes, trust_domain_bytes);
+        opening->setup.expectation.trust_domain = hbk_slice_of(copy, trust_domain_bytes);
+    }
+    hbk_status status = credential->engine->handshake_new(&opening->setup, &opening->handshake);
+    if (status != HBK_OK) {
+        opening_free(opening);
+        return status;
+    }
+    *out_opening = opening;
+    return HBK_OK;
 }
 
 hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
@@ -110,23 +107,14 @@ hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
     if (session == NULL) {
         return HBK_NO_MEMORY;
     }
-    session->engine = hbk_tls_credential_engine(credential);
-    session->role = options->role;
-    session->verdicts = options->verdicts;
-    session->now_ns = now_ns;
-    session->alert = -1;
-    hbk_status status = copy_expectation(session, &options->expectation);
-    if (status == HBK_OK) {
-        status = session->engine->session_init(session, hbk_tls_credential_context(credential));
-        if (status == HBK_OK) {
-            session->credential = hbk_tls_credential_ref(credential);
-            *out_session = session;
-            return HBK_OK;
-        }
-        free_expectation(session);
+    hbk_status status = opening_new(credential, options, now_ns, &session->opening);
+    if (status != HBK_OK) {
+        free(session);
+        return status;
     }
-    free(session);
-    return status;
+    session->credential = hbk_tls_credential_ref(credential);
+    *out_session = session;
+    return HBK_OK;
 }
 
 void hbk_tls_session_free(struct hbk_tls_session *session)
@@ -134,142 +122,136 @@ void hbk_tls_session_free(struct hbk_tls_session *session)
     if (session == NULL) {
         return;
     }
-    session->engine->session_fini(session);
-    free_expectation(session);
+    opening_free(session->opening);
+    if (session->has_channel) {
+        hbk_channel_fini(&session->channel);
+    }
     hbk_peer_unref(session->peer);
     hbk_tls_credential_unref(session->credential);
-    free(session->failure_text);
+    hbk_secret_wipe(session, sizeof *session);
     free(session);
 }
 
-enum hbk_tls_answer hbk_tls_fail(struct hbk_tls_session *session, hbk_status status,
-                                 const char *format, ...)
+/* Without "h2" the connection ends here: RFC 7301, 3.2. */
+static enum hbk_tls_answer refuse_protocol(struct hbk_tls_session *session, struct hbk_span output,
+                                           size_t *out_written)
 {
-    if (!session->has_failed) {
-        char text[HBK_TLS_FAILURE_TEXT_BYTES_MAX];
-        va_list values;
-        va_start(values, format);
-        (void)vsnprintf(text, sizeof text, format, values);
-        va_end(values);
-        session->has_failed = true;
-        session->failure_status = status;
-        session->failure_text = strdup(text);
+    hbk_channel_fail(&session->channel, HBK_UNSUPPORTED, HBK_ALERT_NO_APPLICATION_PROTOCOL,
+                     "the peer does not speak the application protocol h2");
+    size_t written = 0;
+    struct hbk_span room = hbk_span_of(output.bytes + *out_written, output.size - *out_written);
+    if (hbk_channel_flush(&session->channel, room, &written) == HBK_TLS_DONE) {
+        *out_written += written;
     }
     return HBK_TLS_FAILED;
 }
 
-/* Without ids and trust domain, the peer must be of our own trust domain. */
-static struct hbk_expectation expectation_of(const struct hbk_tls_session *session)
+/* Turns a handshake that is done into a channel. */
+static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct hbk_span output,
+                                         size_t *out_written)
 {
-    struct hbk_expectation expectation = session->expectation;
-    if (expectation.id_count == 0 && expectation.trust_domain.size == 0) {
-        expectation.trust_domain = hbk_tls_credential_id(session->credential)->parts.trust_domain;
-    }
-    return expectation;
-}
-
-hbk_status hbk_tls_judge(struct hbk_tls_session *session, const struct hbk_chain *chain)
-{
-    const struct hbk_bundle_set *bundles = hbk_tls_credential_bundles(session->credential);
-    enum hbk_peer_role role = session->role == HBK_TLS_CLIENT ? HBK_PEER_SERVER : HBK_PEER_CLIENT;
-    struct hbk_verdict_failure failure = {.error = {.status = HBK_OK}};
-    const struct hbk_peer *peer = NULL;
-    hbk_status status =
-        session->verdicts != NULL
-            ? hbk_verdict_cache_judge(session->verdicts, chain, bundles, role, session->now_ns,
-                                      &peer, &failure)
-            : hbk_verdict_judge(chain, bundles, role, session->now_ns, &peer, &failure);
-    if (status == HBK_OK) {
-        struct hbk_expectation expectation = expectation_of(session);
-        status = hbk_verdict_match(peer, &expectation, &failure);
-    }
+    struct opening *opening = session->opening;
+    struct hbk_tls_result result;
+    session->credential->engine->take_result(opening->handshake, &result);
+    hbk_status status = hbk_channel_init(&session->channel, opening->setup.role, result.suite,
+                                         hbk_slice_of(result.client_secret, result.secret_bytes),
+                                         hbk_slice_of(result.server_secret, result.secret_bytes));
+    session->peer = result.peer;
+    bool has_protocol = result.has_protocol;
+    hbk_secret_wipe(&result, sizeof result);
     if (status != HBK_OK) {
-        hbk_peer_unref(peer);
-        session->refusal = failure.reason;
-        (void)hbk_tls_fail(session, status, "%s", failure.error.text);
-        return status;
+        session->has_failed = true;
+        return HBK_TLS_FAILED;
     }
-    session->peer = peer;
-    return HBK_OK;
+    session->has_channel = true;
+    session->opening = NULL;
+    opening_free(opening);
+    return has_protocol ? HBK_TLS_DONE : refuse_protocol(session, output, out_written);
 }
-
-/* The interface, handed to the engine -------------------------------------------------------- */
 
 enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hbk_slice input,
                                       size_t *out_consumed, struct hbk_span output,
                                       size_t *out_written)
 {
-    HBK_ASSERT(!session->is_established && !session->has_failed);
-    enum hbk_tls_answer answer =
-        session->engine->handshake(session, input, out_consumed, output, out_written);
-    if (answer == HBK_TLS_DONE) {
-        session->is_established = true;
-        session->verdicts = NULL;
-        free_expectation(session);
+    HBK_ASSERT(!session->has_channel);
+    *out_consumed = 0;
+    *out_written = 0;
+    if (session->has_failed) {
+        return HBK_TLS_FAILED;
     }
+    enum hbk_tls_answer answer = session->credential->engine->step(
+        session->opening->handshake, input, out_consumed, output, out_written);
+    if (answer == HBK_TLS_DONE) {
+        return begin_channel(session, output, out_written);
+    }
+    session->has_failed = answer == HBK_TLS_FAILED;
     return answer;
 }
 
 enum hbk_tls_answer hbk_tls_open(struct hbk_tls_session *session, struct hbk_span input,
                                  size_t *out_consumed, struct hbk_slice *out_plain)
 {
-    HBK_ASSERT(session->is_established);
-    return session->engine->open(session, input, out_consumed, out_plain);
+    HBK_ASSERT(session->has_channel);
+    return hbk_channel_open(&session->channel, input, out_consumed, out_plain);
 }
 
 enum hbk_tls_answer hbk_tls_seal(struct hbk_tls_session *session, const struct hbk_slice *plain,
                                  size_t count, struct hbk_span output, size_t *out_sealed,
                                  size_t *out_written)
 {
-    HBK_ASSERT(session->is_established);
-    return session->engine->seal(session, plain, count, output, out_sealed, out_written);
+    HBK_ASSERT(session->has_channel);
+    return hbk_channel_seal(&session->channel, plain, count, output, out_sealed, out_written);
 }
 
 size_t hbk_tls_sealed_bytes_max(const struct hbk_tls_session *session, size_t plain_bytes)
 {
     (void)session;
-    size_t records = (plain_bytes + HBK_TLS_PLAIN_BYTES_MAX - 1) / HBK_TLS_PLAIN_BYTES_MAX;
-    return plain_bytes + records * HBK_TLS_RECORD_EXTRA_BYTES + HBK_TLS_CONTROL_BYTES_MAX;
+    return hbk_channel_sealed_bytes_max(plain_bytes);
 }
 
 size_t hbk_tls_plain_bytes_max(const struct hbk_tls_session *session, size_t room_bytes)
 {
     (void)session;
-    const size_t record = HBK_TLS_PLAIN_BYTES_MAX + HBK_TLS_RECORD_EXTRA_BYTES;
-    if (room_bytes <= HBK_TLS_CONTROL_BYTES_MAX) {
-        return 0;
-    }
-    size_t room = room_bytes - HBK_TLS_CONTROL_BYTES_MAX;
-    size_t rest = room % record;
-    rest = rest > HBK_TLS_RECORD_EXTRA_BYTES ? rest - HBK_TLS_RECORD_EXTRA_BYTES : 0;
-    return room / record * HBK_TLS_PLAIN_BYTES_MAX + rest;
+    return hbk_channel_plain_bytes_max(room_bytes);
 }
 
 bool hbk_tls_has_output(const struct hbk_tls_session *session)
 {
-    return session->engine->has_output(session);
+    return session->has_channel && hbk_channel_has_output(&session->channel);
 }
 
 enum hbk_tls_answer hbk_tls_flush(struct hbk_tls_session *session, struct hbk_span output,
                                   size_t *out_written)
 {
-    return session->engine->flush(session, output, out_written);
+    *out_written = 0;
+    return session->has_channel ? hbk_channel_flush(&session->channel, output, out_written)
+                                : HBK_TLS_DONE;
 }
 
 enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *session, struct hbk_span output,
                                      size_t *out_written)
 {
-    return session->engine->shutdown(session, output, out_written);
+    *out_written = 0;
+    return session->has_channel ? hbk_channel_shutdown(&session->channel, output, out_written)
+                                : HBK_TLS_DONE;
 }
 
 void hbk_tls_update_keys(struct hbk_tls_session *session)
 {
-    session->engine->update_keys(session);
+    HBK_ASSERT(session->has_channel);
+    hbk_channel_update_keys(&session->channel);
+}
+
+void hbk_tls_rest(struct hbk_tls_session *session)
+{
+    if (session->has_channel) {
+        hbk_channel_rest(&session->channel);
+    }
 }
 
 const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session)
 {
-    return session->is_established ? session->peer : NULL;
+    return session->peer;
 }
 
 struct hbk_tls_credential *hbk_tls_session_credential(const struct hbk_tls_session *session)
@@ -279,22 +261,22 @@ struct hbk_tls_credential *hbk_tls_session_credential(const struct hbk_tls_sessi
 
 const char *hbk_tls_cipher_text(const struct hbk_tls_session *session)
 {
-    return session->is_established ? session->engine->cipher_text(session) : NULL;
+    return session->has_channel ? hbk_cipher_suite_text(session->channel.out.suite) : NULL;
 }
 
 struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session)
 {
-    return (struct hbk_tls_failure){
-        .status = session->failure_status,
-        .alert = session->alert,
-        .alert_is_received = session->alert_is_received,
-        .text = session->failure_text != NULL ? session->failure_text
-                                              : hbk_status_text(session->failure_status),
-    };
+    if (session->has_channel) {
+        return session->channel.failure;
+    }
+    if (session->peer != NULL || session->opening == NULL) {
+        return (struct hbk_tls_failure){HBK_IO, HBK_ALERT_NONE, false, "keys cannot be made"};
+    }
+    return session->credential->engine->failure(session->opening->handshake);
 }
 
 uint64_t hbk_tls_job(const struct hbk_tls_session *session)
 {
-    (void)session;
-    return 0;
+    return session->opening == NULL ? 0
+                                    : session->credential->engine->job(session->opening->handshake);
 }

@@ -104,7 +104,7 @@ HBK_MUST_USE enum hbk_tls_answer hbk_tls_open(struct hbk_tls_session *session,
  * large as possible, and what hbk_tls_flush() would write before them.
  *
  * DONE: all was sealed. WANT_ROOM: `*out_sealed` plain bytes were, and `output` has no room for
- * more. FAILED: the session cannot send any more.
+ * more. FAILED: the session cannot send any more, also after hbk_tls_shutdown().
  */
 HBK_MUST_USE enum hbk_tls_answer hbk_tls_seal(struct hbk_tls_session *session,
                                               const struct hbk_slice *plain, size_t count,
@@ -133,6 +133,12 @@ HBK_MUST_USE enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *sessio
 
 /* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). */
 void hbk_tls_update_keys(struct hbk_tls_session *session);
+
+/*
+ * Frees what only makes the next call faster (the schedules of two keys, 2 KiB), for a session that
+ * is idle: it then holds less than 1 KiB. Any later call makes it anew.
+ */
+void hbk_tls_rest(struct hbk_tls_session *session);
 
 /* The verified peer, borrowed for the session's life; NULL before the handshake is done. */
 const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session);

@@ -1,0 +1,231 @@
+#include "tls/record.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/secret.h"
+#include "tls/session.h"
+
+enum { LABEL_BYTES_MAX = 64, TLS_1_2_MAJOR = 3, TLS_1_2_MINOR = 3 };
+
+static size_t hash_bytes(enum hbk_cipher_suite suite)
+{
+    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? 48 : 32;
+}
+
+const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
+{
+    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? "TLS_AES_256_GCM_SHA384"
+                                                 : "TLS_AES_128_GCM_SHA256";
+}
+
+/* RFC 8446, 7.1 with RFC 5869, 2.3: a result of one hash is the first block of HKDF-Expand. */
+hbk_status hbk_record_expand_label(enum hbk_cipher_suite suite, struct hbk_slice secret,
+                                   const char *label, struct hbk_span out)
+{
+    static const char prefix[] = "tls13 ";
+    uint8_t info[LABEL_BYTES_MAX];
+    size_t label_bytes = strlen(label);
+    size_t used = 0;
+    HBK_ASSERT(out.size <= hash_bytes(suite));
+    HBK_ASSERT(label_bytes + sizeof prefix + 4 <= sizeof info);
+
+    info[used++] = 0;
+    info[used++] = (uint8_t)out.size;
+    info[used++] = (uint8_t)(sizeof prefix - 1 + label_bytes);
+    memcpy(info + used, prefix, sizeof prefix - 1);
+    used += sizeof prefix - 1;
+    memcpy(info + used, label, label_bytes);
+    used += label_bytes;
+    info[used++] = 0; /* the context is empty */
+    info[used++] = 1; /* the first block */
+
+    uint8_t block[EVP_MAX_MD_SIZE];
+    const EVP_MD *hash = hash_bytes(suite) == 48 ? EVP_sha384() : EVP_sha256();
+    if (HMAC(hash, secret.bytes, (int)secret.size, info, used, block, NULL) == NULL) {
+        return HBK_IO;
+    }
+    memcpy(out.bytes, block, out.size);
+    hbk_secret_wipe(block, sizeof block);
+    return HBK_OK;
+}
+
+static enum hbk_aead aead_of(enum hbk_cipher_suite suite)
+{
+    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? HBK_AEAD_AES_256_GCM : HBK_AEAD_AES_128_GCM;
+}
+
+void hbk_record_direction_rest(struct hbk_record_direction *direction)
+{
+    if (direction->schedule != NULL) {
+        hbk_aead_key_fini(direction->schedule);
+        free(direction->schedule);
+        direction->schedule = NULL;
+    }
+}
+
+/* Lends the key's schedule; NULL when memory is short. */
+static struct hbk_aead_key *schedule_of(struct hbk_record_direction *direction)
+{
+    if (HBK_LIKELY(direction->schedule != NULL)) {
+        return direction->schedule;
+    }
+    struct hbk_aead_key *schedule = aligned_alloc(_Alignof(struct hbk_aead_key), sizeof *schedule);
+    enum hbk_aead aead = aead_of(direction->suite);
+    if (schedule == NULL ||
+        hbk_aead_key_init(schedule, aead, hbk_aead_best_backend(aead), direction->key) != HBK_OK) {
+        free(schedule);
+        return NULL;
+    }
+    direction->schedule = schedule;
+    return schedule;
+}
+
+/* RFC 8446, 7.3. */
+static hbk_status derive_keys(struct hbk_record_direction *direction)
+{
+    enum hbk_cipher_suite suite = direction->suite;
+    struct hbk_slice secret = hbk_slice_of(direction->secret, hash_bytes(suite));
+    hbk_record_direction_rest(direction);
+    direction->sequence = 0;
+    HBK_TRY(hbk_record_expand_label(
+        suite, secret, "key", hbk_span_of(direction->key, hbk_aead_key_bytes(aead_of(suite)))));
+    return hbk_record_expand_label(suite, secret, "iv",
+                                   hbk_span_of(direction->iv, sizeof direction->iv));
+}
+
+hbk_status hbk_record_direction_init(struct hbk_record_direction *direction,
+                                     enum hbk_cipher_suite suite, struct hbk_slice secret)
+{
+    HBK_ASSERT(secret.size == hash_bytes(suite));
+    *direction = (struct hbk_record_direction){.suite = suite};
+    memcpy(direction->secret, secret.bytes, secret.size);
+    return derive_keys(direction);
+}
+
+void hbk_record_direction_fini(struct hbk_record_direction *direction)
+{
+    hbk_record_direction_rest(direction);
+    hbk_secret_wipe(direction, sizeof *direction);
+}
+
+hbk_status hbk_record_direction_update(struct hbk_record_direction *direction)
+{
+    uint8_t next[HBK_RECORD_SECRET_BYTES_MAX];
+    size_t size = hash_bytes(direction->suite);
+    hbk_status status =
+        hbk_record_expand_label(direction->suite, hbk_slice_of(direction->secret, size),
+                                "traffic upd", hbk_span_of(next, size));
+    if (status == HBK_OK) {
+        memcpy(direction->secret, next, size);
+        status = derive_keys(direction);
+    }
+    hbk_secret_wipe(next, sizeof next);
+    return status;
+}
+
+/* RFC 8446, 5.3: the sequence number in network order, padded in front, xored with the IV. */
+static void make_nonce(const struct hbk_record_direction *direction,
+                       uint8_t out_nonce[static HBK_AEAD_NONCE_BYTES])
+{
+    uint64_t tail = 0;
+    memcpy(out_nonce, direction->iv, HBK_AEAD_NONCE_BYTES);
+    memcpy(&tail, out_nonce + 4, sizeof tail);
+    tail ^= __builtin_bswap64(direction->sequence);
+    memcpy(out_nonce + 4, &tail, sizeof tail);
+}
+
+bool hbk_record_seal(struct hbk_record_direction *direction, enum hbk_record_type type,
+                     uint8_t *out, size_t plain_bytes)
+{
+    HBK_ASSERT(plain_bytes <= HBK_TLS_PLAIN_BYTES_MAX);
+    struct hbk_aead_key *schedule = schedule_of(direction);
+    if (schedule == NULL) {
+        return false;
+    }
+    size_t body_bytes = plain_bytes + 1 + HBK_AEAD_TAG_BYTES;
+    out[0] = HBK_RECORD_APPLICATION_DATA;
+    out[1] = TLS_1_2_MAJOR;
+    out[2] = TLS_1_2_MINOR;
+    out[3] = (uint8_t)(body_bytes >> 8);
+    out[4] = (uint8_t)body_bytes;
+    uint8_t *text = out + HBK_RECORD_HEADER_BYTES;
+    text[plain_bytes] = (uint8_t)type;
+    struct hbk_aead_record record = {
+        .header = hbk_slice_of(out, HBK_RECORD_HEADER_BYTES),
+        .bytes = hbk_span_of(text, plain_bytes + 1),
+        .tag = text + plain_bytes + 1,
+    };
+    make_nonce(direction, record.nonce);
+    if (!hbk_aead_seal(schedule, &record, 1)) {
+        return false;
+    }
+    direction->sequence++;
+    return true;
+}
+
+size_t hbk_record_size(struct hbk_slice input)
+{
+    if (input.size < HBK_RECORD_HEADER_BYTES) {
+        return 0;
+    }
+    return HBK_RECORD_HEADER_BYTES + ((size_t)input.bytes[3] << 8 | input.bytes[4]);
+}
+
+enum hbk_record_answer hbk_record_open(struct hbk_record_direction *direction,
+                                       struct hbk_span input, struct hbk_record *out_record)
+{
+    size_t record_bytes = hbk_record_size(hbk_slice_of(input.bytes, input.size));
+    if (record_bytes == 0) {
+        return HBK_RECORD_PARTIAL;
+    }
+    /* The header is judged before its length is believed. The version in it is not looked at (5.2
+     * names it legacy_record_version); the tag covers it. */
+    if (input.bytes[0] != HBK_RECORD_APPLICATION_DATA) {
+        return HBK_RECORD_UNEXPECTED;
+    }
+    if (record_bytes > HBK_TLS_RECORD_BYTES_MAX) {
+        return HBK_RECORD_TOO_LONG;
+    }
+    if (record_bytes < HBK_TLS_RECORD_EXTRA_BYTES) {
+        return HBK_RECORD_BAD;
+    }
+    if (input.size < record_bytes) {
+        return HBK_RECORD_PARTIAL;
+    }
+    struct hbk_aead_key *schedule = schedule_of(direction);
+    if (schedule == NULL) {
+        return HBK_RECORD_NO_MEMORY;
+    }
+    uint8_t *text = input.bytes + HBK_RECORD_HEADER_BYTES;
+    size_t size = record_bytes - HBK_RECORD_HEADER_BYTES - HBK_AEAD_TAG_BYTES;
+    struct hbk_aead_record sealed = {
+        .header = hbk_slice_of(input.bytes, HBK_RECORD_HEADER_BYTES),
+        .bytes = hbk_span_of(text, size),
+        .tag = text + size,
+    };
+    make_nonce(direction, sealed.nonce);
+    if (hbk_aead_open(schedule, &sealed, 1) != 1) {
+        return HBK_RECORD_BAD;
+    }
+    direction->sequence++;
+
+    /* 5.2, 5.4: the type is the last byte that is not zero; what follows it is padding. */
+    if (size > HBK_TLS_PLAIN_BYTES_MAX + 1) {
+        return HBK_RECORD_TOO_LONG;
+    }
+    while (size > 0 && text[size - 1] == 0) {
+        size--;
+    }
+    if (size == 0) {
+        return HBK_RECORD_UNEXPECTED;
+    }
+    *out_record = (struct hbk_record){
+        .type = text[size - 1],
+        .plain = hbk_span_of(text, size - 1),
+        .record_bytes = record_bytes,
+    };
+    return HBK_RECORD_OPENED;
+}
