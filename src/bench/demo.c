@@ -219,18 +219,33 @@ static hbk_status reach_with_mesh(struct hbk_demo *demo, struct hbk_demo_step *s
 
 /* Steps 3 to 6: what the agents say and refuse. */
 
+/* The value of a field of an access log line: `name="value"`; empty when it is not there. */
+static struct hbk_slice field_of(const char *line, const char *name)
+{
+    char start[64];
+    (void)snprintf(start, sizeof start, "%s=\"", name);
+    const char *found = line == NULL ? NULL : strstr(line, start);
+    if (found == NULL) {
+        return HBK_SLICE("");
+    }
+    const char *value = found + strlen(start);
+    return hbk_slice_of(value, strcspn(value, "\""));
+}
+
 static hbk_status name_the_caller(struct hbk_demo *demo, struct hbk_demo_step *step,
                                   struct hbk_error *error)
 {
     (void)error;
-    static const char *const wanted[] = {"access", "spiffe://cluster.local/ns/shop/sa/front",
-                                         "inbound", NULL};
+    static const char *const wanted[] = {"access",
+                                         "src.identity=\"spiffe://cluster.local/ns/shop/sa/front\"",
+                                         "dst.workload=\"cart\"", "direction=\"inbound\"", NULL};
     struct hbk_arena arena;
     hbk_arena_init(&arena);
     const char *line =
         hbk_program_find_line(&demo->scene.agents[HBK_PLACE_BETA], &arena, wanted, log_timeout_ns);
-    judge(step, line != NULL, "%s",
-          line != NULL ? line : "the log of beta's agent has no inbound line with that identity");
+    struct hbk_slice caller = field_of(line, "src.identity");
+    judge(step, line != NULL, "beta's access log: caller %.*s",
+          HBK_SLICE_ARGS(line != NULL ? caller : HBK_SLICE("is nowhere front")));
     hbk_arena_fini(&arena);
     return HBK_OK;
 }
@@ -291,9 +306,11 @@ static hbk_status refuse_the_intruder(struct hbk_demo *demo, struct hbk_demo_ste
     hbk_arena_init(&arena);
     const char *line =
         hbk_program_find_line(&demo->scene.agents[HBK_PLACE_BETA], &arena, wanted, log_timeout_ns);
-    judge(step, is_refusal(&reply) && line != NULL, "%s; %s",
+    struct hbk_slice reason = field_of(line, "error");
+    judge(step, is_refusal(&reply) && line != NULL,
+          "intruder's request: %s; beta's access log: %.*s",
           hbk_request_outcome_text(reply.outcome),
-          line != NULL ? line : "no line of beta's log names intruder and " HBK_SCENE_POLICY);
+          HBK_SLICE_ARGS(line != NULL ? reason : HBK_SLICE("nothing names " HBK_SCENE_POLICY)));
     hbk_arena_fini(&arena);
     return HBK_OK;
 }

@@ -38,30 +38,51 @@ void hbk_path_report_progress(const struct hbk_path *path, const struct hbk_path
     }
 }
 
-/* The ratio to two bare relays; false when there is nothing to compare with. */
-static bool ratio_of(const struct hbk_path *path, const struct hbk_path_case *on, double *out_ratio)
+/* What a ratio compares: the figure of a case, of the relays, and what both have without either. */
+struct comparison {
+    double of, relays, base;
+};
+
+/* false: there is nothing to compare. `by_clocks`: by the processes' clocks, not by the rate. */
+static bool compare(const struct hbk_path *path, const struct hbk_path_case *on, bool by_clocks,
+                    struct comparison *out)
 {
     const struct hbk_path_case *relays = hbk_path_twin(path, on, HBK_PATH_RELAYS);
     const struct hbk_path_case *direct = hbk_path_twin(path, on, HBK_PATH_DIRECT);
-    double above = 0;
-    double below = 0;
     if (relays == NULL || on->round_count == 0) {
         return false;
     }
-    if (on->mode == HBK_PATH_BULK) {
-        above = on->bytes_per_s;
-        below = relays->bytes_per_s;
-    } else if (on->mode == HBK_PATH_OPEN_LOOP) {
-        above = on->agent_us;
-        below = relays->agent_us;
-    } else if (direct != NULL) {
-        above = on->total_us - direct->total_us;
-        below = relays->total_us - direct->total_us;
+    switch (on->mode) {
+    case HBK_PATH_BULK:
+        *out = (struct comparison){on->bytes_per_s, relays->bytes_per_s, 0};
+        return !by_clocks;
+    case HBK_PATH_OPEN_LOOP:
+        *out = (struct comparison){on->agent_us, relays->agent_us, 0};
+        return !by_clocks;
+    case HBK_PATH_ONE_CORE:
+    case HBK_PATH_CONNECT:
+        if (direct == NULL) {
+            return false;
+        }
+        *out = by_clocks
+                   ? (struct comparison){on->process_us, relays->process_us, direct->process_us}
+                   : (struct comparison){on->total_us, relays->total_us, direct->total_us};
+        return true;
+    case HBK_PATH_MODES:
+        break;
     }
-    if (below <= 0) {
+    return false;
+}
+
+/* The ratio to two bare relays; false when there is none. */
+static bool ratio_of(const struct hbk_path *path, const struct hbk_path_case *on, bool by_clocks,
+                     double *out_ratio)
+{
+    struct comparison comparison;
+    if (!compare(path, on, by_clocks, &comparison) || comparison.relays <= comparison.base) {
         return false;
     }
-    *out_ratio = above / below;
+    *out_ratio = (comparison.of - comparison.base) / (comparison.relays - comparison.base);
     return true;
 }
 
@@ -70,11 +91,15 @@ static void print_ratio(const struct hbk_path *path, const struct hbk_path_case 
 {
     double ratio = 0;
     const struct goal *goal = on->system == HBK_PATH_HAUBERK ? goal_of(on) : NULL;
-    if (on->system == HBK_PATH_DIRECT || !ratio_of(path, on, &ratio)) {
+    if (on->system == HBK_PATH_DIRECT || !ratio_of(path, on, false, &ratio)) {
         printf("         -");
         return;
     }
     printf("  %8.2f", ratio);
+    double by_clocks = 0;
+    if (ratio_of(path, on, true, &by_clocks)) {
+        printf("  %8.2f", by_clocks);
+    }
     if (goal != NULL) {
         bool is_reached = goal->mode == HBK_PATH_BULK ? ratio >= goal->ratio : ratio <= goal->ratio;
         printf("  goal %s %.2f: %s", goal->mode == HBK_PATH_BULK ? ">=" : "<=", goal->ratio,
@@ -118,9 +143,11 @@ static void print_case(const struct hbk_path *path, const struct hbk_path_case *
 
 static void print_heading(const struct hbk_path_case *on)
 {
-    static const char columns[] =
-        "                requests/s   total us  processes     agents     P50 us     "
-        "P99 us  ratio to relays\n";
+    static const char open_columns[] = "                requests/s   total us  processes     "
+                                       "agents     P50 us     P99 us     ratio\n";
+    static const char columns[] = "                requests/s   total us  processes     agents     "
+                                  "P50 us     P99 us     ratio"
+                                  " by clocks\n";
     switch (on->mode) {
     case HBK_PATH_ONE_CORE:
         printf(
@@ -130,7 +157,7 @@ static void print_heading(const struct hbk_path_case *on)
     case HBK_PATH_OPEN_LOOP:
         printf("\nagents on a core of their own, %u requests/s over %u connections (ratio of "
                "agents' CPU per request)\n%s",
-               on->rate_rps, on->connections, columns);
+               on->rate_rps, on->connections, open_columns);
         break;
     case HBK_PATH_BULK:
         printf("\none bulk stream, all on the same two cores\n");
@@ -225,8 +252,11 @@ static json_t *json_of_case(const struct hbk_path *path, const struct hbk_path_c
     if (on->mode == HBK_PATH_BULK) {
         (void)json_object_set_new(object, "bytes_per_s", number_or_null(on->bytes_per_s, is_there));
     }
-    if (on->system != HBK_PATH_DIRECT && ratio_of(path, on, &ratio)) {
+    if (on->system != HBK_PATH_DIRECT && ratio_of(path, on, false, &ratio)) {
         (void)json_object_set_new(object, "ratio_to_two_relays", json_real(ratio));
+    }
+    if (on->system != HBK_PATH_DIRECT && ratio_of(path, on, true, &ratio)) {
+        (void)json_object_set_new(object, "ratio_by_process_clocks", json_real(ratio));
     }
     if (!is_there) {
         (void)json_object_set_new(

@@ -93,10 +93,10 @@ static hbk_status make_identity(struct hbk_path *path, const char *name, struct 
     return hbk_scene_run(&path->scene, "ca-issue", arguments, error);
 }
 
-static hbk_status join_files(const char *folder, struct hbk_error *error)
+static hbk_status join_files(const char *folder, const char *name, struct hbk_error *error)
 {
-    static const char *const parts[] = {"leaf.pem", "key.pem"};
-    char file[HBK_PROGRAM_PATH_BYTES_MAX + 32];
+    static const char *const parts[] = {".pem", "-key.pem"};
+    char file[HBK_PROGRAM_PATH_BYTES_MAX + 64];
     struct hbk_arena arena;
     HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer joined;
     hbk_buffer_init(&joined, TEXT_BYTES_MAX * 4);
@@ -104,7 +104,7 @@ static hbk_status join_files(const char *folder, struct hbk_error *error)
     hbk_status status = HBK_OK;
     for (size_t i = 0; i < HBK_COUNT(parts) && status == HBK_OK; i++) {
         struct hbk_slice part = {0};
-        (void)snprintf(file, sizeof file, "%s/%s", folder, parts[i]);
+        (void)snprintf(file, sizeof file, "%s/shop.%s%s", folder, name, parts[i]);
         status = hbk_file_read(&arena, file, TEXT_BYTES_MAX, &part);
         status = status == HBK_OK ? hbk_buffer_append(&joined, part) : status;
     }
@@ -136,7 +136,7 @@ static hbk_status write_haproxy_files(struct hbk_path *path, const struct hbk_pa
         int size;
         (void)snprintf(folder, sizeof folder, "%s/%s", directory, names[i]);
         HBK_TRY(make_identity(path, names[i], error));
-        HBK_TRY(join_files(folder, error));
+        HBK_TRY(join_files(folder, names[i], error));
         if (i == 0) {
             size = snprintf(text, sizeof text,
                             "%slisten mesh\n    bind :%d\n"
