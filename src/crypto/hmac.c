@@ -63,3 +63,39 @@ void hbk_hmac_sha256(const struct hbk_hmac_sha256 *hmac, const struct hbk_slice 
     hbk_secret_wipe(digest, sizeof(digest));
     hbk_secret_wipe(&context, sizeof(context));
 }
+
+void hbk_hkdf_sha256_extract(struct hbk_slice salt, struct hbk_slice secret,
+                             uint8_t out_key[HBK_SHA256_BYTES])
+{
+    struct hbk_hmac_sha256 hmac;
+
+    /* An absent salt is a key of zeros, which is what an empty key is padded to. */
+    hbk_hmac_sha256_init(&hmac, salt);
+    hbk_hmac_sha256(&hmac, &secret, 1, out_key);
+    hbk_secret_wipe(&hmac, sizeof(hmac));
+}
+
+bool hbk_hkdf_sha256_expand(struct hbk_slice key, struct hbk_slice info, struct hbk_span out_bytes)
+{
+    struct hbk_hmac_sha256 hmac;
+    uint8_t block[HBK_SHA256_BYTES];
+    uint8_t counter = 1;
+
+    if (out_bytes.size > 255 * HBK_SHA256_BYTES) {
+        return false;
+    }
+    hbk_hmac_sha256_init(&hmac, key);
+    for (size_t done = 0; done < out_bytes.size; done += sizeof(block), counter++) {
+        const struct hbk_slice parts[3] = {
+            hbk_slice_of(block, done == 0 ? 0 : sizeof(block)),
+            info,
+            hbk_slice_of(&counter, 1),
+        };
+        size_t left = out_bytes.size - done;
+        hbk_hmac_sha256(&hmac, parts, 3, block);
+        memcpy(out_bytes.bytes + done, block, left < sizeof(block) ? left : sizeof(block));
+    }
+    hbk_secret_wipe(block, sizeof(block));
+    hbk_secret_wipe(&hmac, sizeof(hmac));
+    return true;
+}

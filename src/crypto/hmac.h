@@ -27,3 +27,11 @@ void hbk_hmac_sha256_init(struct hbk_hmac_sha256 *hmac, struct hbk_slice key);
 /* The code of the parts in their order. The state can be used again. */
 void hbk_hmac_sha256(const struct hbk_hmac_sha256 *hmac, const struct hbk_slice *parts,
                      size_t part_count, uint8_t out_code[HBK_SHA256_BYTES]);
+
+/* HKDF with SHA-256 (RFC 5869): a pseudorandom key out of secret material, and keys out of that. */
+void hbk_hkdf_sha256_extract(struct hbk_slice salt, struct hbk_slice secret,
+                             uint8_t out_key[HBK_SHA256_BYTES]);
+
+/* False, and nothing written, for more than 255 * 32 bytes. */
+HBK_MUST_USE bool hbk_hkdf_sha256_expand(struct hbk_slice key, struct hbk_slice info,
+                                         struct hbk_span out_bytes);

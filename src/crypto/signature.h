@@ -1,0 +1,24 @@
+/*
+ * Signatures that have no kernel: ECDSA on P-384 and Ed25519, by libcrypto. They are verified one
+ * at a time; a mesh sees them rarely. Any thread.
+ */
+#pragma once
+
+#include "base/slice.h"
+#include "crypto/lane.h"
+
+enum hbk_signature_scheme {
+    HBK_SIGNATURE_ECDSA_P384_SHA384, /* a point of 97 bytes; the signature in DER */
+    HBK_SIGNATURE_ED25519,           /* RFC 8032: a key of 32 bytes, a signature of 64 */
+};
+
+/* Everything borrowed, and from a stranger. */
+struct hbk_signature_verify {
+    enum hbk_signature_scheme scheme;
+    struct hbk_slice public_key;
+    struct hbk_slice message;
+    struct hbk_slice signature;
+    enum hbk_lane_status status; /* out */
+};
+
+void hbk_signature_verify(struct hbk_signature_verify *operation);
