@@ -265,10 +265,10 @@ void hbk_proxy_renew(struct hbk_proxy *proxy, const struct hbk_spiffe_id *identi
 
 enum { DRAIN_LOOK_MS = 50 };
 
-struct drain {
+struct hbk_proxy_drain {
     struct hbk_round round;
     struct hbk_timer timer;
-    struct hbk_team *team;
+    struct hbk_proxy *proxy;
     uint64_t until_ns;
     void (*on_done)(void *context);
     void *context;
@@ -277,7 +277,7 @@ struct drain {
 
 static void drain_on_worker(struct hbk_round *round, struct hbk_worker *worker)
 {
-    struct drain *drain = HBK_CONTAINER(round, struct drain, round);
+    struct hbk_proxy_drain *drain = HBK_CONTAINER(round, struct hbk_proxy_drain, round);
     struct hbk_shard *shard = shard_of(worker);
     if (!shard->is_draining) {
         shard->is_draining = true;
@@ -290,14 +290,15 @@ static void drain_on_worker(struct hbk_round *round, struct hbk_worker *worker)
 
 static void drain_looked(struct hbk_round *round)
 {
-    struct drain *drain = HBK_CONTAINER(round, struct drain, round);
-    struct hbk_loop *loop = drain->team->control_loop;
+    struct hbk_proxy_drain *drain = HBK_CONTAINER(round, struct hbk_proxy_drain, round);
+    struct hbk_loop *loop = drain->proxy->team->control_loop;
     size_t live = 0;
-    for (unsigned i = 0; i < drain->team->count; i++) {
+    for (unsigned i = 0; i < drain->proxy->team->count; i++) {
         live += drain->live[i];
     }
     if (live == 0 || loop->now_ns >= drain->until_ns) {
         hbk_log(HBK_LOG_INFO, "proxy", live == 0 ? "drained" : "drain deadline: %zu left", live);
+        drain->proxy->drain = NULL;
         drain->on_done(drain->context);
         free(drain);
         return;
@@ -307,21 +308,22 @@ static void drain_looked(struct hbk_round *round)
 
 static void drain_look_again(struct hbk_timer *timer)
 {
-    struct drain *drain = HBK_CONTAINER(timer, struct drain, timer);
-    hbk_round_start(drain->team, &drain->round);
+    struct hbk_proxy_drain *drain = HBK_CONTAINER(timer, struct hbk_proxy_drain, timer);
+    hbk_round_start(drain->proxy->team, &drain->round);
 }
 
 void hbk_proxy_drain(struct hbk_proxy *proxy, uint64_t deadline_ns, void (*on_done)(void *context),
                      void *context)
 {
-    struct drain *drain = calloc(1, sizeof *drain);
+    struct hbk_proxy_drain *drain = calloc(1, sizeof *drain);
     if (drain == NULL) {
         on_done(context);
         return;
     }
     drain->round.on_worker = drain_on_worker;
     drain->round.on_done = drain_looked;
-    drain->team = proxy->team;
+    drain->proxy = proxy;
+    proxy->drain = drain;
     drain->until_ns = proxy->team->control_loop->now_ns + deadline_ns;
     drain->on_done = on_done;
     drain->context = context;
@@ -360,6 +362,10 @@ static void cut_all(struct hbk_proxy *proxy)
 void hbk_proxy_fini(struct hbk_proxy *proxy)
 {
     cut_all(proxy);
+    if (proxy->drain != NULL) { /* cut short: only its timer is left of it */
+        hbk_loop_timer_cancel(proxy->team->control_loop, &proxy->drain->timer);
+        free(proxy->drain);
+    }
     unsigned count = proxy->team->count;
     hbk_team_stop(proxy->team);
     for (unsigned i = 0; i < count; i++) {

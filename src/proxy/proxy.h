@@ -16,12 +16,15 @@
 /* Connections that one listing shows of one worker; more are left out. */
 enum { HBK_PROXY_LIST_MAX = 1 << 16 };
 
+struct hbk_proxy_drain;
+
 struct hbk_proxy {
     struct hbk_team *team;    /* borrowed */
     struct hbk_shard *shards; /* owned, one per worker */
     struct hbk_mesh *mesh;    /* owned reference: the snapshot that workers have or will get */
     struct hbk_net_config config;
-    size_t *pods_of; /* owned: pods per worker, to place the next one */
+    size_t *pods_of;               /* owned: pods per worker, to place the next one */
+    struct hbk_proxy_drain *drain; /* owned; NULL: none is under way */
 };
 
 /* Fails: HBK_NO_MEMORY. The team runs already and has seen no messages. */
