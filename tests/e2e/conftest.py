@@ -51,8 +51,9 @@ def start(request, tmp_path):
         return running
 
     yield start_program
-    for running in programs:
-        running.kill()
+    complaints = [running.end() for running in programs]
+    for complaint in filter(None, complaints):
+        pytest.fail(complaint, pytrace=False)
 
 
 @pytest.fixture

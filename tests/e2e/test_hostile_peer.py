@@ -131,7 +131,7 @@ def test_each_refused_connect_has_its_status_and_the_tunnel_lives_on(
         for port in (15001, 15006, 15008):
             assert client.status_of(authority_of(cart, port)) == 503, "an agent's own port"
         assert client.status_of(authority_of(cart, mesh.CART_PORT)) == 200
-    assert cart_service.peers != []
+        wait.until(lambda: cart_service.peers, "the service to accept")
 
 
 def test_policy_refuses_a_connect_with_401(town, authority, outsider, cart_service):

@@ -12,6 +12,9 @@ from harness.namespace import die_with_parent
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 BINARY = os.environ.get("HBK_BINARY", str(ROOT / "build" / "hauberk"))
 
+# What a sanitizer or one of our assertions writes.
+COMPLAINT = r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: |hauberk: bug at "
+
 
 def hauberk(*arguments, **options):
     """Runs the program to its end; returns subprocess.CompletedProcess with text."""
@@ -43,11 +46,12 @@ class Program:
 
     def __init__(self, name, command, folder, environment=None):
         self.name = name
+        self.command = list(map(str, command))
         self.log_path = pathlib.Path(folder) / f"{name}.log"
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
-                list(map(str, command)),
+                self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -110,6 +114,26 @@ class Program:
         if self.is_running():
             self.signal(signal.SIGKILL)
         self.process.wait(timeout=wait.DEADLINE_S)
+
+    def end(self):
+        """Ends the program as the test does; returns what was wrong with its life, or None.
+
+        Ours is asked to end, so that the sanitizers have their say about what it leaves behind.
+        """
+        is_ours = BINARY in self.command
+        was_running = self.is_running()
+        try:
+            for _ in range(2 if is_ours and was_running else 0):
+                if self.is_running():
+                    self.signal(signal.SIGINT)  # the second one ends a drain
+            if is_ours and was_running and self.wait_exit() != 0:
+                return f"{self.name} ended with {self.process.returncode}:\n{self.log()[-8000:]}"
+        except subprocess.TimeoutExpired:
+            return f"{self.name} did not end when it was asked to:\n{self.log()[-8000:]}"
+        finally:
+            self.kill()
+        found = re.search(COMPLAINT, self.log()) if is_ours else None
+        return found and f"{self.name} wrote:\n{self.log()[found.start():][:8000]}"
 
     def memory_private_dirty_bytes(self):
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
