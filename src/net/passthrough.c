@@ -71,9 +71,14 @@ static bool pass_bytes(struct hbk_passthrough *passthrough, struct hbk_passthrou
                        struct hbk_slice bytes)
 {
     size_t size = 0;
-    if (hbk_socket_send(to->source.fd, bytes, &size) == HBK_IO_FAILED ||
-        hbk_buffer_append(&to->backlog, hbk_slice_part(bytes, size, bytes.size)) != HBK_OK) {
+    if (hbk_socket_send(to->source.fd, bytes, &size) == HBK_IO_FAILED) {
         socket_failed(passthrough);
+        return false;
+    }
+    if (hbk_buffer_append(&to->backlog, hbk_slice_part(bytes, size, bytes.size)) != HBK_OK) {
+        hbk_failure_set(&passthrough->failure, HBK_FAILURE_LIMIT, HBK_NO_MEMORY, 0,
+                        "no memory for what the other side does not read");
+        hbk_passthrough_abort(passthrough);
         return false;
     }
     return true;
@@ -144,12 +149,25 @@ static void flush(struct hbk_passthrough *passthrough, struct hbk_passthrough_si
     pass_end(passthrough, from, to);
 }
 
+/* We have not ended our direction, so a hang-up behind the other side's end is a reset. */
+static bool is_reset(const struct hbk_passthrough_side *side)
+{
+    return side->has_ended && !side->is_shut && (side->source.ready & HBK_HUNG_UP) != 0;
+}
+
+/* Both backlogs first: whoever waits for an empty one reads a socket that makes no new edge. */
 static void move_all(struct hbk_passthrough *passthrough)
 {
     for (int i = 0; i < 2 && !passthrough->is_closed && !passthrough->is_connecting; i++) {
         flush(passthrough, &passthrough->sides[1 - i], &passthrough->sides[i]);
-        if (!passthrough->is_closed) {
-            pump(passthrough, &passthrough->sides[i], &passthrough->sides[1 - i]);
+    }
+    for (int i = 0; i < 2 && !passthrough->is_closed && !passthrough->is_connecting; i++) {
+        pump(passthrough, &passthrough->sides[i], &passthrough->sides[1 - i]);
+    }
+    for (int i = 0; i < 2 && !passthrough->is_closed && !passthrough->is_connecting; i++) {
+        if (is_reset(&passthrough->sides[i])) {
+            errno = ECONNRESET;
+            socket_failed(passthrough);
         }
     }
 }
