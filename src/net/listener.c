@@ -10,8 +10,11 @@ static void rest(struct hbk_listener *listener, hbk_status status)
 {
     struct hbk_net *net = listener->net;
     net->counters.accept_failures++;
-    hbk_log(HBK_LOG_WARN, "net", "cannot accept connections: %s; trying again in %d ms",
-            hbk_status_text(status), HBK_LISTENER_REST_MS);
+    if (!listener->has_complained) {
+        listener->has_complained = true;
+        hbk_log(HBK_LOG_WARN, "net", "cannot accept connections: %s; trying again every %d ms",
+                hbk_status_text(status), HBK_LISTENER_REST_MS);
+    }
     hbk_loop_remove(net->loop, &listener->source);
     listener->is_resting = true;
     hbk_loop_timer(net->loop, &listener->rest, HBK_LISTENER_REST_MS * HBK_NS_PER_MS);
@@ -43,6 +46,7 @@ static void on_ready(struct hbk_source *source)
             rest(listener, status);
             return;
         }
+        listener->has_complained = false;
         listener->on_accept(listener, fd, &peer);
     }
 }

@@ -1,6 +1,6 @@
 /*
  * A listener: accepts what waits, a bounded number a turn. When descriptors run out it rests for a
- * moment instead of spinning, and says so once.
+ * moment instead of spinning, and says so once, until it goes again.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ struct hbk_listener {
     struct hbk_net *net; /* borrowed */
     struct hbk_timer rest;
     bool is_resting;
+    bool has_complained; /* since the last connection that was accepted */
     /* Owns `fd` from here on. `peer` is borrowed during the call. */
     void (*on_accept)(struct hbk_listener *listener, int fd, const struct hbk_address *peer);
     void *owner;
