@@ -2,6 +2,7 @@
 reason, unless HBK_REQUIRE_PEERS is set, where it fails.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -84,9 +85,8 @@ def private_namespaces():
         skip_or_fail(f"namespaces are forbidden here: {namespaces_forbidden}")
 
 
-@pytest.fixture
-def pair(private_namespaces):
-    """Two hosts with the pods of the demo; see harness.topology."""
+@contextlib.contextmanager
+def two_hosts():
     alpha = topology.Host("alpha", 1)
     beta = topology.Host("beta", 2)
     try:
@@ -98,6 +98,13 @@ def pair(private_namespaces):
     finally:
         alpha.close()
         beta.close()
+
+
+@pytest.fixture
+def pair(private_namespaces):
+    """Two hosts with the pods of the demo; see harness.topology."""
+    with two_hosts() as pair:
+        yield pair
 
 
 class Pair:
@@ -114,3 +121,30 @@ class Pair:
 def town(pair, tmp_path, start):
     """The pair with a CA, a mesh file and both agents ready; see harness.town."""
     return Town(pair, tmp_path, start)
+
+
+@pytest.fixture(scope="module")
+def standing_town(request, tmp_path_factory):
+    """A town for all tests of a module, whose agents have the options in its AGENT_OPTIONS. At its
+    end both must leave in peace: under a sanitizer that means without a leak."""
+    if namespaces_forbidden is not None:
+        skip_or_fail(f"namespaces are forbidden here: {namespaces_forbidden}")
+    folder = tmp_path_factory.mktemp("town")
+    programs = []
+
+    def start_program(name, command, inside=None, environment=None):
+        command = inside.command(*command) if inside is not None else command
+        running = program.Program(name, command, folder, environment)
+        programs.append(running)
+        return running
+
+    try:
+        with two_hosts() as pair:
+            town = Town(pair, folder, start_program, options=request.module.AGENT_OPTIONS)
+            town.programs = programs
+            yield town
+            for agent in (town.alpha, town.beta):
+                assert agent.program.terminate() == 0, agent.log()[-8000:]
+    finally:
+        for running in programs:
+            running.kill()

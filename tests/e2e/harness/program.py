@@ -66,6 +66,10 @@ class Program:
             log.seek(self.log_start)
             return log.read().decode("utf-8", "replace")
 
+    def forget_log(self):
+        """log() begins anew with what is written from now on."""
+        self.log_start = self.log_path.stat().st_size
+
     def is_running(self):
         return self.process.poll() is None
 
