@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -112,6 +113,7 @@ pid_t hbk_isolation_outer_pid(void)
 struct work {
     int (*run)(void *argument);
     void *argument;
+    sigset_t mask;  /* of signals, as it was before ours were held back */
     int error_pipe; /* takes one struct hbk_error when the world could not be set up */
 };
 
@@ -129,6 +131,7 @@ HBK_NORETURN static void live_as_first_process(struct work *work, int pid_pipe)
     for (size_t i = 0; i < HBK_COUNT(ending_signals); i++) {
         (void)signal(ending_signals[i], end_world);
     }
+    (void)pthread_sigmask(SIG_SETMASK, &work->mask, NULL);
     if (read(pid_pipe, &outer_pid, sizeof outer_pid) != sizeof outer_pid) {
         _exit(EXIT_FAILURE); /* the keeper is gone */
     }
@@ -149,8 +152,19 @@ static void pass_on(int number)
     (void)kill(waited_for, number);
 }
 
-/* Waits for the end of a child; signals that would end us go to it meanwhile. */
-static int wait_for(pid_t child)
+/* Holds back the signals that end us until there is somebody who will take them. */
+static void hold_signals(sigset_t *out_before)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    for (size_t i = 0; i < HBK_COUNT(ending_signals); i++) {
+        sigaddset(&held, ending_signals[i]);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, &held, out_before);
+}
+
+/* Waits for the end of a child; signals that would end us go to it meanwhile, held ones, too. */
+static int wait_for(pid_t child, const sigset_t *mask)
 {
     waited_for = child;
     struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
@@ -158,6 +172,7 @@ static int wait_for(pid_t child)
     for (size_t i = 0; i < HBK_COUNT(ending_signals); i++) {
         (void)sigaction(ending_signals[i], &action, &before[i]);
     }
+    (void)pthread_sigmask(SIG_SETMASK, mask, NULL);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
@@ -192,7 +207,7 @@ HBK_NORETURN static void live_as_keeper(struct work *work)
         (void)kill(child, SIGKILL);
     }
     hbk_fd_close(&pid_pipe[1]);
-    _exit(wait_for(child));
+    _exit(wait_for(child, &work->mask));
 }
 
 hbk_status hbk_isolation_run(int (*run)(void *argument), void *argument, int *out_exit_status,
@@ -206,6 +221,7 @@ hbk_status hbk_isolation_run(int (*run)(void *argument), void *argument, int *ou
     HBK_CLEANUP(hbk_fd_close) int hear = pipe_fds[0];
     struct work work = {.run = run, .argument = argument, .error_pipe = pipe_fds[1]};
     (void)fflush(NULL); /* or the copies would print what we have not yet */
+    hold_signals(&work.mask);
     pid_t keeper = fork();
     if (keeper == 0) {
         hbk_fd_close(&hear);
@@ -213,10 +229,11 @@ hbk_status hbk_isolation_run(int (*run)(void *argument), void *argument, int *ou
     }
     hbk_fd_close(&work.error_pipe);
     if (keeper < 0) {
+        (void)pthread_sigmask(SIG_SETMASK, &work.mask, NULL);
         return hbk_error_set(error, hbk_status_from_errno(errno), "cannot fork: %s",
                              strerror(errno));
     }
-    int exit_status = wait_for(keeper);
+    int exit_status = wait_for(keeper, &work.mask);
     struct hbk_error told = {0};
     if (read(hear, &told, sizeof told) == sizeof told) {
         return hbk_error_set(error, told.status, "%s", told.text);
