@@ -16,13 +16,11 @@
 #include "crypto/vector/rsa.h"
 
 #include "base/secret.h"
-#include "crypto/vector/block.h"
+#include "crypto/vector/long.h"
 #include "crypto/vector/wipe.h"
 
 enum {
     LANES = HBK_VECTOR_RSA_LANES,
-    WINDOW_BITS = HBK_VECTOR_RSA_WINDOW_BITS,
-    TABLE_ENTRIES = HBK_VECTOR_RSA_TABLE_ENTRIES,
     PUBLIC_SQUARINGS = 16, /* 65537 = 2^16 + 1 */
 };
 
@@ -79,7 +77,7 @@ static void lane_set(hbk_vector_word *digits, unsigned count, int lane, const ui
     }
 }
 
-/* out = a b / R and a^2 / R modulo `modulus`, as block.h has it. `out` may be a factor. */
+/* out = a b / R and a^2 / R modulo `modulus`, as long.h has it. `out` may be a factor. */
 static void multiply(struct hbk_vector_rsa_batch *batch, __m512i *out, const __m512i *a,
                      const __m512i *b, hbk_vector_word *modulus, unsigned digits)
 {
@@ -121,7 +119,7 @@ static void load_half(struct hbk_vector_rsa_batch *batch)
     }
 }
 
-/* The powers 0 to 31 of the input modulo this half's prime, in Montgomery form. */
+/* The table: the powers from 0 on of the input modulo this half's prime, in Montgomery form. */
 static void build_table(struct hbk_vector_rsa_batch *batch)
 {
     const unsigned digits = batch->prime_digits;
@@ -137,52 +135,59 @@ static void build_table(struct hbk_vector_rsa_batch *batch)
     __m512i *first = vectors(batch->table[1]);
     long_reduce(first, columns, vectors(prime), *vectors(&batch->inverse), digits);
     multiply(batch, first, first, vectors(batch->factor), prime, digits);
-    for (unsigned i = 2; i < TABLE_ENTRIES; i++) {
+    for (unsigned i = 2; i < 1U << batch->window_bits; i++) {
         multiply(batch, vectors(batch->table[i]), vectors(batch->table[i - 1]), first, prime,
                  digits);
     }
 }
 
-/* Bits `position` to `position` + 4 of the exponents. */
+/* The bits of the exponents from `position` on, as many as a window has. */
 static __m512i window_at(struct hbk_vector_rsa_batch *batch, unsigned position)
 {
     const __m512i *words = vectors(batch->exponent) + position / 64;
     const unsigned shift = position % 64;
     __m512i bits = _mm512_srli_epi64(words[0], shift);
 
-    if (shift > 64 - WINDOW_BITS) {
+    if (shift > 64 - batch->window_bits) {
         bits = _mm512_or_si512(bits, _mm512_slli_epi64(words[1], 64 - shift));
     }
-    return _mm512_and_si512(bits, word(TABLE_ENTRIES - 1));
+    return _mm512_and_si512(bits, word((1 << batch->window_bits) - 1));
 }
 
 /* out = the entry of each lane; every entry is read, ten digits at a time in registers. */
 NOINLINE void pick(__m512i *out, hbk_vector_word (*table)[HBK_VECTOR_RSA_PRIME_DIGITS_MAX],
-                   __m512i window, unsigned digits)
+                   unsigned entries, __m512i window, unsigned digits)
 {
-    for (unsigned first = 0; first < digits; first += BLOCK_DIGITS) {
-        __m512i entry[BLOCK_DIGITS];
-        for (unsigned i = 0; i < BLOCK_DIGITS; i++) {
-            entry[i] = _mm512_setzero_si512();
-        }
-        for (unsigned index = 0; index < TABLE_ENTRIES; index++) {
+    for (unsigned first = 0; first < digits; first += ROW_DIGITS) {
+        __m512i ROW_TEN(c);
+        ROW_ZERO(c);
+        for (unsigned index = 0; index < entries; index++) {
             const __mmask8 mask = _mm512_cmpeq_epi64_mask(window, word(index));
+            const __m512i is_wanted = _mm512_movm_epi64(mask);
             const __m512i *digit = vectors(table[index]) + first;
-            for (unsigned i = 0; i < BLOCK_DIGITS; i++) {
-                entry[i] = _mm512_mask_mov_epi64(entry[i], mask, digit[i]);
-            }
+#define PICK(i) c##i = _mm512_ternarylogic_epi64(c##i, is_wanted, digit[i], 0xf8) /* c | (w & d) \
+                                                                                   */
+            PICK(0);
+            PICK(1);
+            PICK(2);
+            PICK(3);
+            PICK(4);
+            PICK(5);
+            PICK(6);
+            PICK(7);
+            PICK(8);
+            PICK(9);
+#undef PICK
         }
-        for (unsigned i = 0; i < BLOCK_DIGITS; i++) {
-            out[first + i] = entry[i];
-        }
+        ROW_STORE(out + first, c);
     }
 }
 
 static unsigned window_count(const struct hbk_vector_rsa_batch *batch)
 {
     /* 1024, 1536 or 2048 bits: as 20, 30 or 40 digits of 52 less the unused bits. */
-    const unsigned bits = batch->prime_digits / BLOCK_DIGITS * 512;
-    return (bits + WINDOW_BITS - 1) / WINDOW_BITS;
+    const unsigned bits = batch->prime_digits / ROW_DIGITS * 512;
+    return (bits + batch->window_bits - 1) / batch->window_bits;
 }
 
 static void begin_half(struct hbk_vector_rsa_batch *batch)
@@ -203,10 +208,11 @@ static void one_window(struct hbk_vector_rsa_batch *batch)
     __m512i *factor = vectors(batch->factor);
 
     batch->windows_left--;
-    for (int i = 0; i < WINDOW_BITS; i++) {
+    for (unsigned i = 0; i < batch->window_bits; i++) {
         square(batch, power, prime, digits);
     }
-    pick(factor, batch->table, window_at(batch, batch->windows_left * WINDOW_BITS), digits);
+    pick(factor, batch->table, 1U << batch->window_bits,
+         window_at(batch, batch->windows_left * batch->window_bits), digits);
     multiply(batch, power, power, factor, prime, digits);
 }
 
@@ -261,6 +267,10 @@ void hbk_vector_rsa_begin(struct hbk_vector_rsa_batch *batch,
                           const uint8_t *const inputs[LANES])
 {
     load_batch(batch, keys, inputs);
+    /* The table of 16 entries of 20 digits, 20 KiB, stays in the first cache; one of 32 would not,
+     * and reading it would cost more than the products that it saves. Longer numbers have no table
+     * that fits, and dearer products. */
+    batch->window_bits = batch->prime_digits == 20 ? 4 : HBK_VECTOR_RSA_WINDOW_BITS_MAX;
     batch->half = 0;
     begin_half(batch);
     hbk_vector_wipe();

@@ -12,8 +12,8 @@ enum {
     HBK_VECTOR_RSA_DIGITS_MAX = 80, /* a modulus of 4096 bits in digits of 52 */
     HBK_VECTOR_RSA_PRIME_DIGITS_MAX = HBK_VECTOR_RSA_DIGITS_MAX / 2,
     HBK_VECTOR_RSA_PRIME_WORDS_MAX = 32, /* a prime of 2048 bits in words of 64 */
-    HBK_VECTOR_RSA_WINDOW_BITS = 5,
-    HBK_VECTOR_RSA_TABLE_ENTRIES = 1 << HBK_VECTOR_RSA_WINDOW_BITS,
+    HBK_VECTOR_RSA_WINDOW_BITS_MAX = 5,
+    HBK_VECTOR_RSA_TABLE_ENTRIES = 1 << HBK_VECTOR_RSA_WINDOW_BITS_MAX,
     HBK_VECTOR_RSA_COLUMNS_MAX = 2 * HBK_VECTOR_RSA_DIGITS_MAX,
 };
 
@@ -69,6 +69,7 @@ struct hbk_vector_rsa_batch {
     const struct hbk_vector_rsa_key *keys[HBK_VECTOR_RSA_LANES]; /* NULL is an empty lane */
     unsigned digits;                                             /* of n */
     unsigned prime_digits;                                       /* of p and q */
+    unsigned window_bits;                                        /* of the exponents */
     unsigned half;         /* 0: works on q, 1: on p, 2: both are done */
     unsigned windows_left; /* of this half's exponent */
 
