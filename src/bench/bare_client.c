@@ -2,9 +2,10 @@
  * One thread, one epoll. A run has three parts: all connections are opened and answer once (so that
  * tunnels stand), then the load runs for the time of warming up, then for the window that counts.
  *
- * Open loop: the request with number n is due at start + n / rate and belongs to connection
- * n mod connections. A connection that still waits for an answer sends its next request late, and
- * its latency counts from when it was due: what a stall would do to others is seen.
+ * Open loop: the request with number n is due at start + n / rate, on a clock that ticks every
+ * 100 us, and belongs to connection n mod connections. A connection that still waits for an answer
+ * sends its next request late, and its latency counts from when it was due: what a stall would do
+ * to others is seen.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,6 +35,7 @@ enum {
 };
 
 static const uint64_t opening_timeout_ns = 20 * HBK_NS_PER_S;
+static const uint64_t tick_ns = 100 * HBK_NS_PER_US;
 
 enum state { CONNECTION_NONE, CONNECTION_OPENING, CONNECTION_IDLE, CONNECTION_ASKING };
 
@@ -117,9 +119,12 @@ static void ask(struct client *client, struct connection *connection, uint64_t d
     }
 }
 
+/* On the next tick of the clock: waking for each of 30,000 requests a second would cost the client
+ * more than sending them. */
 static uint64_t due_time(const struct client *client, uint64_t request)
 {
-    return client->start_ns + (uint64_t)((double)request * 1e9 / (double)client->plan->rate_rps);
+    uint64_t after_ns = (uint64_t)((double)request * 1e9 / (double)client->plan->rate_rps);
+    return client->start_ns + (after_ns + tick_ns - 1) / tick_ns * tick_ns;
 }
 
 /* Sends the next request of a connection's schedule if one is due. */

@@ -233,7 +233,8 @@ double hbk_path_median(double *values, unsigned count)
 
 /* Figures of one round, as they are told. */
 struct figures {
-    double achieved_rps, agent_us, total_us, process_us, busy_share, p50_us, p99_us, bytes_per_s;
+    double achieved_rps, agent_us, total_us, process_us, client_us, server_us, busy_share, p50_us,
+        p99_us, bytes_per_s;
 };
 
 static struct figures figures_of(const struct hbk_path_case *on,
@@ -248,6 +249,8 @@ static struct figures figures_of(const struct hbk_path_case *on,
         .achieved_rps = window_s == 0 ? 0 : (double)round->requests / window_s,
         .agent_us = agents_ns / 1e3 / requests,
         .process_us = all_ns / 1e3 / requests,
+        .client_us = (double)round->client_cpu_ns / 1e3 / requests,
+        .server_us = (double)round->cpu_ns[2] / 1e3 / requests,
         .busy_share = round->window_ns == 0 ? 0 : all_ns / (double)round->window_ns,
         .p50_us = round->p50_us,
         .p99_us = round->p99_us,
@@ -274,6 +277,8 @@ static void summarize(struct hbk_path_case *on)
     on->agent_us = median_of(on, offsetof(struct figures, agent_us));
     on->total_us = median_of(on, offsetof(struct figures, total_us));
     on->process_us = median_of(on, offsetof(struct figures, process_us));
+    on->client_us = median_of(on, offsetof(struct figures, client_us));
+    on->server_us = median_of(on, offsetof(struct figures, server_us));
     on->busy_share = median_of(on, offsetof(struct figures, busy_share));
     on->p50_us = median_of(on, offsetof(struct figures, p50_us));
     on->p99_us = median_of(on, offsetof(struct figures, p99_us));

@@ -1,7 +1,7 @@
 /*
  * The benchmark of the data path: one client, one server, and between them nothing, two bare
  * relays, two agents, or two HAProxy with mutual TLS; all in pods of one topology, behind the same
- * redirection, measured in turn, round after round; medians count. (docs: hauberk bench path)
+ * redirection, measured in turn, round after round; medians count.
  *
  *  one-core   everything on one core, closed loop: then 1/rate is the CPU of a request, whoever
  *             spends it, kernel included
@@ -70,9 +70,10 @@ struct hbk_path_case {
 
     /* medians */
     double achieved_rps;
-    double agent_us, total_us; /* CPU per request; total: client, server and agents */
-    double process_us;         /* the total as the processes' own clocks tell it */
-    double busy_share;         /* of one core: what our processes used; below 1: others disturbed */
+    double agent_us, total_us;   /* CPU per request; total: client, server and agents */
+    double process_us;           /* the total as the processes' own clocks tell it */
+    double client_us, server_us; /* parts of that */
+    double busy_share; /* of one core: what our processes used; below 1: others disturbed */
     double p50_us, p99_us;
     double bytes_per_s;
     uint64_t errors; /* of all rounds */

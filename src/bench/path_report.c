@@ -244,6 +244,10 @@ static json_t *json_of_case(const struct hbk_path *path, const struct hbk_path_c
                               number_or_null(on->total_us, has_requests));
     (void)json_object_set_new(object, "process_cpu_us_per_request",
                               number_or_null(on->process_us, has_requests));
+    (void)json_object_set_new(object, "client_cpu_us_per_request",
+                              number_or_null(on->client_us, has_requests));
+    (void)json_object_set_new(object, "server_cpu_us_per_request",
+                              number_or_null(on->server_us, has_requests));
     (void)json_object_set_new(object, "p50_us", number_or_null(on->p50_us, has_requests));
     (void)json_object_set_new(object, "p99_us", number_or_null(on->p99_us, has_requests));
     (void)json_object_set_new(object, "rounds", json_integer(on->round_count));

@@ -94,7 +94,7 @@ static void put_mark_chains(struct text *text)
     put_chain(text, "mark_replies", "filter hook prerouting priority mangle",
               "remembers connections that the agent makes to the workload");
     put(text,
-        "        ct state new meta mark & 0x%x == 0x%x ct mark set ct mark & 0x%x | 0x%x comment "
+        "        meta mark & 0x%x == 0x%x ct state new ct mark set ct mark & 0x%x | 0x%x comment "
         "\"made under the caller's address: its replies belong to the agent\"\n    }\n",
         HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_AGENT, ~(unsigned)HBK_REDIRECT_MARK_MASK,
         HBK_REDIRECT_MARK_REPLY);
