@@ -86,7 +86,28 @@ static bool ratio_of(const struct hbk_path *path, const struct hbk_path_case *on
     return true;
 }
 
-/* The ratio, and for hauberk the goal beside it. */
+static bool is_one_core(const struct hbk_path_case *on)
+{
+    return on->mode == HBK_PATH_ONE_CORE || on->mode == HBK_PATH_CONNECT;
+}
+
+/* Whether somebody else used the core while this case was measured: then 1/rate is not its CPU. */
+static bool is_disturbed(const struct hbk_path_case *on)
+{
+    return on != NULL && is_one_core(on) && on->busy_share * 100 < NOT_BUSY_PERCENT;
+}
+
+/* The ratio by which a goal is judged: by the rate, but by the clocks when the rate tells of
+ * others, too. */
+static bool judged_ratio_of(const struct hbk_path *path, const struct hbk_path_case *on,
+                            double *out_ratio)
+{
+    bool by_clocks = is_disturbed(on) || is_disturbed(hbk_path_twin(path, on, HBK_PATH_RELAYS)) ||
+                     is_disturbed(hbk_path_twin(path, on, HBK_PATH_DIRECT));
+    return ratio_of(path, on, by_clocks, out_ratio);
+}
+
+/* The ratios, and for hauberk the goal beside them. */
 static void print_ratio(const struct hbk_path *path, const struct hbk_path_case *on)
 {
     double ratio = 0;
@@ -96,11 +117,10 @@ static void print_ratio(const struct hbk_path *path, const struct hbk_path_case 
         return;
     }
     printf("  %8.2f", ratio);
-    double by_clocks = 0;
-    if (ratio_of(path, on, true, &by_clocks)) {
-        printf("  %8.2f", by_clocks);
+    if (ratio_of(path, on, true, &ratio)) {
+        printf("  %8.2f", ratio);
     }
-    if (goal != NULL) {
+    if (goal != NULL && judged_ratio_of(path, on, &ratio)) {
         bool is_reached = goal->mode == HBK_PATH_BULK ? ratio >= goal->ratio : ratio <= goal->ratio;
         printf("  goal %s %.2f: %s", goal->mode == HBK_PATH_BULK ? ">=" : "<=", goal->ratio,
                is_reached ? "reached" : "NOT REACHED");
@@ -109,11 +129,10 @@ static void print_ratio(const struct hbk_path *path, const struct hbk_path_case 
 
 static void print_flaws(const struct hbk_path_case *on)
 {
-    bool is_one_core = on->mode == HBK_PATH_ONE_CORE || on->mode == HBK_PATH_CONNECT;
     if (on->errors > 0) {
         printf("  %llu ERRORS", (unsigned long long)on->errors);
     }
-    if (is_one_core && on->busy_share * 100 < NOT_BUSY_PERCENT) {
+    if (is_disturbed(on)) {
         printf("  (others took %.0f %% of the core)", (1 - on->busy_share) * 100);
     }
     if (on->mode == HBK_PATH_OPEN_LOOP && on->achieved_rps < 0.98 * on->rate_rps) {
@@ -205,6 +224,18 @@ static void print_memory(const struct hbk_path_memory *memory)
     }
 }
 
+static void print_warning(const struct hbk_path *path)
+{
+    for (unsigned i = 0; i < path->case_count; i++) {
+        if (path->cases[i].round_count > 0 && is_disturbed(&path->cases[i])) {
+            printf(
+                "\nOthers used the core: rates are too low, and goals are judged by the processes' "
+                "clocks.\n");
+            return;
+        }
+    }
+}
+
 static void print_text(const struct hbk_path *path)
 {
     for (unsigned i = 0; i < path->case_count; i++) {
@@ -217,6 +248,7 @@ static void print_text(const struct hbk_path *path)
         print_case(path, on);
     }
     print_memory(&path->memory);
+    print_warning(path);
 }
 
 static json_t *number_or_null(double number, bool is_there)

@@ -81,6 +81,22 @@ static const char *const host_settings[][2] = {
     {"net/ipv6/conf/default/accept_dad", "0"},
 };
 
+/* Where the kernel has it built in, bridged packets pass netfilter by default, which most hosts do
+ * without. Where there is no such setting, there is nothing to switch off. */
+static const char *const optional_host_settings[][2] = {
+    {"net/bridge/bridge-nf-call-iptables", "0"},
+    {"net/bridge/bridge-nf-call-ip6tables", "0"},
+};
+
+static void set_optional(int netns_fd)
+{
+    HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
+    bool is_there = hbk_netns_enter(netns_fd, &visit) == HBK_OK;
+    for (size_t i = 0; is_there && i < HBK_COUNT(optional_host_settings); i++) {
+        (void)!hbk_netns_set(optional_host_settings[i][0], optional_host_settings[i][1], NULL);
+    }
+}
+
 /* Ports for tens of thousands of connections, and a queue that takes them all at once. */
 static const char *const pod_settings[][2] = {
     {"net/ipv4/ip_local_port_range", "16384 65535"},
@@ -117,8 +133,11 @@ static hbk_status make_place(struct hbk_topology_place *place, enum hbk_place wh
 {
     HBK_TRY(hbk_netns_create(place->path, error));
     HBK_TRY(hbk_netns_open(place->path, &place->netns_fd, error));
-    return is_host(which) ? set_all(place->netns_fd, host_settings, HBK_COUNT(host_settings), error)
-                          : set_all(place->netns_fd, pod_settings, HBK_COUNT(pod_settings), error);
+    if (is_host(which)) {
+        set_optional(place->netns_fd);
+        return set_all(place->netns_fd, host_settings, HBK_COUNT(host_settings), error);
+    }
+    return set_all(place->netns_fd, pod_settings, HBK_COUNT(pod_settings), error);
 }
 
 /* Gives a link both its addresses and raises it. */
