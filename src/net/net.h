@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "net/block.h"
+#include "net/tally.h"
 #include "runtime/loop.h"
 
 enum {
@@ -53,22 +54,6 @@ struct hbk_net_config {
         .streams_max = 2048,                       \
         .mark = 0x539,                             \
     })
-
-/* Monotonic counts; gauges are differences of two of them. */
-struct hbk_net_counters {
-    uint64_t tunnels_opened[2]; /* index: is_server */
-    uint64_t tunnels_closed[2];
-    uint64_t handshakes_ok[2];
-    uint64_t handshakes_failed[2];
-    uint64_t tunnels_idle_closed;
-    uint64_t tunnels_ping_failed;
-    uint64_t tunnels_untrusted; /* closed since the peer's certificate is not good any more */
-    uint64_t streams_opened[2];
-    uint64_t streams_retried;
-    uint64_t refused_tunnels; /* for want of memory or of a place in the pool */
-    uint64_t accept_failures; /* descriptors ran out */
-    uint64_t reads, writes, records_opened, records_sealed;
-};
 
 struct hbk_net {
     struct hbk_loop *loop; /* borrowed */

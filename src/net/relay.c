@@ -23,7 +23,7 @@
 enum { ROOM_BYTES_MIN = 512 };
 
 static void on_ready(struct hbk_source *source);
-static void on_task(struct hbk_task *task);
+static void on_burial(struct hbk_task *task);
 
 static bool has(const struct hbk_relay *relay, unsigned flags)
 {
@@ -46,7 +46,7 @@ void hbk_relay_init_bare(struct hbk_relay *relay, struct hbk_net *net,
     *relay = (struct hbk_relay){.source = {.fd = -1}, .net = net, .events = events};
     hbk_link_init(&relay->in_tunnel);
     hbk_link_init(&relay->blocked);
-    hbk_task_init(&relay->task, on_task);
+    hbk_task_init(&relay->task, on_burial);
     hbk_buffer_init(&relay->backlog, 2 * HBK_H2_STREAM_WINDOW_BYTES_MAX);
 }
 
@@ -77,15 +77,21 @@ hbk_status hbk_relay_connect(struct hbk_relay *relay, int fd)
 
 /* The end of a relay ------------------------------------------------------------------------ */
 
+static void forget_tunnel(struct hbk_relay *relay)
+{
+    relay->net->counters.streams_closed[relay->tunnel->is_server]++;
+    relay->tunnel = NULL;
+    hbk_link_remove(&relay->in_tunnel);
+    hbk_link_remove(&relay->blocked);
+}
+
 static void leave_tunnel(struct hbk_relay *relay)
 {
     struct hbk_tunnel *tunnel = relay->tunnel;
     if (tunnel == NULL) {
         return;
     }
-    relay->tunnel = NULL;
-    hbk_link_remove(&relay->in_tunnel);
-    hbk_link_remove(&relay->blocked);
+    forget_tunnel(relay);
     hbk_tunnel_stream_ended(tunnel);
 }
 
@@ -105,8 +111,6 @@ static void close_relay(struct hbk_relay *relay)
     set(relay, HBK_RELAY_CLOSED);
     leave_tunnel(relay);
     hbk_loop_remove(relay->net->loop, &relay->source);
-    hbk_task_cancel(&relay->task);
-    relay->task.run = on_burial;
     hbk_loop_post(relay->net->loop, HBK_PHASE_END, &relay->task);
 }
 
@@ -124,6 +128,7 @@ void hbk_relay_abort(struct hbk_relay *relay, uint32_t code)
         return;
     }
     if (relay->tunnel != NULL) {
+        relay->net->counters.streams_reset_by_us++;
         hbk_h2_reset(&relay->tunnel->h2, &relay->stream, code);
     }
     close_with_reset(relay);
@@ -172,6 +177,8 @@ static bool read_frame(struct hbk_relay *relay, size_t credit, size_t *budget)
     struct hbk_tunnel *tunnel = relay->tunnel;
     struct hbk_span room = hbk_tunnel_room(tunnel, HBK_H2_FRAME_HEADER_BYTES + ROOM_BYTES_MIN);
     if (room.bytes == NULL) {
+        hbk_failure_set(&relay->failure, HBK_FAILURE_LIMIT, HBK_NO_MEMORY, 0,
+                        "no memory for what the application sends");
         hbk_relay_abort(relay, HBK_H2_INTERNAL_ERROR);
         return false;
     }
@@ -211,6 +218,15 @@ static bool may_read(const struct hbk_relay *relay)
            !has(relay, HBK_RELAY_SOCKET_ENDED) && (relay->source.ready & HBK_READABLE) != 0;
 }
 
+/* Lets others of the tunnel go first; the tunnel resumes the relay when it is its turn. */
+static void queue_up(struct hbk_relay *relay)
+{
+    if (!hbk_link_is_linked(&relay->blocked)) {
+        hbk_list_append(&relay->tunnel->blocked, &relay->blocked);
+    }
+    hbk_tunnel_resume_later(relay->tunnel);
+}
+
 static void pump(struct hbk_relay *relay)
 {
     size_t budget = HBK_RELAY_TURN_BYTES;
@@ -220,14 +236,8 @@ static void pump(struct hbk_relay *relay)
         if (credit == 0 && tunnel->h2.send_credit > 0) {
             return; /* the stream's own window: a CREDIT event will name it */
         }
-        if (credit == 0 || hbk_tunnel_is_congested(tunnel)) {
-            if (!hbk_link_is_linked(&relay->blocked)) {
-                hbk_list_append(&tunnel->blocked, &relay->blocked);
-            }
-            return;
-        }
-        if (budget == 0) {
-            hbk_loop_post(relay->net->loop, HBK_PHASE_READ, &relay->task);
+        if (credit == 0 || budget == 0 || hbk_tunnel_is_congested(tunnel)) {
+            queue_up(relay);
             return;
         }
         if (!read_frame(relay, credit, &budget)) {
@@ -242,9 +252,14 @@ void hbk_relay_resume(struct hbk_relay *relay)
     pump(relay);
 }
 
-static void on_task(struct hbk_task *task)
+/* Reads the socket unless others of the tunnel wait already. */
+static void pump_in_order(struct hbk_relay *relay)
 {
-    pump(HBK_CONTAINER(task, struct hbk_relay, task));
+    if (may_read(relay) && !hbk_list_is_empty(&relay->tunnel->blocked)) {
+        queue_up(relay);
+    } else {
+        pump(relay);
+    }
 }
 
 /* Stream to socket -------------------------------------------------------------------------- */
@@ -354,6 +369,7 @@ hbk_status hbk_relay_accept(struct hbk_relay *relay, struct hbk_tunnel *tunnel,
     relay->stream = (struct hbk_h2_stream){0};
     HBK_TRY(hbk_h2_accept(&tunnel->h2, event, &relay->stream));
     join(relay, tunnel);
+    set(relay, event->is_last ? HBK_RELAY_STREAM_ENDED : 0);
     return HBK_OK;
 }
 
@@ -401,6 +417,20 @@ static bool is_abandoned(const struct hbk_relay *relay)
     return !has(relay, HBK_RELAY_STARTED) && (relay->source.ready & HBK_HUNG_UP) != 0;
 }
 
+/* A reset is noticed also while nobody reads: for want of credit, or behind the application's end.
+ * We have not ended our direction then, so that a hang-up is no end in peace. */
+static void hung_up(struct hbk_relay *relay)
+{
+    int error = hbk_socket_error(relay->source.fd);
+    if (error == 0 && has(relay, HBK_RELAY_SOCKET_ENDED) && !has(relay, HBK_RELAY_SOCKET_SHUT)) {
+        error = ECONNRESET;
+    }
+    if (error != 0) {
+        errno = error;
+        socket_failed(relay);
+    }
+}
+
 static void on_ready(struct hbk_source *source)
 {
     struct hbk_relay *relay = HBK_CONTAINER(source, struct hbk_relay, source);
@@ -423,13 +453,9 @@ static void on_ready(struct hbk_source *source)
             shut_if_drained(relay);
         }
     }
-    pump(relay);
-    /* We have not ended our direction, so a hang-up behind the application's end is a reset. */
-    if ((source->ready & HBK_HUNG_UP) != 0 && has(relay, HBK_RELAY_SOCKET_ENDED) &&
-        !has(relay, HBK_RELAY_SOCKET_SHUT) && !has(relay, HBK_RELAY_CLOSED)) {
-        errno = hbk_socket_error(relay->source.fd);
-        errno = errno == 0 ? ECONNRESET : errno;
-        socket_failed(relay);
+    pump_in_order(relay);
+    if ((source->ready & HBK_HUNG_UP) != 0 && !has(relay, HBK_RELAY_CLOSED)) {
+        hung_up(relay);
     }
 }
 
@@ -443,6 +469,11 @@ static void refused(struct hbk_relay *relay)
 
 static void stream_reset(struct hbk_relay *relay, const struct hbk_h2_event *event)
 {
+    if (event->is_ours) {
+        relay->net->counters.streams_reset_by_us++;
+    } else {
+        relay->net->counters.streams_reset_by_peer++;
+    }
     leave_tunnel(relay);
     bool is_polite = event->code == HBK_H2_NO_ERROR && has(relay, HBK_RELAY_STREAM_ENDED);
     if (!is_polite) {
@@ -502,9 +533,7 @@ void hbk_relay_on_event(struct hbk_relay *relay, const struct hbk_h2_event *even
 void hbk_relay_on_tunnel_closed(struct hbk_relay *relay)
 {
     struct hbk_tunnel *tunnel = relay->tunnel;
-    relay->tunnel = NULL;
-    hbk_link_remove(&relay->in_tunnel);
-    hbk_link_remove(&relay->blocked);
+    forget_tunnel(relay);
     relay->stream = (struct hbk_h2_stream){0};
     if (tunnel->failure.kind != HBK_FAILURE_NONE) {
         hbk_failure_copy(&relay->failure, &tunnel->failure);

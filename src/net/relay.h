@@ -44,7 +44,7 @@ struct hbk_relay {
     struct hbk_link in_tunnel; /* on tunnel->relays */
     struct hbk_link blocked;   /* on tunnel->blocked */
     struct hbk_buffer backlog; /* towards the socket */
-    struct hbk_task task;      /* more to read; then the burial */
+    struct hbk_task task;      /* the burial */
     uint64_t sent_bytes;       /* from the socket into the stream */
     uint64_t received_bytes;   /* from the stream into the socket */
     struct hbk_failure failure;

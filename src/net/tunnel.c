@@ -13,13 +13,13 @@
 
 #include "base/assert.h"
 #include "net/relay.h"
+#include "net/tunnel_time.h"
 #include "os/fd.h"
 #include "os/socket.h"
 
 static void on_ready(struct hbk_source *source);
 static void on_write_task(struct hbk_task *task);
 static void on_read_task(struct hbk_task *task);
-static void on_timer(struct hbk_timer *timer);
 static void flush(struct hbk_tunnel *tunnel);
 
 /* Its end ----------------------------------------------------------------------------------- */
@@ -75,6 +75,27 @@ static void stop_events(struct hbk_tunnel *tunnel)
     hbk_task_cancel(&tunnel->read_task);
 }
 
+void hbk_tunnel_mark(struct hbk_tunnel *tunnel, enum hbk_tunnel_end end)
+{
+    if (!tunnel->has_end) {
+        tunnel->has_end = true;
+        tunnel->end = end;
+    }
+}
+
+static void count_end(struct hbk_tunnel *tunnel)
+{
+    struct hbk_net_counters *counters = &tunnel->net->counters;
+    const struct hbk_failure *failure = &tunnel->failure;
+    hbk_tunnel_mark(tunnel, failure->kind == HBK_FAILURE_NONE ? HBK_TUNNEL_END_DRAIN
+                                                              : hbk_tunnel_end_of(failure));
+    counters->tunnel_ends[tunnel->end]++;
+    counters->tunnels_closed[tunnel->is_server]++;
+    if (tunnel->state == HBK_TUNNEL_HANDSHAKING) {
+        counters->handshake_ends[hbk_handshake_end_of(failure)]++;
+    }
+}
+
 void hbk_tunnel_close(struct hbk_tunnel *tunnel)
 {
     if (tunnel->is_closing) {
@@ -83,10 +104,9 @@ void hbk_tunnel_close(struct hbk_tunnel *tunnel)
     tunnel->is_closing = true;
     struct hbk_net *net = tunnel->net;
     bool has_h2 = tunnel->state == HBK_TUNNEL_OPEN;
+    count_end(tunnel);
     if (has_h2) {
         say_goodbye(tunnel);
-    } else if (tunnel->state == HBK_TUNNEL_HANDSHAKING) {
-        net->counters.handshakes_failed[tunnel->is_server]++;
     }
     tunnel->state = HBK_TUNNEL_CLOSED;
     if (has_h2) {
@@ -98,7 +118,6 @@ void hbk_tunnel_close(struct hbk_tunnel *tunnel)
     hbk_buffer_fini(&tunnel->sealed);
     hbk_buffer_fini(&tunnel->partial);
     hbk_fd_close(&tunnel->source.fd);
-    net->counters.tunnels_closed[tunnel->is_server]++;
     tunnel->read_task.run = on_burial;
     hbk_loop_post(net->loop, HBK_PHASE_END, &tunnel->read_task);
 }
@@ -275,8 +294,7 @@ static void flush(struct hbk_tunnel *tunnel)
     }
 }
 
-/* Room again: blocked relays go on in the next turn, oldest first. */
-static void resume_later(struct hbk_tunnel *tunnel)
+void hbk_tunnel_resume_later(struct hbk_tunnel *tunnel)
 {
     if (tunnel->state == HBK_TUNNEL_OPEN && !hbk_list_is_empty(&tunnel->blocked) &&
         tunnel->h2.send_credit > 0 && !hbk_tunnel_is_congested(tunnel)) {
@@ -288,7 +306,7 @@ static void on_write_task(struct hbk_task *task)
 {
     struct hbk_tunnel *tunnel = HBK_CONTAINER(task, struct hbk_tunnel, write_task);
     flush(tunnel);
-    resume_later(tunnel);
+    hbk_tunnel_resume_later(tunnel);
 }
 
 static void resume_blocked(struct hbk_tunnel *tunnel)
@@ -366,7 +384,7 @@ static void on_event(struct hbk_tunnel *tunnel, const struct hbk_h2_event *event
         if (event->stream != NULL) {
             hbk_relay_on_event(HBK_CONTAINER(event->stream, struct hbk_relay, stream), event);
         } else {
-            resume_later(tunnel);
+            hbk_tunnel_resume_later(tunnel);
         }
         return;
     case HBK_H2_GOAWAY:
@@ -429,7 +447,6 @@ static void opened(struct hbk_tunnel *tunnel)
     struct hbk_h2_sink sink = {.owner = tunnel, .reserve = sink_reserve, .commit = sink_commit};
     tunnel->state = HBK_TUNNEL_OPEN;
     tunnel->has_opened = true;
-    net->counters.handshakes_ok[tunnel->is_server]++;
     hbk_status status =
         hbk_h2_init(&tunnel->h2, tunnel->is_server ? HBK_H2_SERVER : HBK_H2_CLIENT, &config, &sink);
     if (status != HBK_OK) {
@@ -438,9 +455,12 @@ static void opened(struct hbk_tunnel *tunnel)
         hbk_tunnel_fail(tunnel, HBK_FAILURE_LIMIT, status, 0, "no memory for HTTP/2");
         return;
     }
+    net->counters.handshakes_ok[tunnel->is_server]++;
     hbk_h2_set_time(&tunnel->h2, net->loop->now_ns);
+    tunnel->handshake_ns = net->loop->now_ns - tunnel->idle_since_ns;
+    tunnel->idle_since_ns = net->loop->now_ns;
     tunnel->silent_since_ns = net->loop->now_ns;
-    hbk_loop_timer(net->loop, &tunnel->timer, net->config.ping_interval_ns);
+    hbk_tunnel_look_again_later(tunnel);
     tunnel->events->on_open(tunnel);
 }
 
@@ -504,6 +524,7 @@ static bool open_record(struct hbk_tunnel *tunnel, struct hbk_span *input)
     case HBK_TLS_WAITING:
         return false;
     case HBK_TLS_CLOSED:
+        hbk_tunnel_mark(tunnel, HBK_TUNNEL_END_PEER);
         hbk_tunnel_close(tunnel);
         return false;
     case HBK_TLS_FAILED:
@@ -547,6 +568,8 @@ static void read_once(struct hbk_tunnel *tunnel)
         if (tunnel->state == HBK_TUNNEL_HANDSHAKING) {
             hbk_failure_set(&tunnel->failure, HBK_FAILURE_TLS, HBK_CLOSED, 0,
                             "tls error: the peer closed during the handshake");
+        } else {
+            hbk_tunnel_mark(tunnel, HBK_TUNNEL_END_PEER);
         }
         hbk_tunnel_close(tunnel);
         return;
@@ -601,6 +624,7 @@ static void begin_handshake(struct hbk_tunnel *tunnel)
                         hbk_status_text(status));
         return;
     }
+    tunnel->idle_since_ns = net->loop->now_ns;
     hbk_loop_timer(net->loop, &tunnel->timer, net->config.handshake_timeout_ns);
     if (!tunnel->is_server) {
         take_input(tunnel, hbk_span_of(net->input.bytes, 0)); /* the ClientHello */
@@ -633,91 +657,6 @@ static void on_ready(struct hbk_source *source)
     read_ready(tunnel);
 }
 
-/* Time -------------------------------------------------------------------------------------- */
-
-/* Nothing was heard for the ping interval: with streams ask, without them count the idle time. */
-static void on_silence(struct hbk_tunnel *tunnel)
-{
-    struct hbk_net *net = tunnel->net;
-    uint64_t silent_ns = net->loop->now_ns - tunnel->silent_since_ns;
-    if (hbk_list_is_empty(&tunnel->relays)) {
-        if (silent_ns >= net->config.idle_timeout_ns) {
-            net->counters.tunnels_idle_closed++;
-            hbk_tunnel_close(tunnel);
-            return;
-        }
-    } else if (!tunnel->is_pinging) {
-        tunnel->is_pinging = true;
-        tunnel->silent_since_ns = net->loop->now_ns;
-        hbk_h2_ping(&tunnel->h2, tunnel->silent_since_ns);
-    } else if (silent_ns >= net->config.ping_timeout_ns) {
-        net->counters.tunnels_ping_failed++;
-        hbk_tunnel_fail(tunnel, HBK_FAILURE_TIMEOUT, HBK_TIMEOUT, 0,
-                        "connection lost: the peer did not answer a ping");
-        return;
-    }
-    uint64_t idle_left_ns =
-        net->config.idle_timeout_ns > silent_ns ? net->config.idle_timeout_ns - silent_ns : 0;
-    bool is_idle = hbk_list_is_empty(&tunnel->relays);
-    uint64_t next_ns = is_idle && idle_left_ns < net->config.ping_interval_ns
-                           ? idle_left_ns
-                           : net->config.ping_interval_ns;
-    hbk_loop_timer(net->loop, &tunnel->timer, next_ns);
-}
-
-/* A tunnel that outlives its peer's certificate takes no new streams; those that are open have the
- * grace time to end. True when the tunnel is closed. */
-static bool check_expiry(struct hbk_tunnel *tunnel)
-{
-    const struct hbk_peer *peer = hbk_tls_peer(tunnel->tls);
-    int64_t now_ns = hbk_clock_realtime_ns();
-    if (peer == NULL || now_ns <= peer->not_after_ns) {
-        return false;
-    }
-    if (!tunnel->is_draining) {
-        tunnel->net->counters.tunnels_untrusted++;
-        hbk_tunnel_drain(tunnel);
-    } else if (now_ns - peer->not_after_ns > (int64_t)tunnel->net->config.expired_grace_ns) {
-        hbk_tunnel_fail(tunnel, HBK_FAILURE_REVOKED, HBK_UNTRUSTED, 0,
-                        "connection closed: the peer's certificate has expired");
-    }
-    return tunnel->state == HBK_TUNNEL_CLOSED;
-}
-
-static void on_timer(struct hbk_timer *timer)
-{
-    struct hbk_tunnel *tunnel = HBK_CONTAINER(timer, struct hbk_tunnel, timer);
-    struct hbk_net *net = tunnel->net;
-    switch (tunnel->state) {
-    case HBK_TUNNEL_CONNECTING:
-        hbk_tunnel_fail(tunnel, HBK_FAILURE_CONNECT, HBK_TIMEOUT, ETIMEDOUT,
-                        "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008");
-        return;
-    case HBK_TUNNEL_HANDSHAKING:
-        hbk_tunnel_fail(tunnel, HBK_FAILURE_TLS, HBK_TIMEOUT, 0,
-                        "tls error: the handshake timed out");
-        return;
-    case HBK_TUNNEL_OPEN:
-        if (check_expiry(tunnel)) {
-            return;
-        }
-        if (tunnel->has_heard) {
-            tunnel->has_heard = false;
-            tunnel->is_pinging = false;
-            tunnel->silent_since_ns = net->loop->now_ns;
-            hbk_loop_timer(net->loop, &tunnel->timer,
-                           net->config.ping_interval_ns < net->config.idle_timeout_ns
-                               ? net->config.ping_interval_ns
-                               : net->config.idle_timeout_ns);
-        } else {
-            on_silence(tunnel);
-        }
-        return;
-    case HBK_TUNNEL_CLOSED:
-        return;
-    }
-}
-
 /* Its beginning, and the rest of the interface ---------------------------------------------- */
 
 hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, int fd,
@@ -746,7 +685,7 @@ hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, int fd,
     hbk_buffer_init(&tunnel->partial, HBK_NET_INPUT_BYTES);
     hbk_task_init(&tunnel->write_task, on_write_task);
     hbk_task_init(&tunnel->read_task, on_read_task);
-    hbk_timer_init(&tunnel->timer, on_timer);
+    hbk_timer_init(&tunnel->timer, hbk_tunnel_on_timer);
     hbk_socket_tune(fd);
     net->counters.tunnels_opened[is_server]++;
     if (is_server) {
@@ -793,7 +732,7 @@ void hbk_tunnel_stream_ended(struct hbk_tunnel *tunnel)
         tunnel->events->on_room(tunnel);
     }
     if (hbk_list_is_empty(&tunnel->relays)) {
-        tunnel->silent_since_ns = tunnel->net->loop->now_ns;
+        tunnel->idle_since_ns = tunnel->net->loop->now_ns;
         close_if_drained(tunnel);
     }
 }

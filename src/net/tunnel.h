@@ -53,6 +53,8 @@ struct hbk_tunnel {
     bool has_opened; /* on_open was called */
     bool is_draining;
     bool is_closing;
+    bool has_end; /* `end` is known, whatever failure comes of it */
+    enum hbk_tunnel_end end;
     bool is_pinging;
     bool has_heard;                             /* bytes came since the last look */
     struct hbk_tls_session *tls;                /* owned */
@@ -67,6 +69,8 @@ struct hbk_tunnel {
     struct hbk_task read_task; /* more to read, or blocked relays to resume; then the burial */
     struct hbk_timer timer;    /* connect, handshake, silence, idleness: as the state says */
     uint64_t silent_since_ns;
+    uint64_t idle_since_ns; /* without streams; or the beginning of the handshake */
+    uint64_t handshake_ns;  /* how long it took; 0: it is not done */
     struct hbk_failure failure;
     struct hbk_address peer; /* of the socket */
     struct hbk_address local;
@@ -85,6 +89,9 @@ HBK_MUST_USE hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, in
 
 /* Closes now: streams are reset, on_closed follows at the end of the turn. Idempotent. */
 void hbk_tunnel_close(struct hbk_tunnel *tunnel);
+
+/* Says what the tunnel's end will be counted as, unless that was said before. */
+void hbk_tunnel_mark(struct hbk_tunnel *tunnel, enum hbk_tunnel_end end);
 
 /* Keeps the first failure and closes. */
 HBK_PRINTF(5, 6)
@@ -109,6 +116,10 @@ bool hbk_tunnel_is_congested(const struct hbk_tunnel *tunnel);
  */
 struct hbk_span hbk_tunnel_room(struct hbk_tunnel *tunnel, size_t size_min);
 void hbk_tunnel_commit(struct hbk_tunnel *tunnel, size_t size);
+
+/* Resumes relays of the blocked list, oldest first, as soon as there is room: now, that is, in the
+ * next phase of reading, or when the tunnel says so to itself. */
+void hbk_tunnel_resume_later(struct hbk_tunnel *tunnel);
 
 /* A stream of this tunnel has ended: a drain or the idle time may go on. */
 void hbk_tunnel_stream_ended(struct hbk_tunnel *tunnel);

@@ -19,6 +19,7 @@ struct hbk_upstream_group {
     struct hbk_upstream_key key;
     uint64_t hash;
     struct hbk_upstream *upstream;
+    struct hbk_link in_all;  /* on upstream->all */
     struct hbk_list tunnels; /* through tunnel->link; open, dialling or closing */
     struct hbk_list waiting; /* through waiter->link, oldest first */
     unsigned dialling;
@@ -40,6 +41,7 @@ void hbk_upstream_init(struct hbk_upstream *upstream, struct hbk_net *net,
 {
     *upstream = (struct hbk_upstream){.net = net, .config = *config};
     hbk_map_init(&upstream->groups);
+    hbk_list_init(&upstream->all);
 }
 
 void hbk_upstream_fini(struct hbk_upstream *upstream)
@@ -54,8 +56,6 @@ void hbk_waiter_init(struct hbk_waiter *waiter, const struct hbk_waiter_events *
     waiter->group = NULL;
     waiter->events = events;
 }
-
-/* A group holds a reference to each id in its key. */
 
 /* Groups ------------------------------------------------------------------------------------ */
 
@@ -98,7 +98,7 @@ static struct hbk_upstream_group *find_or_make(struct hbk_upstream *upstream,
         free(group);
         return NULL;
     }
-    group->key = *key;
+    group->key = *key; /* with a reference to each id */
     (void)hbk_spiffe_ref(key->identity);
     for (unsigned i = 0; i < key->accepted_count; i++) {
         (void)hbk_spiffe_ref(key->accepted[i]);
@@ -107,6 +107,7 @@ static struct hbk_upstream_group *find_or_make(struct hbk_upstream *upstream,
     group->upstream = upstream;
     hbk_list_init(&group->tunnels);
     hbk_list_init(&group->waiting);
+    hbk_list_append(&upstream->all, &group->in_all);
     return group;
 }
 
@@ -114,6 +115,7 @@ static void drop_if_unused(struct hbk_upstream_group *group)
 {
     if (hbk_list_is_empty(&group->tunnels) && hbk_list_is_empty(&group->waiting)) {
         (void)hbk_map_remove(&group->upstream->groups, group->hash, group);
+        hbk_link_remove(&group->in_all);
         hbk_spiffe_unref(group->key.identity);
         for (unsigned i = 0; i < group->key.accepted_count; i++) {
             hbk_spiffe_unref(group->key.accepted[i]);
@@ -163,6 +165,18 @@ void hbk_upstream_cancel(struct hbk_upstream *upstream, struct hbk_waiter *waite
 
 /* Tunnels ----------------------------------------------------------------------------------- */
 
+/* Whether some tunnel will have room: one under way, or a full one that takes new streams. */
+static bool has_prospects(const struct hbk_upstream_group *group)
+{
+    HBK_LIST_EACH (link, &group->tunnels) {
+        const struct hbk_tunnel *tunnel = HBK_CONTAINER(link, struct hbk_tunnel, link);
+        if (tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining) {
+            return true;
+        }
+    }
+    return group->dialling > 0;
+}
+
 static void dial(struct hbk_upstream_group *group)
 {
     struct hbk_upstream *upstream = group->upstream;
@@ -182,7 +196,7 @@ static void dial(struct hbk_upstream_group *group)
     if (status == HBK_OK) {
         group->dialling++;
         hbk_list_append(&group->tunnels, &tunnel->link);
-    } else if (hbk_list_is_empty(&group->tunnels)) {
+    } else if (!has_prospects(group)) {
         fail_waiters(group, &failure);
     }
     hbk_failure_clear(&failure);
@@ -223,7 +237,11 @@ static void serve_waiters(struct hbk_tunnel *tunnel, bool is_fresh)
 static void on_open(struct hbk_tunnel *tunnel)
 {
     struct hbk_upstream_group *group = tunnel->owner;
+    const struct hbk_upstream_config *config = &group->upstream->config;
     group->dialling--;
+    if (config->on_open != NULL) {
+        config->on_open(config->context, tunnel);
+    }
     serve_waiters(tunnel, true);
 }
 
@@ -243,7 +261,7 @@ static void on_closed(struct hbk_tunnel *tunnel)
     if (was_dialling) {
         group->dialling--;
     }
-    if (group->dialling == 0 && was_dialling) {
+    if (was_dialling && !has_prospects(group)) {
         fail_waiters(group, &tunnel->failure);
     }
     if (!hbk_list_is_empty(&group->waiting)) {
@@ -282,9 +300,9 @@ void hbk_upstream_each(struct hbk_upstream *upstream,
                                      struct hbk_tunnel *tunnel),
                        void *context)
 {
-    size_t cursor = 0;
-    for (struct hbk_upstream_group *group;
-         (group = hbk_map_next(&upstream->groups, &cursor)) != NULL;) {
+    HBK_LIST_EACH (group_link, &upstream->all) {
+        struct hbk_upstream_group *group =
+            HBK_CONTAINER(group_link, struct hbk_upstream_group, in_all);
         HBK_LIST_EACH (link, &group->tunnels) {
             visit(context, &group->key, HBK_CONTAINER(link, struct hbk_tunnel, link));
         }

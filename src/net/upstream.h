@@ -46,6 +46,8 @@ struct hbk_upstream_config {
      * `out_failure`. `context` is the worker's. */
     hbk_status (*dial)(void *context, const struct hbk_upstream_key *key, int *out_fd,
                        struct hbk_tls_session **out_tls, struct hbk_failure *out_failure);
+    /* A tunnel's handshake is done: for counting. NULL: nobody counts. */
+    void (*on_open)(void *context, const struct hbk_tunnel *tunnel);
     void *context;
 };
 
@@ -53,6 +55,7 @@ struct hbk_upstream {
     struct hbk_net *net; /* borrowed */
     struct hbk_upstream_config config;
     struct hbk_map groups;
+    struct hbk_list all; /* the same groups, to be walked while new ones come */
     size_t waiters;
 };
 

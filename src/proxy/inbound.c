@@ -238,6 +238,7 @@ static void accept_request(struct hbk_tunnel *tunnel, const struct hbk_h2_event 
     }
     hbk_relay_init_bare(&inbound->relay, &shard->net, &relay_events);
     if (hbk_relay_accept(&inbound->relay, tunnel, event) != HBK_OK) {
+        hbk_counter_add(&shard->telemetry, HBK_COUNTER_REFUSED_LIMIT, 1);
         hbk_pool_give(&shard->inbound, inbound);
         return;
     }
@@ -297,7 +298,8 @@ static void on_request(struct hbk_tunnel *tunnel, const struct hbk_h2_event *eve
 
 static void on_tunnel_open(struct hbk_tunnel *tunnel)
 {
-    (void)tunnel;
+    struct hbk_pod_proxy *pod = tunnel->owner;
+    hbk_timing_add(&pod->shard->telemetry, HBK_TIMING_HANDSHAKE_SERVER, tunnel->handshake_ns);
 }
 
 static void log_tunnel_failure(const struct hbk_tunnel *tunnel)

@@ -90,6 +90,8 @@ static void start_hbone(struct hbk_pod_proxy *pod, int fd, const struct hbk_addr
         return;
     }
     if (hbk_relay_init(&outbound->relay, &shard->net, fd, false, &relay_events) != HBK_OK) {
+        hbk_counter_add(&shard->telemetry, HBK_COUNTER_REFUSED_LIMIT, 1);
+        hbk_connection_log_refusal(pod, false, peer, destination, "no memory for the connection");
         hbk_pool_give(&shard->outbound, outbound);
         return;
     }
@@ -193,6 +195,12 @@ hbk_status hbk_outbound_dial(void *context, const struct hbk_upstream_key *key, 
     }
     *out_tls = tls;
     return HBK_OK;
+}
+
+void hbk_outbound_opened(void *context, const struct hbk_tunnel *tunnel)
+{
+    struct hbk_shard *shard = context;
+    hbk_timing_add(&shard->telemetry, HBK_TIMING_HANDSHAKE_CLIENT, tunnel->handshake_ns);
 }
 
 static void on_tunnel(struct hbk_waiter *waiter, struct hbk_tunnel *tunnel, bool is_fresh)

@@ -28,3 +28,6 @@ void hbk_outbound_accept(struct hbk_listener *listener, int fd, const struct hbk
 /* Starts a client tunnel; for the shard's upstream. `context` is the shard. */
 hbk_status hbk_outbound_dial(void *context, const struct hbk_upstream_key *key, int *out_fd,
                              struct hbk_tls_session **out_tls, struct hbk_failure *out_failure);
+
+/* Counts a client tunnel that opened; the same. */
+void hbk_outbound_opened(void *context, const struct hbk_tunnel *tunnel);

@@ -56,6 +56,8 @@ static struct hbk_plain *start(struct hbk_pod_proxy *pod, bool is_inbound, int f
         return NULL;
     }
     if (hbk_passthrough_start(&plain->passthrough, &shard->net, fd, onward, &events) != HBK_OK) {
+        hbk_counter_add(&shard->telemetry, HBK_COUNTER_REFUSED_LIMIT, 1);
+        hbk_connection_log_refusal(pod, is_inbound, peer, target, "no memory for the connection");
         hbk_pool_give(&shard->passthroughs, plain);
         return NULL;
     }

@@ -23,11 +23,38 @@ struct collection {
     struct hbk_telemetry_copy copies[HBK_WORKERS_MAX];
 };
 
+/* The reasons of net in their order, as telemetry names them. */
+static const enum hbk_counter tunnel_ends[HBK_TUNNEL_END_COUNT] = {
+    [HBK_TUNNEL_END_PEER] = HBK_COUNTER_TUNNELS_CLOSED_PEER,
+    [HBK_TUNNEL_END_IDLE] = HBK_COUNTER_TUNNELS_CLOSED_IDLE,
+    [HBK_TUNNEL_END_ERROR] = HBK_COUNTER_TUNNELS_CLOSED_ERROR,
+    [HBK_TUNNEL_END_PROTOCOL] = HBK_COUNTER_TUNNELS_CLOSED_PROTOCOL,
+    [HBK_TUNNEL_END_TIMEOUT] = HBK_COUNTER_TUNNELS_CLOSED_TIMEOUT,
+    [HBK_TUNNEL_END_DRAIN] = HBK_COUNTER_TUNNELS_CLOSED_DRAIN,
+    [HBK_TUNNEL_END_EXPIRED] = HBK_COUNTER_TUNNELS_CLOSED_EXPIRED,
+    [HBK_TUNNEL_END_REVOKED] = HBK_COUNTER_TUNNELS_CLOSED_REVOKED,
+    [HBK_TUNNEL_END_ROOT_WITHDRAWN] = HBK_COUNTER_TUNNELS_CLOSED_ROOT_WITHDRAWN,
+};
+
+static const enum hbk_counter handshake_ends[HBK_HANDSHAKE_END_COUNT] = {
+    [HBK_HANDSHAKE_NO_CERTIFICATE] = HBK_COUNTER_HANDSHAKES_FAILED_NO_CERTIFICATE,
+    [HBK_HANDSHAKE_UNTRUSTED] = HBK_COUNTER_HANDSHAKES_FAILED_UNTRUSTED,
+    [HBK_HANDSHAKE_EXPIRED] = HBK_COUNTER_HANDSHAKES_FAILED_EXPIRED,
+    [HBK_HANDSHAKE_REVOKED] = HBK_COUNTER_HANDSHAKES_FAILED_REVOKED,
+    [HBK_HANDSHAKE_IDENTITY] = HBK_COUNTER_HANDSHAKES_FAILED_IDENTITY,
+    [HBK_HANDSHAKE_PROTOCOL] = HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL,
+    [HBK_HANDSHAKE_TIMEOUT] = HBK_COUNTER_HANDSHAKES_FAILED_TIMEOUT,
+    [HBK_HANDSHAKE_CLOSED] = HBK_COUNTER_HANDSHAKES_FAILED_CLOSED,
+    [HBK_HANDSHAKE_INTERNAL] = HBK_COUNTER_HANDSHAKES_FAILED_INTERNAL,
+};
+
 /* What the rooms below count on their own, told to telemetry as differences. */
 static void count_net(struct hbk_shard *shard)
 {
     const struct hbk_net_counters now = shard->net.counters;
     const struct hbk_net_counters old = shard->told;
+    const struct hbk_loop_stats loop_now = shard->net.loop->stats;
+    const struct hbk_loop_stats loop_old = shard->told_loop;
     uint64_t *counters = shard->telemetry.counters;
     const struct {
         enum hbk_counter counter;
@@ -39,25 +66,32 @@ static void count_net(struct hbk_shard *shard)
          old.tunnels_opened[0] - old.tunnels_closed[0]},
         {HBK_COUNTER_TUNNELS_OPEN_SERVER, now.tunnels_opened[1] - now.tunnels_closed[1],
          old.tunnels_opened[1] - old.tunnels_closed[1]},
-        {HBK_COUNTER_TUNNELS_CLOSED_IDLE, now.tunnels_idle_closed, old.tunnels_idle_closed},
-        {HBK_COUNTER_TUNNELS_CLOSED_TIMEOUT, now.tunnels_ping_failed, old.tunnels_ping_failed},
-        {HBK_COUNTER_TUNNELS_CLOSED_EXPIRED, now.tunnels_untrusted, old.tunnels_untrusted},
         {HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL, now.handshakes_ok[0], old.handshakes_ok[0]},
         {HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL, now.handshakes_ok[1], old.handshakes_ok[1]},
-        {HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL,
-         now.handshakes_failed[0] + now.handshakes_failed[1],
-         old.handshakes_failed[0] + old.handshakes_failed[1]},
         {HBK_COUNTER_STREAMS_OPENED_CLIENT, now.streams_opened[0], old.streams_opened[0]},
         {HBK_COUNTER_STREAMS_OPENED_SERVER, now.streams_opened[1], old.streams_opened[1]},
+        {HBK_COUNTER_STREAMS_OPEN_CLIENT, now.streams_opened[0] - now.streams_closed[0],
+         old.streams_opened[0] - old.streams_closed[0]},
+        {HBK_COUNTER_STREAMS_OPEN_SERVER, now.streams_opened[1] - now.streams_closed[1],
+         old.streams_opened[1] - old.streams_closed[1]},
+        {HBK_COUNTER_STREAMS_RESET_PEER, now.streams_reset_by_peer, old.streams_reset_by_peer},
+        {HBK_COUNTER_STREAMS_RESET_LOCAL, now.streams_reset_by_us, old.streams_reset_by_us},
         {HBK_COUNTER_REFUSED_DESCRIPTORS, now.accept_failures, old.accept_failures},
         {HBK_COUNTER_POOL_EXHAUSTED_TUNNEL, now.refused_tunnels, old.refused_tunnels},
-        {HBK_COUNTER_LOOP_TURNS, shard->net.loop->stats.turns, shard->told_turns},
+        {HBK_COUNTER_LOOP_TURNS, loop_now.turns, loop_old.turns},
+        {HBK_COUNTER_LOOP_BUSY_NS, loop_now.busy_ns, loop_old.busy_ns},
     };
     for (size_t i = 0; i < HBK_COUNT(rows); i++) {
         counters[rows[i].counter] += rows[i].now - rows[i].old;
     }
+    for (size_t i = 0; i < HBK_TUNNEL_END_COUNT; i++) {
+        counters[tunnel_ends[i]] += now.tunnel_ends[i] - old.tunnel_ends[i];
+    }
+    for (size_t i = 0; i < HBK_HANDSHAKE_END_COUNT; i++) {
+        counters[handshake_ends[i]] += now.handshake_ends[i] - old.handshake_ends[i];
+    }
     shard->told = now;
-    shard->told_turns = shard->net.loop->stats.turns;
+    shard->told_loop = loop_now;
 }
 
 static void count_live(struct hbk_shard *shard)

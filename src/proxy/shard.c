@@ -31,7 +31,8 @@ hbk_status hbk_shard_init(struct hbk_shard *shard, struct hbk_worker *worker,
         hbk_telemetry_fini(&shard->telemetry);
         return status;
     }
-    struct hbk_upstream_config upstream = {.dial = hbk_outbound_dial, .context = shard};
+    struct hbk_upstream_config upstream = {
+        .dial = hbk_outbound_dial, .on_open = hbk_outbound_opened, .context = shard};
     hbk_upstream_init(&shard->upstream, &shard->net, &upstream);
     hbk_verdict_cache_init(&shard->verdicts, HBK_VERDICT_CACHE_ENTRIES);
     return HBK_OK;
@@ -209,10 +210,12 @@ static bool is_cut_off(struct hbk_pod_proxy *pod, struct hbk_tunnel *tunnel)
         return false;
     }
     if (failure.reason == HBK_VERDICT_EXPIRED) {
+        hbk_tunnel_mark(tunnel, HBK_TUNNEL_END_EXPIRED);
         hbk_tunnel_drain(tunnel);
         return false;
     }
-    pod->shard->net.counters.tunnels_untrusted++;
+    hbk_tunnel_mark(tunnel, failure.reason == HBK_VERDICT_REVOKED ? HBK_TUNNEL_END_REVOKED
+                                                                  : HBK_TUNNEL_END_ROOT_WITHDRAWN);
     hbk_tunnel_fail(tunnel, HBK_FAILURE_REVOKED, HBK_UNTRUSTED, 0, "connection closed: %s",
                     failure.error.text);
     return true;

@@ -36,7 +36,7 @@ struct hbk_shard {
     struct hbk_pool inbound;  /* struct hbk_inbound */
     struct hbk_pool passthroughs; /* struct hbk_plain */
     struct hbk_net_counters told; /* what telemetry knows of net's counters */
-    uint64_t told_turns;
+    struct hbk_loop_stats told_loop;
     uint64_t random;
     bool is_draining;
 };

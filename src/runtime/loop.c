@@ -113,6 +113,7 @@ static void count_turn(struct hbk_loop *loop, unsigned events)
     uint64_t turn_ns = hbk_clock_monotonic_ns() - loop->now_ns;
     loop->stats.turns++;
     loop->stats.events += events;
+    loop->stats.busy_ns += turn_ns;
     if (turn_ns > loop->stats.longest_turn_ns) {
         loop->stats.longest_turn_ns = turn_ns;
     }

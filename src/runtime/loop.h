@@ -59,6 +59,7 @@ struct hbk_alarm {
 struct hbk_loop_stats {
     uint64_t turns;
     uint64_t events;
+    uint64_t busy_ns;         /* the sum of all turns */
     uint64_t longest_turn_ns; /* from the end of the wait to the next wait */
 };
 

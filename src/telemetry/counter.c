@@ -40,9 +40,6 @@ static const struct hbk_metric_family turns = {"hauberk_loop_turns", HBK_METRIC_
                                                "Turns of the workers' loops"};
 static const struct hbk_metric_family busy = {"hauberk_loop_busy_seconds", HBK_METRIC_COUNTER, true,
                                               "Time the workers' loops spent between two waits"};
-static const struct hbk_metric_family mailboxes = {
-    "hauberk_mailbox_full", HBK_METRIC_COUNTER, false,
-    "Messages between threads refused because a mailbox was full"};
 static const struct hbk_metric_family reloads = {
     "hauberk_config_reloads", HBK_METRIC_COUNTER, false,
     "Changes of the configuration that were applied or refused"};
@@ -92,7 +89,6 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_REFUSED_NO_IDENTITY] = {&refused, "reason=\"no_identity\""},
     [HBK_COUNTER_REFUSED_LIMIT] = {&refused, "reason=\"limit\""},
     [HBK_COUNTER_REFUSED_DESCRIPTORS] = {&refused, "reason=\"descriptors\""},
-    [HBK_COUNTER_REFUSED_DRAINING] = {&refused, "reason=\"draining\""},
     [HBK_COUNTER_CONNECT_REFUSED] = {&connects, "reason=\"refused\""},
     [HBK_COUNTER_CONNECT_TIMEOUT] = {&connects, "reason=\"timeout\""},
     [HBK_COUNTER_CONNECT_REPLY_TIMEOUT] = {&connects, "reason=\"reply_timeout\""},
@@ -118,9 +114,7 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_STREAMS_RESET_PEER] = {&streams_reset, "by=\"peer\""},
     [HBK_COUNTER_STREAMS_RESET_LOCAL] = {&streams_reset, "by=\"local\""},
     [HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL] = {&handshakes, "side=\"client\",engine=\"openssl\""},
-    [HBK_COUNTER_HANDSHAKES_CLIENT_NATIVE] = {&handshakes, "side=\"client\",engine=\"native\""},
     [HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL] = {&handshakes, "side=\"server\",engine=\"openssl\""},
-    [HBK_COUNTER_HANDSHAKES_SERVER_NATIVE] = {&handshakes, "side=\"server\",engine=\"native\""},
     [HBK_COUNTER_HANDSHAKES_FAILED_NO_CERTIFICATE] = {&handshakes_failed,
                                                       "reason=\"no_certificate\""},
     [HBK_COUNTER_HANDSHAKES_FAILED_UNTRUSTED] = {&handshakes_failed, "reason=\"untrusted\""},
@@ -134,10 +128,8 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_POOL_EXHAUSTED_CONNECTION] = {&pools, "pool=\"connection\""},
     [HBK_COUNTER_POOL_EXHAUSTED_STREAM] = {&pools, "pool=\"stream\""},
     [HBK_COUNTER_POOL_EXHAUSTED_TUNNEL] = {&pools, "pool=\"tunnel\""},
-    [HBK_COUNTER_POOL_EXHAUSTED_BUFFER] = {&pools, "pool=\"buffer\""},
     [HBK_COUNTER_LOOP_TURNS] = {&turns, NULL},
     [HBK_COUNTER_LOOP_BUSY_NS] = {&busy, NULL},
-    [HBK_COUNTER_MAILBOX_FULL] = {&mailboxes, NULL},
     [HBK_COUNTER_RELOADS_OK] = {&reloads, "result=\"ok\""},
     [HBK_COUNTER_RELOADS_FAILED] = {&reloads, "result=\"failed\""},
     [HBK_COUNTER_SNAPSHOT_GENERATION] = {&generation, NULL},

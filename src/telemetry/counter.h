@@ -34,7 +34,6 @@ enum hbk_counter {
     HBK_COUNTER_REFUSED_NO_IDENTITY,
     HBK_COUNTER_REFUSED_LIMIT,
     HBK_COUNTER_REFUSED_DESCRIPTORS,
-    HBK_COUNTER_REFUSED_DRAINING,
 
     /* Connections that failed while one was made to the other side. */
     HBK_COUNTER_CONNECT_REFUSED,
@@ -68,9 +67,7 @@ enum hbk_counter {
 
     /* TLS handshakes that succeeded, by side and engine. */
     HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL,
-    HBK_COUNTER_HANDSHAKES_CLIENT_NATIVE,
     HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL,
-    HBK_COUNTER_HANDSHAKES_SERVER_NATIVE,
 
     /* And those that failed, by reason. */
     HBK_COUNTER_HANDSHAKES_FAILED_NO_CERTIFICATE,
@@ -87,12 +84,10 @@ enum hbk_counter {
     HBK_COUNTER_POOL_EXHAUSTED_CONNECTION,
     HBK_COUNTER_POOL_EXHAUSTED_STREAM,
     HBK_COUNTER_POOL_EXHAUSTED_TUNNEL,
-    HBK_COUNTER_POOL_EXHAUSTED_BUFFER,
 
     /* Workers. */
     HBK_COUNTER_LOOP_TURNS,
     HBK_COUNTER_LOOP_BUSY_NS,
-    HBK_COUNTER_MAILBOX_FULL,
 
     /* Control: the model, certificates, pods. */
     HBK_COUNTER_RELOADS_OK,
