@@ -327,7 +327,7 @@ static hbk_status fetch(void *self, const struct hbk_spiffe_id *id, int64_t now_
             continue;
         }
         has_any = true;
-        if (now_ns >= svid->not_before_ns && now_ns <= svid->not_after_ns &&
+        if (now_ns >= svid->not_before_ns && now_ns < svid->not_after_ns &&
             (best == NULL || svid->not_after_ns > best->not_after_ns)) {
             best = svid;
         }

@@ -42,8 +42,8 @@ HBK_MUST_USE hbk_status hbk_certificate_check_leaf(X509 *leaf, struct hbk_error 
 HBK_MUST_USE hbk_status hbk_certificate_check_signer(X509 *signer, bool is_intermediate,
                                                      struct hbk_error *error);
 
-/* Realtime nanoseconds of the validity, both ends included (RFC 5280, 4.1.2.5); false for times
- * that do not fit. */
+/* Realtime nanoseconds of the validity; the end itself is no longer in it, as libcrypto judges.
+ * False for times that do not fit. */
 HBK_MUST_USE bool hbk_certificate_validity(const X509 *certificate, int64_t *out_not_before_ns,
                                            int64_t *out_not_after_ns);
 

@@ -82,7 +82,7 @@ static hbk_status print_validity(struct hbk_buffer *out, const X509 *certificate
     }
     char start[HBK_CERTIFICATE_TIME_BYTES_MAX];
     char end[HBK_CERTIFICATE_TIME_BYTES_MAX];
-    const char *state = now_ns < start_ns ? " (not yet)" : now_ns > end_ns ? " (expired)" : "";
+    const char *state = now_ns < start_ns ? " (not yet)" : now_ns >= end_ns ? " (expired)" : "";
     return hbk_buffer_print(out, "  %-10s from %s to %s%s\n", "valid",
                             hbk_certificate_time(start_ns, start),
                             hbk_certificate_time(end_ns, end), state);

@@ -350,7 +350,7 @@ hbk_status hbk_verdict_again(const struct hbk_peer *peer, const struct hbk_bundl
 {
     const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, peer->id->parts.trust_domain);
     if (bundle != NULL && bundle->generation == peer->bundle_generation &&
-        now_ns >= peer->not_before_ns && now_ns <= peer->not_after_ns) {
+        now_ns >= peer->not_before_ns && now_ns < peer->not_after_ns) {
         return HBK_OK;
     }
     const struct hbk_chain chain = {

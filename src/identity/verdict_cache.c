@@ -81,7 +81,7 @@ static const struct hbk_peer *find(struct hbk_verdict_cache *cache,
     const struct hbk_peer *peer = entry->peer;
     const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, peer->id->parts.trust_domain);
     if (bundle == NULL || bundle->generation != peer->bundle_generation ||
-        now_ns < peer->not_before_ns || now_ns > peer->not_after_ns) {
+        now_ns < peer->not_before_ns || now_ns >= peer->not_after_ns) {
         drop(cache, entry);
         return NULL;
     }

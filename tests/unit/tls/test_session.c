@@ -121,12 +121,171 @@ static void data_passes_both_ways_in_any_sizes(void **state)
     pair_free(pair);
 }
 
+static const struct hbk_spiffe_id *intern(const char *text)
+{
+    const struct hbk_spiffe_id *id = NULL;
+    assert_int_equal(hbk_spiffe_intern(hbk_slice_text(text), &id), HBK_OK);
+    return id;
+}
+
+/* ambient.md 3b: the client takes only the identities that it was given. */
+static void a_client_refuses_another_than_the_expected_server(void **state)
+{
+    (void)state;
+    const struct hbk_spiffe_id *cart = intern("spiffe://td.test/ns/shop/sa/cart");
+    const struct hbk_spiffe_id *other = intern("spiffe://td.test/ns/shop/sa/other");
+    const struct {
+        const struct hbk_spiffe_id *ids[2];
+        size_t count;
+        const char *trust_domain;
+        bool is_good;
+    } cases[] = {
+        {{cart, NULL}, 1, "", true},
+        {{other, cart}, 2, "", true},
+        {{other, NULL}, 1, "", false},
+        {{other, NULL}, 1, "td.test", false}, /* ids go before the trust domain */
+        {{NULL, NULL}, 0, "td.test", true},
+        {{NULL, NULL}, 0, "other.test", false},
+        {{NULL, NULL}, 0, "", true}, /* the own one */
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        const struct hbk_expectation expected = {
+            .ids = cases[i].ids,
+            .id_count = cases[i].count,
+            .trust_domain = hbk_slice_text(cases[i].trust_domain),
+        };
+        struct pair *pair = pair_new(mesh.web, &expected, mesh.cart, FORGE_NOW_NS);
+        pair_handshake(pair, 20000);
+        assert_int_equal(pair->client_answer, cases[i].is_good ? HBK_TLS_DONE : HBK_TLS_FAILED);
+        if (!cases[i].is_good) {
+            struct hbk_tls_failure failure = hbk_tls_failure(pair->client);
+            assert_int_equal(failure.status, HBK_UNTRUSTED);
+            assert_non_null(strstr(failure.text, "spiffe://td.test/ns/shop/sa/cart"));
+            /* The server hears of it in the handshake, where it still waits for a certificate. */
+            assert_int_equal(pair->server_answer, HBK_TLS_FAILED);
+            failure = hbk_tls_failure(pair->server);
+            assert_int_equal(failure.status, HBK_CLOSED);
+            assert_true(failure.alert_is_received);
+            assert_int_equal(failure.alert, 42);
+        }
+        pair_free(pair);
+    }
+    hbk_spiffe_unref(cart);
+    hbk_spiffe_unref(other);
+}
+
+/* TLS 1.3 lets the client believe that all is well before the server has judged it. */
+static void a_client_that_is_refused_hears_it_when_it_reads(void **state)
+{
+    (void)state;
+    struct forged root = forge((struct forge)FORGE_ROOT("foreign root"));
+    struct forged leaf = forge((struct forge){
+        .signer = &root, .names = "critical,URI:spiffe://other.test/ns/shop/sa/web"});
+    struct hbk_bundle *both[] = {forge_bundle("other.test", root.certificate),
+                                 hbk_bundle_ref(mesh.bundles->bundles[0])};
+    struct hbk_bundle_set *bundles = NULL;
+    assert_int_equal(hbk_bundle_set_new(both, 2, &bundles), HBK_OK);
+    struct hbk_tls_credential *foreign = pair_credential(&leaf, bundles);
+    const struct hbk_expectation expected = {.trust_domain = HBK_SLICE("td.test")};
+
+    struct pair *pair = pair_new(foreign, &expected, mesh.cart, FORGE_NOW_NS);
+    pair_handshake(pair, 20000);
+    assert_int_equal(pair->client_answer, HBK_TLS_DONE);
+    assert_int_equal(pair->server_answer, HBK_TLS_FAILED);
+    assert_non_null(strstr(hbk_tls_failure(pair->server).text, "other.test"));
+    uint8_t plain[16];
+    size_t size = 0;
+    assert_int_equal(open_all(pair->client, &pair->to_client, plain, &size), HBK_TLS_FAILED);
+    assert_int_equal(hbk_tls_failure(pair->client).alert, 48); /* unknown_ca */
+    assert_true(hbk_tls_failure(pair->client).alert_is_received);
+    pair_free(pair);
+
+    hbk_tls_credential_unref(foreign);
+    hbk_bundle_set_unref(bundles);
+    hbk_bundle_unref(both[0]);
+    hbk_bundle_unref(both[1]);
+    forged_free(&leaf);
+    forged_free(&root);
+}
+
+static void a_clock_that_is_a_day_off_refuses_everybody(void **state)
+{
+    (void)state;
+    static const int64_t steps_ns[] = {-FORGE_DAY_NS, FORGE_DAY_NS};
+    for (size_t i = 0; i < HBK_COUNT(steps_ns); i++) {
+        struct pair *pair = pair_new(mesh.web, NULL, mesh.cart, FORGE_NOW_NS + steps_ns[i]);
+        pair_handshake(pair, 20000);
+        assert_int_equal(pair->client_answer, HBK_TLS_FAILED);
+        assert_int_equal(hbk_tls_failure(pair->client).alert, 45);
+        pair_free(pair);
+    }
+}
+
+static void sessions_may_be_freed_at_any_point(void **state)
+{
+    (void)state;
+    for (size_t steps = 0; steps < 8; steps++) {
+        struct pair *pair = pair_new(mesh.web, NULL, mesh.cart, FORGE_NOW_NS);
+        pair->client_answer = HBK_TLS_WANT_INPUT;
+        pair->server_answer = HBK_TLS_WANT_INPUT;
+        for (size_t i = 0; i < steps; i++) {
+            pair_step(pair->client, &pair->to_client, &pair->to_server, 700, 700,
+                      &pair->client_answer);
+            pair_step(pair->server, &pair->to_server, &pair->to_client, 700, 700,
+                      &pair->server_answer);
+        }
+        hbk_tls_rest(pair->client);
+        assert_false(hbk_tls_has_output(pair->client));
+        pair_free(pair);
+    }
+    hbk_tls_session_free(NULL);
+}
+
+/* A session keeps what it began with. */
+static void a_credential_may_go_before_its_session(void **state)
+{
+    (void)state;
+    struct forged leaf = forge((struct forge){.signer = &mesh.root});
+    struct hbk_tls_credential *credential = pair_credential(&leaf, mesh.bundles);
+    struct pair *pair = pair_new(credential, NULL, mesh.cart, FORGE_NOW_NS);
+    hbk_tls_credential_unref(credential);
+    forged_free(&leaf);
+    pair_handshake(pair, 20000);
+    assert_int_equal(pair->client_answer, HBK_TLS_DONE);
+    assert_int_equal(hbk_tls_credential_generation(hbk_tls_session_credential(pair->client)), 1);
+    pair_free(pair);
+}
+
+static void a_credential_needs_the_bundle_of_its_own_domain(void **state)
+{
+    (void)state;
+    struct forged leaf = forge((struct forge){.signer = &mesh.root});
+    struct hbk_svid *svid = forge_svid(&leaf);
+    struct hbk_bundle_set *bundles = forge_bundle_set("other.test", mesh.root.certificate);
+    struct hbk_tls_credential *credential = NULL;
+    struct hbk_error error = {0};
+    assert_int_equal(
+        hbk_tls_credential_new(svid, bundles, 1, HBK_TLS_ENGINE_OPENSSL, &credential, &error),
+        HBK_INVALID);
+    assert_non_null(strstr(error.text, "td.test"));
+    assert_null(credential);
+    hbk_bundle_set_unref(bundles);
+    hbk_svid_unref(svid);
+    forged_free(&leaf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_learn_who_the_other_is),
         cmocka_unit_test(handshakes_survive_any_split_of_the_bytes),
         cmocka_unit_test(data_passes_both_ways_in_any_sizes),
+        cmocka_unit_test(a_client_refuses_another_than_the_expected_server),
+        cmocka_unit_test(a_client_that_is_refused_hears_it_when_it_reads),
+        cmocka_unit_test(a_clock_that_is_a_day_off_refuses_everybody),
+        cmocka_unit_test(sessions_may_be_freed_at_any_point),
+        cmocka_unit_test(a_credential_may_go_before_its_session),
+        cmocka_unit_test(a_credential_needs_the_bundle_of_its_own_domain),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
