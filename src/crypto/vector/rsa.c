@@ -165,8 +165,7 @@ NOINLINE void pick(__m512i *out, hbk_vector_word (*table)[HBK_VECTOR_RSA_PRIME_D
             const __mmask8 mask = _mm512_cmpeq_epi64_mask(window, word(index));
             const __m512i is_wanted = _mm512_movm_epi64(mask);
             const __m512i *digit = vectors(table[index]) + first;
-#define PICK(i) c##i = _mm512_ternarylogic_epi64(c##i, is_wanted, digit[i], 0xf8) /* c | (w & d) \
-                                                                                   */
+#define PICK(i) c##i = _mm512_or_si512(c##i, _mm512_and_si512(is_wanted, digit[i]))
             PICK(0);
             PICK(1);
             PICK(2);
@@ -366,6 +365,7 @@ uint8_t hbk_vector_rsa_finish(struct hbk_vector_rsa_batch *batch, uint8_t *const
     load_modulus(batch);
     raise_public(batch, vectors(batch->output));
     uint8_t done = is_input(batch);
+    HBK_DECLASSIFY(done); /* whether a result is right is known to whoever gets or misses it */
     for (int lane = 0; lane < LANES; lane++) {
         if (batch->keys[lane] == NULL) {
             done &= (uint8_t) ~(1U << lane);

@@ -8,3 +8,18 @@
 enum { HBK_VECTOR_WIPE_BYTES = 32 * 1024 };
 
 void hbk_vector_wipe(void);
+
+/*
+ * Marks a value that was computed from secrets as public from here on, with the reason beside the
+ * call. It tells the constant-time check (tests/constant_time.c), which runs the kernels under
+ * clang's memory sanitizer with all secrets marked undefined; otherwise it does nothing.
+ */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define HBK_DECLASSIFY(variable) __msan_unpoison(&(variable), sizeof(variable))
+#endif
+#endif
+#ifndef HBK_DECLASSIFY
+#define HBK_DECLASSIFY(variable) ((void)0)
+#endif
