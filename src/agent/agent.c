@@ -13,6 +13,7 @@
 
 #include "admin/admin.h"
 #include "admin/readiness.h"
+#include "agent/dump.h"
 #include "agent/pods.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,6 +45,7 @@ struct agent {
     struct hbk_readiness readiness;
     size_t ready[2]; /* readiness tasks, by enum ready_task */
     struct hbk_admin admin;
+    struct hbk_dump_view view;
     struct hbk_source signals;
     struct hbk_timer count_timer;
     bool is_draining;
@@ -69,6 +71,18 @@ static void log_report(const struct hbk_report *report)
     }
 }
 
+/* Ready is an agent that has a certificate for each of its pods. */
+static void check_certificates(struct agent *agent)
+{
+    const void *cursor = NULL;
+    struct hbk_ca_view view;
+    bool has_all = true;
+    while (has_all && hbk_ca_next(agent->ca, &cursor, &view)) {
+        has_all = view.credential != NULL;
+    }
+    hbk_readiness_set(&agent->readiness, agent->ready[READY_CERTIFICATES], has_all);
+}
+
 static void set_ca_timer(struct agent *agent)
 {
     uint64_t due_ns = hbk_ca_next_due_ns(agent->ca);
@@ -81,6 +95,7 @@ static void on_ca_timer(struct hbk_timer *timer)
     struct agent *agent = HBK_CONTAINER(timer, struct agent, ca_timer);
     hbk_ca_run_due(agent->ca, agent->loop.now_ns, hbk_clock_realtime_ns());
     set_ca_timer(agent);
+    check_certificates(agent);
 }
 
 static void want_identity(struct agent *agent, const struct hbk_spiffe_id *id)
@@ -103,13 +118,14 @@ static void want_identities(struct agent *agent)
     }
     hbk_ca_sweep(agent->ca);
     set_ca_timer(agent);
-    hbk_readiness_set(&agent->readiness, agent->ready[READY_CERTIFICATES], true);
+    check_certificates(agent);
 }
 
 static void take_mesh(struct hbk_mesh *mesh, void *context)
 {
     struct agent *agent = context;
     agent->mesh = mesh;
+    agent->view.mesh = mesh;
     hbk_counter_set(&agent->totals, HBK_COUNTER_SNAPSHOT_GENERATION, mesh->generation);
     hbk_proxy_publish(&agent->proxy, mesh);
     want_identities(agent);
@@ -223,13 +239,23 @@ static void on_count_timer(struct hbk_timer *timer)
     hbk_loop_timer(&agent->loop, timer, HBK_TELEMETRY_COPY_NS);
 }
 
+static void dump(struct hbk_admin_exchange *exchange, void *context)
+{
+    struct agent *agent = context;
+    hbk_agent_dump(exchange, &agent->view);
+}
+
 static hbk_status listen_admin(struct agent *agent, struct hbk_error *error)
 {
     struct hbk_admin_hooks hooks = {
         .context = agent,
         .collect = collect,
+        .dump = dump,
         .quit = on_quit,
     };
+    agent->view.options = agent->options;
+    agent->view.ca = agent->ca;
+    agent->view.proxy = &agent->proxy;
     hbk_admin_init(&agent->admin, &agent->loop, &agent->totals, &agent->readiness, &hooks);
     struct hbk_admin_ports ports = {
         .admin = HBK_AGENT_PORT_ADMIN,
@@ -274,6 +300,7 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
                 agent->options->node, agent->pods.up_count, agent->team.count);
         hbk_loop_run(&agent->loop);
         hbk_loop_timer_cancel(&agent->loop, &agent->count_timer);
+        agent->view.mesh = NULL;
         hbk_mesh_source_close(&agent->mesh_source);
     }
     hbk_admin_fini(&agent->admin);

@@ -132,17 +132,3 @@ void hbk_svid_unref(struct hbk_svid *svid)
     hbk_spiffe_unref(svid->id);
     free(shared);
 }
-
-hbk_status hbk_svid_print_certificate(const struct hbk_svid *svid, size_t index,
-                                      struct hbk_buffer *out)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    hbk_status status = HBK_NO_MEMORY;
-    if (bio != NULL && PEM_write_bio_X509(bio, svid->certificates[index]) == 1) {
-        long size = BIO_get_mem_data(bio, &text);
-        status = hbk_buffer_append(out, hbk_slice_of(text, (size_t)size));
-    }
-    BIO_free(bio);
-    return status;
-}

@@ -51,8 +51,3 @@ struct hbk_svid *hbk_svid_ref(struct hbk_svid *svid);
 
 /* Gives a reference back, NULL is allowed; the last one wipes the key. Any thread. */
 void hbk_svid_unref(struct hbk_svid *svid);
-
-/* Appends the certificate at `index` as PEM, for admin output. Never the key.
- * Fails: HBK_LIMIT and HBK_NO_MEMORY of the buffer. */
-HBK_MUST_USE hbk_status hbk_svid_print_certificate(const struct hbk_svid *svid, size_t index,
-                                                   struct hbk_buffer *out);
