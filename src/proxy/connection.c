@@ -64,6 +64,38 @@ static bool is_caller(const struct hbk_connection *connection, const struct hbk_
     return source != NULL && (connection->peer == NULL || source->identity == connection->peer);
 }
 
+/* `error` is NULL when there is none. */
+static void log_event(const struct hbk_connection *connection, enum hbk_access_event event,
+                      const char *error)
+{
+    bool is_inbound = hbk_connection_is_inbound(connection);
+    bool is_tunnelled = hbk_connection_is_mutual(connection);
+    struct hbk_access_record record = {
+        .event = event,
+        .reporter = is_inbound ? HBK_REPORTER_DESTINATION : HBK_REPORTER_SOURCE,
+        .is_mutual_tls = is_tunnelled,
+        .source = connection->source,
+        .destination = connection->target,
+        .source_party = connection->source_party,
+        .destination_party = connection->destination_party,
+        .service = connection->service,
+        .sent_bytes = is_inbound ? connection->counted_sent : connection->counted_received,
+        .received_bytes = is_inbound ? connection->counted_received : connection->counted_sent,
+        .duration_ns = connection->pod->shard->net.loop->now_ns - connection->opened_ns,
+    };
+    if (error != NULL) {
+        record.error = hbk_slice_text(error);
+    }
+    char target[HBK_ADDRESS_TEXT_BYTES_MAX];
+    if (is_tunnelled) {
+        record.hbone_target = hbk_slice_text(hbk_address_text(&connection->target, target));
+        record.destination.port = HBK_PORT_INBOUND_HBONE;
+    }
+    if (hbk_log_is_on(hbk_access_level(&record))) {
+        hbk_access_log(&record);
+    }
+}
+
 void hbk_connection_routed(struct hbk_connection *connection, const struct hbk_workload *source,
                            const struct hbk_workload *destination,
                            const struct hbk_service *service)
@@ -94,6 +126,7 @@ void hbk_connection_routed(struct hbk_connection *connection, const struct hbk_w
     hbk_counter_add(
         telemetry,
         is_inbound ? HBK_COUNTER_SOCKETS_OPEN_DESTINATION : HBK_COUNTER_SOCKETS_OPEN_SOURCE, 1);
+    log_event(connection, HBK_ACCESS_OPENED, NULL);
 }
 
 void hbk_connection_count(struct hbk_connection *connection, uint64_t received, uint64_t sent)
@@ -134,43 +167,14 @@ static enum hbk_response_flag flag_of(const struct hbk_failure *failure)
     return HBK_RESPONSE_CONNECT;
 }
 
-static void log_end(const struct hbk_connection *connection, const struct hbk_failure *failure)
-{
-    bool is_inbound = hbk_connection_is_inbound(connection);
-    bool is_tunnelled = hbk_connection_is_mutual(connection);
-    struct hbk_access_record record = {
-        .event = HBK_ACCESS_COMPLETE,
-        .reporter = is_inbound ? HBK_REPORTER_DESTINATION : HBK_REPORTER_SOURCE,
-        .is_mutual_tls = is_tunnelled,
-        .source = connection->source,
-        .destination = connection->target,
-        .source_party = connection->source_party,
-        .destination_party = connection->destination_party,
-        .service = connection->service,
-        .sent_bytes = is_inbound ? connection->counted_sent : connection->counted_received,
-        .received_bytes = is_inbound ? connection->counted_received : connection->counted_sent,
-        .duration_ns = connection->pod->shard->net.loop->now_ns - connection->opened_ns,
-    };
-    if (failure->kind != HBK_FAILURE_NONE) {
-        record.error = hbk_slice_text(hbk_failure_text(failure));
-    }
-    char target[HBK_ADDRESS_TEXT_BYTES_MAX];
-    if (is_tunnelled) {
-        record.hbone_target = hbk_slice_text(hbk_address_text(&connection->target, target));
-        record.destination.port = HBK_PORT_INBOUND_HBONE;
-    }
-    if (hbk_log_is_on(hbk_access_level(&record))) {
-        hbk_access_log(&record);
-    }
-}
-
 void hbk_connection_ended(struct hbk_connection *connection, const struct hbk_failure *failure,
                           uint64_t received, uint64_t sent)
 {
     struct hbk_telemetry *telemetry = telemetry_of(connection);
     struct hbk_party_table *parties = &telemetry->traffic.parties;
     hbk_connection_count(connection, received, sent);
-    log_end(connection, failure);
+    log_event(connection, HBK_ACCESS_COMPLETE,
+              failure->kind == HBK_FAILURE_NONE ? NULL : hbk_failure_text(failure));
     if (connection->series != NULL) {
         hbk_traffic_close(&telemetry->traffic, connection->series, flag_of(failure));
         hbk_counter_subtract(telemetry,
