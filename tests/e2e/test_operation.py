@@ -1,10 +1,12 @@
 """What an operator does to an agent, and what must not happen meanwhile."""
 
+import json
 import threading
 
 import pytest
 
 from harness import certificates, hbone, http, mesh, service, wait
+from harness.agent import READY_PORT, Agent
 from harness.capture import Capture
 from harness.program import hauberk
 from harness.town import Town
@@ -254,3 +256,40 @@ def test_connections_that_ended_leave_no_descriptor_behind(town, cart_service):
     wait.until(
         lambda: town.alpha.program.descriptors() <= before, f"{before} descriptors or fewer"
     )
+def test_the_admin_port_shows_the_model_and_no_key(town):
+    dump = town.alpha.get("/config_dump")
+    assert dump.status == 200
+    document = json.loads(dump.text)
+    assert "workloads" in document and "certificates" in document
+    assert mesh.uid("cart") in dump.text
+    assert "PRIVATE KEY" not in dump.text
+
+
+def test_the_log_level_is_changed_while_the_agent_runs(town, cart_service):
+    assert town.alpha.get("/logging?level=debug", method="POST").status == 200
+    assert http.get(
+        town.pair.front.namespace, town.pair.cart.v4, mesh.CART_PORT
+    ).text == "ok"
+    town.alpha.wait_for_log(r"\tdebug\t")
+
+
+
+
+def test_an_agent_without_certificates_is_not_ready(pair, tmp_path, start):
+    empty = tmp_path / "identities"
+    empty.mkdir()
+    made = hauberk("ca", "init", tmp_path / "ca")
+    assert made.returncode == 0
+    (empty / "bundle.pem").write_bytes((tmp_path / "ca" / "root.pem").read_bytes())
+    document = mesh.of_demo(tmp_path / "mesh.yaml", pair)
+    document.write()
+    options = ["--identities", empty]
+    agent = Agent(start, pair.beta, document.path, options, is_awaited=False)
+    agent.wait_for_log(r"is served as|is ready:")
+    assert agent.get("/healthz/ready", READY_PORT).status != 200
+    issued = hauberk(
+        "ca", "issue", "--ca", tmp_path / "ca", "--out", empty,
+        "--spiffe-id", mesh.spiffe_id("cart"),
+    )
+    assert issued.returncode == 0, issued.stderr
+    agent.wait_ready()
