@@ -1,0 +1,167 @@
+#include "net/upstream.h"
+
+#include "scene.h"
+
+static void a_burst_of_callers_shares_one_tunnel(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < FLOWS_MAX; i++) {
+        (void)begin(i);
+    }
+    for (unsigned i = 0; i < FLOWS_MAX; i++) {
+        turn_until(&scene.bench, scene.flows[i].answers == 1);
+        assert_true(scene.flows[i].is_fresh);
+    }
+    assert_int_equal(scene.dials, 1);
+    assert_int_equal(scene.opened, 1);
+}
+
+static void beyond_the_streams_of_one_tunnel_there_is_a_second(void **state)
+{
+    (void)state;
+    scene.bench.net.config.streams_max = 10;
+    for (unsigned i = 0; i < 25; i++) {
+        (void)begin(i);
+    }
+    for (unsigned i = 0; i < 25; i++) {
+        turn_until(&scene.bench, scene.flows[i].answers == 1);
+    }
+    assert_int_equal(scene.dials, 3);
+    for (unsigned i = 25; i < 30; i++) {
+        (void)join(i);
+        assert_false(scene.flows[i].is_fresh);
+    }
+    assert_int_equal(scene.dials, 3);
+}
+
+static void a_caller_takes_the_place_of_a_stream_that_ended(void **state)
+{
+    (void)state;
+    scene.bench.net.config.streams_max = 1;
+    struct flow *first = join(0);
+    scene.peer_fd = -1; /* the second connection will not open */
+    struct flow *second = begin(1);
+    turns(&scene.bench, 5);
+    assert_false(second->was_given);
+    close_fd(&first->app);
+    close_fd(&scene.served[0].app);
+    turn_until(&scene.bench, second->answers == 1);
+    assert_false(second->is_fresh);
+}
+
+static void a_dial_that_fails_at_once_fails_its_callers(void **state)
+{
+    (void)state;
+    scene.dial_fails = true;
+    struct flow *flow = begin(0);
+    turn_until(&scene.bench, flow->closed == 1);
+    assert_string_equal(flow->why, "no route");
+    assert_int_equal(scene.upstream.groups.count, 0);
+}
+
+/* ... also when a tunnel that only drains is still there. */
+static void callers_do_not_wait_for_a_tunnel_that_takes_nothing_more(void **state)
+{
+    (void)state;
+    struct flow *old = join(0);
+    hbk_tunnel_drain(tunnel_of(old));
+    scene.dial_fails = true;
+    struct flow *new = begin(1);
+    turn_until(&scene.bench, new->closed == 1);
+    assert_string_equal(new->why, "no route");
+    assert_int_equal(old->closed, 0);
+}
+
+static void a_request_lost_with_its_old_tunnel_is_tried_on_a_fresh_one(void **state)
+{
+    (void)state;
+    (void)join(0);
+    scene.serving = SERVE_CLOSE;
+    struct flow *flow = begin(1);
+    flow->retries = true;
+    turn_until(&scene.bench, flow->refusals == 1);
+    scene.serving = SERVE;
+    turn_until(&scene.bench, flow->answers == 1);
+    assert_true(flow->is_fresh);
+    assert_int_equal(flow->status, 200);
+    assert_int_equal(scene.dials, 2);
+}
+
+static void cancelling_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    scene.peer_fd = -1;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)begin(i);
+    }
+    assert_int_equal(scene.upstream.waiters, 8);
+    for (unsigned i = 0; i < 8; i++) {
+        hbk_relay_abort(&scene.flows[i].relay, HBK_H2_CANCEL);
+    }
+    turns(&scene.bench, 3);
+    assert_int_equal(scene.upstream.waiters, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(scene.flows[i].closed, 1);
+        assert_false(scene.flows[i].was_given);
+    }
+}
+
+static void other_keys_have_other_tunnels(void **state)
+{
+    (void)state;
+    int pods[2];
+    for (unsigned i = 0; i < 4; i++) {
+        scene.key.pod = &pods[i % 2];
+        scene.key.destination.port = (uint16_t)(15008 + i / 2);
+        (void)join(i);
+    }
+    assert_int_equal(scene.dials, 4);
+    assert_int_equal(scene.upstream.groups.count, 4);
+}
+
+/* Closing a tunnel under a request makes its caller acquire, here from a new group each time. */
+static unsigned visits;
+
+static void visit_and_close(void *context, const struct hbk_upstream_key *key,
+                            struct hbk_tunnel *tunnel)
+{
+    (void)context;
+    (void)key;
+    visits += tunnel->has_opened ? 1 : 0;
+    scene.key.destination.port++;
+    hbk_tunnel_close(tunnel);
+}
+
+static void a_walk_sees_every_tunnel_though_new_groups_come(void **state)
+{
+    (void)state;
+    enum { COUNT = 24 };
+    scene.serving = SERVE_SILENCE;
+    for (unsigned i = 0; i < COUNT; i++) {
+        scene.key.destination.port = (uint16_t)(1 + i);
+        struct flow *flow = begin(i);
+        flow->retries = true;
+        turn_until(&scene.bench, scene.served[i].was_accepted);
+    }
+    scene.key.destination.port = 1000;
+    scene.peer_fd = -1;
+    visits = 0;
+    hbk_upstream_each(&scene.upstream, visit_and_close, NULL);
+    assert_int_equal(visits, COUNT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        scene_test(a_burst_of_callers_shares_one_tunnel),
+        scene_test(beyond_the_streams_of_one_tunnel_there_is_a_second),
+        scene_test(a_caller_takes_the_place_of_a_stream_that_ended),
+        scene_test(a_dial_that_fails_at_once_fails_its_callers),
+        scene_test(callers_do_not_wait_for_a_tunnel_that_takes_nothing_more),
+        scene_test(a_request_lost_with_its_old_tunnel_is_tried_on_a_fresh_one),
+        scene_test(cancelling_leaves_nothing_behind),
+        scene_test(other_keys_have_other_tunnels),
+        scene_test(a_walk_sees_every_tunnel_though_new_groups_come),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
