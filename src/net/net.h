@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "base/pool.h"
@@ -55,8 +56,20 @@ struct hbk_net_config {
         .mark = 0x539,                             \
     })
 
+struct hbk_relay;
+
+/* Data of one stream that follows each other in a turn's input goes to its socket with one call. */
+enum { HBK_DELIVERY_PARTS_MAX = 32 };
+
+struct hbk_delivery {
+    struct hbk_relay *relay; /* NULL: nothing waits */
+    size_t count;
+    struct iovec parts[HBK_DELIVERY_PARTS_MAX]; /* in the scratch of the input */
+};
+
 struct hbk_net {
     struct hbk_loop *loop; /* borrowed */
+    struct hbk_delivery delivery;
     struct hbk_net_config config;
     struct hbk_net_counters counters;
     struct hbk_pool tunnels;

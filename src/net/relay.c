@@ -109,6 +109,9 @@ static void close_relay(struct hbk_relay *relay)
         return;
     }
     set(relay, HBK_RELAY_CLOSED);
+    if (relay->net->delivery.relay == relay) {
+        relay->net->delivery.relay = NULL;
+    }
     leave_tunnel(relay);
     hbk_loop_remove(relay->net->loop, &relay->source);
     hbk_loop_post(relay->net->loop, HBK_PHASE_END, &relay->task);
@@ -307,25 +310,79 @@ static bool can_send(const struct hbk_relay *relay)
     return has(relay, HBK_RELAY_STARTED) && hbk_buffer_is_empty(&relay->backlog);
 }
 
-/* Sends what the socket takes and keeps the rest, which the stream's window bounds. */
-static void deliver(struct hbk_relay *relay, struct hbk_slice data)
+static bool keep(struct hbk_relay *relay, struct hbk_slice data)
 {
-    size_t size = 0;
-    if (can_send(relay) && data.size > 0) {
-        enum hbk_io io = hbk_socket_send(relay->source.fd, data, &size);
-        if (io == HBK_IO_FAILED) {
-            socket_failed(relay);
-            return;
-        }
-        if (size > 0) {
-            credit_peer(relay, size);
-        }
-    }
-    struct hbk_slice rest = hbk_slice_part(data, size, data.size);
-    if (hbk_buffer_append(&relay->backlog, rest) != HBK_OK) {
+    if (hbk_buffer_append(&relay->backlog, data) != HBK_OK) {
         hbk_failure_set(&relay->failure, HBK_FAILURE_LIMIT, HBK_LIMIT, 0,
                         "no memory for what the application does not read");
         hbk_relay_abort(relay, HBK_H2_INTERNAL_ERROR);
+        return false;
+    }
+    return true;
+}
+
+/* Sends what the socket takes and keeps the rest, which the stream's window bounds. */
+static void deliver_parts(struct hbk_relay *relay, const struct iovec *parts, size_t count)
+{
+    size_t size = 0;
+    enum hbk_io io = HBK_IO_AGAIN;
+    if (can_send(relay)) {
+        io = count == 1 ? hbk_socket_send(relay->source.fd,
+                                          hbk_slice_of(parts[0].iov_base, parts[0].iov_len), &size)
+                        : hbk_socket_send_parts(relay->source.fd, parts, count, &size);
+    }
+    if (io == HBK_IO_FAILED) {
+        socket_failed(relay);
+        return;
+    }
+    if (size > 0) {
+        credit_peer(relay, size);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t sent = size < parts[i].iov_len ? size : parts[i].iov_len;
+        struct hbk_slice part = hbk_slice_of(parts[i].iov_base, parts[i].iov_len);
+        size -= sent;
+        if (sent < part.size && !keep(relay, hbk_slice_part(part, sent, part.size))) {
+            return;
+        }
+    }
+}
+
+void hbk_relay_deliver_waiting(struct hbk_net *net)
+{
+    struct hbk_delivery *delivery = &net->delivery;
+    struct hbk_relay *relay = delivery->relay;
+    if (relay != NULL) {
+        delivery->relay = NULL;
+        deliver_parts(relay, delivery->parts, delivery->count);
+    }
+}
+
+static void deliver(struct hbk_relay *relay, struct hbk_slice data)
+{
+    struct hbk_delivery *delivery = &relay->net->delivery;
+    if (delivery->relay != relay || delivery->count == HBK_DELIVERY_PARTS_MAX) {
+        hbk_relay_deliver_waiting(relay->net);
+        if (has(relay, HBK_RELAY_CLOSED)) {
+            return;
+        }
+        delivery->relay = relay;
+        delivery->count = 0;
+    }
+    if (data.size > 0) {
+        delivery->parts[delivery->count++] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)data.bytes, .iov_len = data.size};
+    }
+    if (delivery->count == 0) {
+        delivery->relay = NULL;
+    }
+}
+
+/* An event that is not data comes behind the data before it. */
+static void deliver_before(struct hbk_relay *relay)
+{
+    if (relay->net->delivery.relay == relay) {
+        hbk_relay_deliver_waiting(relay->net);
     }
 }
 
@@ -502,12 +559,18 @@ void hbk_relay_on_event(struct hbk_relay *relay, const struct hbk_h2_event *even
     if (has(relay, HBK_RELAY_CLOSED)) {
         return;
     }
+    if (event->kind != HBK_H2_DATA) {
+        deliver_before(relay);
+    }
     switch (event->kind) {
     case HBK_H2_RESPONSE:
         answered(relay, event);
         return;
     case HBK_H2_DATA:
         deliver(relay, event->data);
+        if (event->is_last) {
+            deliver_before(relay);
+        }
         if (event->is_last && !has(relay, HBK_RELAY_CLOSED)) {
             deliver_last(relay);
         }
@@ -535,6 +598,7 @@ void hbk_relay_on_tunnel_closed(struct hbk_relay *relay)
     struct hbk_tunnel *tunnel = relay->tunnel;
     forget_tunnel(relay);
     relay->stream = (struct hbk_h2_stream){0};
+    deliver_before(relay);
     if (tunnel->failure.kind != HBK_FAILURE_NONE) {
         hbk_failure_copy(&relay->failure, &tunnel->failure);
     } else {

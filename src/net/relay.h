@@ -98,5 +98,8 @@ void hbk_relay_abort(struct hbk_relay *relay, uint32_t code);
 /* What arrives for the stream; for the tunnel. */
 void hbk_relay_on_event(struct hbk_relay *relay, const struct hbk_h2_event *event);
 
+/* Sends what waits to be delivered; for the tunnel, before its input scratch is used again. */
+void hbk_relay_deliver_waiting(struct hbk_net *net);
+
 /* The tunnel is gone; for the tunnel. */
 void hbk_relay_on_tunnel_closed(struct hbk_relay *relay);

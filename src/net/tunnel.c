@@ -543,6 +543,7 @@ static void take_input(struct hbk_tunnel *tunnel, struct hbk_span input)
     }
     while (tunnel->state == HBK_TUNNEL_OPEN && open_record(tunnel, &input)) {
     }
+    hbk_relay_deliver_waiting(tunnel->net);
     if (tunnel->state != HBK_TUNNEL_CLOSED &&
         hbk_buffer_append(&tunnel->partial, hbk_slice_of(input.bytes, input.size)) != HBK_OK) {
         hbk_tunnel_fail(tunnel, HBK_FAILURE_TLS, HBK_LIMIT, 0,
