@@ -8,6 +8,7 @@ import pytest
 
 from harness import wait
 from harness.program import BINARY, hauberk
+from harness.siege import IS_MEMORY_TOLD
 
 
 def check_report(told):
@@ -16,7 +17,8 @@ def check_report(told):
     assert told["captures"]["wire_without_mesh"]["markers"] > 0
     assert told["captures"]["wire_with_mesh"]["markers"] == 0
     assert told["rotation"]["certificates_cart"] >= 3
-    assert all(agent["private_dirty_bytes"] < 4 << 20 for agent in told["agents"])
+    if IS_MEMORY_TOLD:
+        assert all(agent["private_dirty_bytes"] < 4 << 20 for agent in told["agents"])
 
 
 def test_the_demonstration_holds_in_all_points_and_says_how_to_look_around(
