@@ -1,6 +1,7 @@
 #include "policy/authorize.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -198,8 +199,18 @@ static void note_dry_run(struct hbk_authorization *verdict, const struct hbk_pol
 /* What the policies of one action say together. */
 struct opinion {
     const struct hbk_policy *match; /* the first in effect that matches */
-    bool has_any;                   /* some are in effect */
+    /* Those in effect, in the order of the walk: the first few, and how many. */
+    const struct hbk_policy *applicable[HBK_AUTHORIZATION_ALLOWS_MAX];
+    uint32_t count;
 };
+
+static void note_applicable(struct opinion *opinion, const struct hbk_policy *policy)
+{
+    if (opinion->count < HBK_AUTHORIZATION_ALLOWS_MAX) {
+        opinion->applicable[opinion->count] = policy;
+    }
+    opinion->count++;
+}
 
 /*
  * Asks the policies of a walk that has just begun. Those on trial are heard to the end, also when
@@ -218,7 +229,9 @@ static struct opinion ask(struct policy_walk walk, enum hbk_policy_action action
         } else if (is_match) {
             opinion.match = policy;
         }
-        opinion.has_any = opinion.has_any || (policy->action == action && !policy->is_dry_run);
+        if (policy->action == action && !policy->is_dry_run) {
+            note_applicable(&opinion, policy);
+        }
     }
     verdict->unknown_policies = walk.unknown;
     return opinion;
@@ -254,9 +267,11 @@ void hbk_authorize(const struct hbk_mesh *mesh, const struct hbk_workload *workl
     if (allow.match != NULL) {
         verdict.reason = HBK_AUTHORIZATION_ALLOWED;
         verdict.policy = allow.match;
-    } else if (allow.has_any) {
+    } else if (allow.count > 0) {
         verdict.is_allowed = false;
         verdict.reason = HBK_AUTHORIZATION_NONE_ALLOWED;
+        memcpy(verdict.allows, allow.applicable, sizeof verdict.allows);
+        verdict.allow_count = allow.count;
     }
     *out_verdict = verdict;
 }
@@ -275,6 +290,24 @@ bool hbk_authorize_is_same(const struct hbk_mesh *old_mesh, const struct hbk_mes
     return is_same;
 }
 
+/* Appends ": shop/front-only, shop/admin and 3 more", as far as there is room. */
+static void name_allows(const struct hbk_authorization *verdict,
+                        char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX])
+{
+    uint32_t named = 0;
+    for (; named < verdict->allow_count && named < HBK_AUTHORIZATION_ALLOWS_MAX; named++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, HBK_AUTHORIZATION_TEXT_BYTES_MAX - used, "%s%.*s",
+                       named == 0 ? ": " : ", ",
+                       HBK_SLICE_ARGS(verdict->allows[named]->record.key));
+    }
+    if (named < verdict->allow_count) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, HBK_AUTHORIZATION_TEXT_BYTES_MAX - used, " and %u more",
+                       verdict->allow_count - named);
+    }
+}
+
 const char *hbk_authorization_text(const struct hbk_authorization *verdict,
                                    char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX])
 {
@@ -286,6 +319,7 @@ const char *hbk_authorization_text(const struct hbk_authorization *verdict,
     } else if (verdict->reason == HBK_AUTHORIZATION_NONE_ALLOWED) {
         (void)snprintf(text, HBK_AUTHORIZATION_TEXT_BYTES_MAX,
                        "%sallow policies exist, but none allowed", prefix);
+        name_allows(verdict, text);
     }
     return text;
 }

@@ -8,6 +8,7 @@
 
 enum {
     HBK_AUTHORIZATION_DRY_RUNS_MAX = 4, /* dry-run matches that are named; the others are counted */
+    HBK_AUTHORIZATION_ALLOWS_MAX = 4,   /* the same for allow policies that did not match */
     HBK_AUTHORIZATION_TEXT_BYTES_MAX = 256,
 };
 
@@ -34,6 +35,10 @@ struct hbk_authorization {
     const struct hbk_policy *dry_runs[HBK_AUTHORIZATION_DRY_RUNS_MAX];
     uint32_t dry_run_count; /* all that matched, also those that are not named */
 
+    /* Denied since none of these allow policies, which apply to the workload, matched. */
+    const struct hbk_policy *allows[HBK_AUTHORIZATION_ALLOWS_MAX];
+    uint32_t allow_count; /* all of them, also those that are not named */
+
     uint32_t unknown_policies; /* names in the workload's list that the mesh does not have */
 };
 
@@ -56,7 +61,8 @@ bool hbk_authorize_is_same(const struct hbk_mesh *old_mesh, const struct hbk_mes
 
 /*
  * The sentence for the access log: "connection closed due to policy rejection: explicitly denied
- * by: shop/no-batch". Writes it, terminated, and returns `text`; empty for a verdict that allows.
+ * by: shop/no-batch", or "...: allow policies exist, but none allowed: shop/front-only". Writes it,
+ * terminated and cut where it is too long, and returns `text`; empty for a verdict that allows.
  */
 const char *hbk_authorization_text(const struct hbk_authorization *verdict,
                                    char text[static HBK_AUTHORIZATION_TEXT_BYTES_MAX]);

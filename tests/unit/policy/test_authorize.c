@@ -133,15 +133,22 @@ struct set_case {
     "- {name: " name ", namespace: " namespace ", scope: " scope ", action: " action ", " \
                                                "dryRun: " dry ", rules: " rules "}\n"
 #define DENIED_BY(key) "connection closed due to policy rejection: explicitly denied by: " key
-#define NONE_ALLOWED \
-    "connection closed due to policy rejection: allow policies exist, but none allowed"
+#define NONE_ALLOWED(names) \
+    "connection closed due to policy rejection: allow policies exist, but none allowed: " names
 
 /* About the workload cart of shop, which names shop/picked, bank/foreign and shop/missing. */
 static const struct set_case sets[] = {
     {"", true, "", NULL, 0, 3},
     /* Deny before allow. */
     {POLICY("a", "shop", "Namespace", "Allow", "false", YES), true, "", "shop/a", 0, 3},
-    {POLICY("a", "shop", "Namespace", "Allow", "false", NO), false, NONE_ALLOWED, NULL, 0, 3},
+    {POLICY("a", "shop", "Namespace", "Allow", "false", NO), false, NONE_ALLOWED("shop/a"), NULL, 0,
+     3},
+    {POLICY("a", "shop", "Namespace", "Allow", "false", NO)
+         POLICY("b", "shop", "Namespace", "Allow", "false", NO)
+             POLICY("c", "shop", "Namespace", "Allow", "false", NO)
+                 POLICY("d", "shop", "Namespace", "Allow", "false", NO)
+                     POLICY("e", "shop", "Namespace", "Allow", "false", NO),
+     false, NONE_ALLOWED("shop/a, shop/b, shop/c, shop/d and 1 more"), NULL, 0, 3},
     {POLICY("d", "shop", "Namespace", "Deny", "false", YES), false, DENIED_BY("shop/d"), "shop/d",
      0, 3},
     {POLICY("d", "shop", "Namespace", "Deny", "false", NO), true, "", NULL, 0, 3},
@@ -161,7 +168,8 @@ static const struct set_case sets[] = {
      DENIED_BY("shop/picked"), "shop/picked", 0, 2},
     {POLICY("foreign", "bank", "WorkloadSelector", "Deny", "false", YES), false,
      DENIED_BY("bank/foreign"), "bank/foreign", 0, 2},
-    {POLICY("foreign", "bank", "Namespace", "Allow", "false", NO), false, NONE_ALLOWED, NULL, 0, 2},
+    {POLICY("foreign", "bank", "Namespace", "Allow", "false", NO), false,
+     NONE_ALLOWED("bank/foreign"), NULL, 0, 2},
     {POLICY("picked", "shop", "Namespace", "Allow", "false", YES), true, "", "shop/picked", 0, 2},
     /* On trial: reported, without effect. */
     {POLICY("d", "shop", "Namespace", "Deny", "true", YES), true, "", NULL, 1, 3},
@@ -170,13 +178,14 @@ static const struct set_case sets[] = {
     {POLICY("a", "shop", "Namespace", "Allow", "true", YES), true, "", NULL, 1, 3},
     {POLICY("a", "shop", "Namespace", "Allow", "true", YES)
          POLICY("b", "shop", "Namespace", "Allow", "false", NO),
-     false, NONE_ALLOWED, NULL, 1, 3},
+     false, NONE_ALLOWED("shop/b"), NULL, 1, 3},
     {POLICY("a", "shop", "Namespace", "Deny", "false", YES)
          POLICY("b", "shop", "Namespace", "Deny", "true", YES),
      false, DENIED_BY("shop/a"), "shop/a", 1, 3},
     /* Rules, clauses and matches. */
     {POLICY("d", "shop", "Namespace", "Deny", "false", "[]"), true, "", NULL, 0, 3},
-    {POLICY("a", "shop", "Namespace", "Allow", "false", "[]"), false, NONE_ALLOWED, NULL, 0, 3},
+    {POLICY("a", "shop", "Namespace", "Allow", "false", "[]"), false, NONE_ALLOWED("shop/a"), NULL,
+     0, 3},
     {POLICY("d", "shop", "Namespace", "Deny", "false", "[[]]"), false, DENIED_BY("shop/d"),
      "shop/d", 0, 3},
     {POLICY("d", "shop", "Namespace", "Deny", "false", "[[[]]]"), false, DENIED_BY("shop/d"),
