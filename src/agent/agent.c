@@ -47,7 +47,6 @@ struct agent {
     struct hbk_admin admin;
     struct hbk_dump_view view;
     struct hbk_source signals;
-    struct hbk_timer count_timer;
     bool is_draining;
 };
 
@@ -226,17 +225,23 @@ static void collect(void *context)
     hbk_proxy_collect(&agent->proxy, &agent->totals, on_collected, agent);
 }
 
-static void on_counted(void *context)
+/* When each identity's certificate ends. */
+static void show_certificates(struct hbk_exposition *exposition, void *context)
 {
-    (void)context;
-}
-
-/* Workers forget idle series only when somebody collects. */
-static void on_count_timer(struct hbk_timer *timer)
-{
-    struct agent *agent = HBK_CONTAINER(timer, struct agent, count_timer);
-    hbk_proxy_collect(&agent->proxy, &agent->totals, on_counted, agent);
-    hbk_loop_timer(&agent->loop, timer, HBK_TELEMETRY_COPY_NS);
+    static const char name[] = "hauberk_certificate_expiry_timestamp_seconds";
+    const struct agent *agent = context;
+    hbk_exposition_family(exposition, name, HBK_METRIC_GAUGE,
+                          "End of the certificate in use, in seconds since 1970, by identity");
+    const void *cursor = NULL;
+    for (struct hbk_ca_view view; hbk_ca_next(agent->ca, &cursor, &view);) {
+        if (view.credential != NULL) {
+            hbk_exposition_sample(exposition, name, HBK_METRIC_GAUGE);
+            hbk_exposition_label(exposition, "identity", view.id->text);
+            hbk_exposition_value(exposition,
+                                 (uint64_t)hbk_tls_credential_not_after_ns(view.credential) /
+                                     HBK_NS_PER_S);
+        }
+    }
 }
 
 static void dump(struct hbk_admin_exchange *exchange, void *context)
@@ -250,6 +255,7 @@ static hbk_status listen_admin(struct agent *agent, struct hbk_error *error)
     struct hbk_admin_hooks hooks = {
         .context = agent,
         .collect = collect,
+        .more = show_certificates,
         .dump = dump,
         .quit = on_quit,
     };
@@ -294,12 +300,9 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
         status = open_mesh(agent, error);
     }
     if (status == HBK_OK) {
-        hbk_timer_init(&agent->count_timer, on_count_timer);
-        hbk_loop_timer(&agent->loop, &agent->count_timer, HBK_TELEMETRY_COPY_NS);
         hbk_log(HBK_LOG_INFO, "agent", "node %s is ready: %zu pods, %u workers",
                 agent->options->node, agent->pods.up_count, agent->team.count);
         hbk_loop_run(&agent->loop);
-        hbk_loop_timer_cancel(&agent->loop, &agent->count_timer);
         agent->view.mesh = NULL;
         hbk_mesh_source_close(&agent->mesh_source);
     }
@@ -322,6 +325,7 @@ static hbk_status with_workers(struct agent *agent, struct hbk_error *error)
         return hbk_error_set(error, status, "out of memory");
     }
     status = serve(agent, error);
+    agent->is_draining = true; /* too late for another signal to begin it */
     agent->loop.is_stopping = false;
     hbk_proxy_fini(&agent->proxy);
     return status;
