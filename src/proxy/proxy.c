@@ -162,7 +162,7 @@ hbk_status hbk_proxy_add_pod(struct hbk_proxy *proxy, const struct hbk_proxy_pod
     order->netns_fd = netns_fd;
     order->identity = hbk_spiffe_ref(pod->identity);
     order->credential = pod->credential == NULL ? NULL : hbk_tls_credential_ref(pod->credential);
-    status = hbk_mailbox_send(&proxy->team->workers[worker].mailbox, &order->message);
+    status = hbk_worker_send(&proxy->team->workers[worker], &order->message);
     if (status != HBK_OK) {
         close_ports(fds);
         hbk_spiffe_unref(order->identity);
@@ -180,10 +180,12 @@ void hbk_proxy_remove_pod(struct hbk_proxy *proxy, struct hbk_slice uid, unsigne
 {
     struct pod_message *order = new_order(proxy, worker, uid);
     if (order == NULL) {
+        hbk_log(HBK_LOG_ERROR, "proxy", "no memory to stop serving workload %.*s",
+                HBK_SLICE_ARGS(uid));
         return;
     }
     order->is_removal = true;
-    if (hbk_mailbox_send(&proxy->team->workers[worker].mailbox, &order->message) != HBK_OK) {
+    if (hbk_worker_send(&proxy->team->workers[worker], &order->message) != HBK_OK) {
         free(order);
         return;
     }

@@ -78,15 +78,21 @@ static void on_stop(struct hbk_message *message)
     hbk_loop_stop(stop->loop);
 }
 
+hbk_status hbk_worker_send(struct hbk_worker *worker, struct hbk_message *message)
+{
+    hbk_status status = HBK_LIMIT;
+    while ((status = hbk_mailbox_send(&worker->mailbox, message)) == HBK_LIMIT) {
+        sched_yield();
+    }
+    return status;
+}
+
 void hbk_team_stop(struct hbk_team *team)
 {
     for (unsigned i = 0; i < team->count; i++) {
         struct hbk_worker *worker = &team->workers[i];
         struct stop_message stop = {.message = {.run = on_stop}, .loop = &worker->loop};
-        /* A full mailbox is a worker that will drain it; ask again. */
-        while (hbk_mailbox_send(&worker->mailbox, &stop.message) == HBK_LIMIT) {
-            sched_yield();
-        }
+        HBK_ASSERT(hbk_worker_send(worker, &stop.message) == HBK_OK);
         HBK_ASSERT(pthread_join(worker->thread, NULL) == 0);
         hbk_mailbox_fini(&worker->mailbox);
         hbk_loop_fini(&worker->loop);
@@ -128,7 +134,7 @@ void hbk_round_start(struct hbk_team *team, struct hbk_round *round)
             .round = round,
             .worker = &team->workers[i],
         };
-        if (hbk_mailbox_send(&team->workers[i].mailbox, &round->parts[i].message) != HBK_OK) {
+        if (hbk_worker_send(&team->workers[i], &round->parts[i].message) != HBK_OK) {
             leave_round(round);
         }
     }

@@ -41,6 +41,13 @@ HBK_MUST_USE hbk_status hbk_team_start(struct hbk_team *team, unsigned count,
 void hbk_team_stop(struct hbk_team *team);
 
 /*
+ * Sends from control to a worker. A full mailbox belongs to a worker that will empty it, for which
+ * control waits: no order is lost, and no worker left behind with what others have given up.
+ * Fails: HBK_CLOSED; the message is the sender's then. Control thread.
+ */
+HBK_MUST_USE hbk_status hbk_worker_send(struct hbk_worker *worker, struct hbk_message *message);
+
+/*
  * A round: a function that runs once on every worker between two turns, then once on the control
  * thread. Since no worker keeps a snapshot across turns, the end of a round also proves that
  * nobody uses what was replaced in it.
