@@ -1,0 +1,112 @@
+/*
+ * The kernels of P-256 and X25519 against libcrypto: any scalars, points and signatures give the
+ * same status, and the same bytes where that is HBK_LANE_OK. The input is cut into 32-byte numbers;
+ * lane i starts at number i, so neighbours differ.
+ */
+#include "fuzz_target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/cpu.h"
+#include "crypto/p256.h"
+#include "crypto/x25519.h"
+
+enum { NUMBER_BYTES = 32, NUMBERS = 16 };
+
+static uint8_t numbers[NUMBERS][NUMBER_BYTES];
+static uint8_t points[NUMBERS][HBK_P256_POINT_BYTES];
+
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+/* Every other point is one of the curve, or nothing would get past the check. */
+static void make_points(void)
+{
+    static struct hbk_p256_keygen valid;
+    struct hbk_p256_keygen *lane[HBK_LANES] = {&valid};
+
+    if (valid.public_key[0] == 0) {
+        hbk_p256_keygen_lanes(HBK_PATH_TWIN, lane);
+    }
+    for (int i = 0; i < NUMBERS; i++) {
+        points[i][0] = 4;
+        memcpy(points[i] + 1, numbers[i], NUMBER_BYTES);
+        memcpy(points[i] + 33, numbers[(i + 1) % NUMBERS], NUMBER_BYTES);
+        if (i % 2 == 0) {
+            memcpy(points[i], valid.public_key, HBK_P256_POINT_BYTES);
+        }
+    }
+}
+
+static void compare_agree(void)
+{
+    struct hbk_p256_agree both[2][HBK_LANES];
+    for (int path = 0; path < 2; path++) {
+        struct hbk_p256_agree *lanes[HBK_LANES];
+        for (int i = 0; i < HBK_LANES; i++) {
+            both[path][i] =
+                (struct hbk_p256_agree){.private_key = numbers[i], .peer_key = points[i]};
+            lanes[i] = &both[path][i];
+        }
+        hbk_p256_agree_lanes((enum hbk_path)path, lanes);
+    }
+    for (int i = 0; i < HBK_LANES; i++) {
+        require(both[0][i].status == both[1][i].status);
+        require(memcmp(both[0][i].secret, both[1][i].secret, NUMBER_BYTES) == 0);
+    }
+}
+
+static void compare_verify(void)
+{
+    struct hbk_p256_verify both[2][HBK_LANES];
+    for (int path = 0; path < 2; path++) {
+        struct hbk_p256_verify *lanes[HBK_LANES];
+        for (int i = 0; i < HBK_LANES; i++) {
+            both[path][i] = (struct hbk_p256_verify){.public_key = points[i]};
+            memcpy(both[path][i].digest, numbers[i], NUMBER_BYTES);
+            memcpy(both[path][i].signature, numbers[i + 1], 2 * NUMBER_BYTES);
+            lanes[i] = &both[path][i];
+        }
+        hbk_p256_verify_lanes((enum hbk_path)path, lanes);
+    }
+    for (int i = 0; i < HBK_LANES; i++) {
+        require(both[0][i].status == both[1][i].status);
+    }
+}
+
+static void compare_x25519(void)
+{
+    struct hbk_x25519_agree both[2][HBK_LANES];
+    for (int path = 0; path < 2; path++) {
+        struct hbk_x25519_agree *lanes[HBK_LANES];
+        for (int i = 0; i < HBK_LANES; i++) {
+            both[path][i] = (struct hbk_x25519_agree){.private_key = numbers[i],
+                                                      .peer_key = numbers[i + HBK_LANES]};
+            lanes[i] = &both[path][i];
+        }
+        hbk_x25519_agree_lanes((enum hbk_path)path, lanes);
+    }
+    for (int i = 0; i < HBK_LANES; i++) {
+        require(both[0][i].status == both[1][i].status);
+        require(memcmp(both[0][i].secret, both[1][i].secret, NUMBER_BYTES) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!HBK_PATH_IS_VECTOR(hbk_cpu_path())) {
+        return 0;
+    }
+    memset(numbers, 0, sizeof(numbers));
+    memcpy(numbers, data, size < sizeof(numbers) ? size : sizeof(numbers));
+    make_points();
+    compare_agree();
+    compare_verify();
+    compare_x25519();
+    return 0;
+}
