@@ -307,7 +307,7 @@ static bool set_up(SSL_CTX *context)
     return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_ciphersuites(context, suites) == 1 &&
-           SSL_CTX_set1_groups_list(context, groups) == 1 &&
+           SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, (void *)(uintptr_t)groups) == 1 &&
            SSL_CTX_set_num_tickets(context, 0) == 1 &&
            SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols) == 0;
 }

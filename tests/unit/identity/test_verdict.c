@@ -79,7 +79,7 @@ static void a_good_leaf_tells_who_the_peer_is(void **state)
     forged_free(&leaf);
 }
 
-/* One rule broken or kept at its border per line. Rules: see verdict.h. */
+/* One rule broken or kept at its border per line: a flat table. Rules: see verdict.h. */
 static void leaves_are_judged_by_each_rule(void **state)
 {
     (void)state;
@@ -266,7 +266,7 @@ static void a_weak_key_is_refused(void **state)
     EVP_PKEY_free(key);
 }
 
-/* A leaf below two intermediates, of which one can be broken. */
+/* A leaf below two intermediates, of which one can be broken: a flat table. */
 static void paths_are_judged_at_every_step(void **state)
 {
     (void)state;

@@ -90,7 +90,7 @@ static SSL_CTX *make_context(const struct habits *habits)
         SSL_CTX_set_alpn_select_cb(context, choose_first, (void *)(uintptr_t)protocols);
     }
     if (habits->groups != NULL) {
-        assert_int_equal(SSL_CTX_set1_groups_list(context, habits->groups), 1);
+        assert_int_equal(SSL_CTX_set1_groups_list(context, (uintptr_t)habits->groups), 1);
     }
     if (habits->suites != NULL) {
         assert_int_equal(SSL_CTX_set_ciphersuites(context, habits->suites), 1);

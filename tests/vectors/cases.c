@@ -1,18 +1,7 @@
-/*
- * Runs files of Wycheproof (github.com/C2SP/wycheproof, testvectors_v1) against the crypto room.
- *
- *     wycheproof FILE.json...      the given files; one that cannot be read is an error
- *     wycheproof                   all files of $HBK_VECTORS/wycheproof; skipped (exit 77) when the
- *                                  variable is not set
- *
- * A case of an operation that has a kernel is run on both paths, in every lane and with every fill
- * from one to eight, beside a neighbour that must be refused and neighbours that must succeed.
- * Prints "N passed, N failed, N skipped" per file, and why a group was skipped. Exit 1 when a case
- * failed.
- */
-#include <dirent.h>
+/* The cases: each kind of test against the crypto room. (main.c) */
+#include "cases.h"
+
 #include <jansson.h>
-#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
@@ -26,20 +15,8 @@
 #include "crypto/hmac.h"
 #include "crypto/p256.h"
 #include "crypto/rsa.h"
-#include "crypto/rsa_padding.h"
 #include "crypto/signature.h"
 #include "crypto/x25519.h"
-
-enum { FILES_MAX = 256, EXIT_SKIPPED = 77 };
-
-/* What the case says must happen. */
-enum expectation { MUST_PASS, MUST_FAIL, MAY_PASS };
-
-struct tally {
-    unsigned passed, failed, skipped;
-    const char *why; /* the reason of the groups skipped last, and how many cases they have */
-    unsigned why_count;
-};
 
 static struct hbk_rsa_batch *rsa_batch;
 
@@ -73,15 +50,15 @@ static struct hbk_slice slice(struct hbk_span span)
     return hbk_slice_of(span.bytes, span.size);
 }
 
-static const char *get_text(const json_t *object, const char *name)
+const char *wycheproof_get_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
     return text == NULL ? "" : text;
 }
 
-static bool is_text(const json_t *object, const char *name, const char *expected)
+bool wycheproof_is_text(const json_t *object, const char *name, const char *expected)
 {
-    return strcmp(get_text(object, name), expected) == 0;
+    return strcmp(wycheproof_get_text(object, name), expected) == 0;
 }
 
 static int path_count(void)
@@ -300,7 +277,7 @@ static struct hbk_span point_of_spki(struct hbk_span der)
     return hbk_span_of(copy, size);
 }
 
-static bool test_ecdh(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_ecdh(const json_t *group, const json_t *test, enum expectation expectation)
 {
     static struct hbk_p256_keygen pair;
     struct hbk_p256_keygen *pair_lane[HBK_LANES] = {&pair};
@@ -315,7 +292,7 @@ static bool test_ecdh(const json_t *group, const json_t *test, enum expectation 
                               .context = &shared};
     bool is_right = expectation != MUST_PASS; /* for inputs that no kernel takes */
 
-    if (is_text(group, "type", "EcdhTest")) {
+    if (wycheproof_is_text(group, "type", "EcdhTest")) {
         struct hbk_span point = point_of_spki(public_key);
         free(public_key.bytes);
         public_key = point;
@@ -338,7 +315,7 @@ static bool test_ecdh(const json_t *group, const json_t *test, enum expectation 
     return is_right;
 }
 
-static bool test_xdh(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_xdh(const json_t *group, const json_t *test, enum expectation expectation)
 {
     static const uint8_t nine[32] = {9}, zero[32];
     struct hbk_span public_key = get_hex(test, "public");
@@ -370,7 +347,7 @@ static bool test_xdh(const json_t *group, const json_t *test, enum expectation e
     return is_right;
 }
 
-static bool test_ecdsa(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_ecdsa(const json_t *group, const json_t *test, enum expectation expectation)
 {
     static struct hbk_p256_keygen pair;
     struct hbk_p256_keygen *pair_lane[HBK_LANES] = {&pair};
@@ -385,7 +362,7 @@ static bool test_ecdsa(const json_t *group, const json_t *test, enum expectation
     bool is_right = expectation != MUST_PASS;
     bool is_read = false;
 
-    if (is_text(group, "type", "EcdsaP1363Verify")) {
+    if (wycheproof_is_text(group, "type", "EcdsaP1363Verify")) {
         is_read = signature.size == HBK_P256_SIGNATURE_BYTES;
         if (is_read) {
             memcpy(subject->signature, signature.bytes, signature.size);
@@ -413,7 +390,7 @@ static bool test_ecdsa(const json_t *group, const json_t *test, enum expectation
 /* RSA. ------------------------------------------------------------------------------------------
  */
 
-static bool hash_of(const char *name, enum hbk_rsa_hash *out_hash)
+bool wycheproof_hash_of(const char *name, enum hbk_rsa_hash *out_hash)
 {
     static const char *const names[] = {"SHA-256", "SHA-384", "SHA-512"};
     for (int i = 0; i < 3; i++) {
@@ -485,18 +462,19 @@ static void rsa_neighbours(struct lane_test *lanes)
     lanes->good.u.rsa = (struct hbk_rsa_operation){.key = rsa.key, .input = small};
 }
 
-static bool test_rsa_verify(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_rsa_verify(const json_t *group, const json_t *test, enum expectation expectation)
 {
     uint8_t digest[64];
     struct rsa_check check = {.digest = digest,
-                              .is_pss = is_text(group, "type", "RsassaPssVerify")};
+                              .is_pss = wycheproof_is_text(group, "type", "RsassaPssVerify")};
     struct hbk_span message = get_hex(test, "msg");
     struct hbk_span signature = get_hex(test, "sig");
     struct lane_test lanes = {
         .run = run_rsa_public, .status = rsa_status, .is_right = is_signature, .context = &check};
     bool is_right = expectation != MUST_PASS;
 
-    if (load_rsa(group, false) && hash_of(get_text(group, "sha"), &check.hash) &&
+    if (load_rsa(group, false) &&
+        wycheproof_hash_of(wycheproof_get_text(group, "sha"), &check.hash) &&
         signature.size == hbk_rsa_key_bytes(rsa.key)) {
         digest_message(check.hash, message, digest);
         lanes.subject.u.rsa = (struct hbk_rsa_operation){.key = rsa.key, .input = signature.bytes};
@@ -515,7 +493,7 @@ static bool is_output(const struct operation *operation, const void *context)
            memcmp(operation->rsa_output, expected->bytes, expected->size) == 0;
 }
 
-static bool test_rsa_generate(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_rsa_generate(const json_t *group, const json_t *test, enum expectation expectation)
 {
     uint8_t digest[64], block[HBK_RSA_BYTES_MAX];
     enum hbk_rsa_hash hash;
@@ -525,7 +503,7 @@ static bool test_rsa_generate(const json_t *group, const json_t *test, enum expe
         .run = run_rsa_private, .status = rsa_status, .is_right = is_output, .context = &signature};
     bool is_right = expectation != MUST_PASS;
 
-    if (load_rsa(group, true) && hash_of(get_text(group, "sha"), &hash)) {
+    if (load_rsa(group, true) && wycheproof_hash_of(wycheproof_get_text(group, "sha"), &hash)) {
         digest_message(hash, message, digest);
         if (hbk_rsa_pad_pkcs1(hash, digest, hbk_rsa_key_bits(rsa.key), block)) {
             lanes.subject.u.rsa = (struct hbk_rsa_operation){.key = rsa.key, .input = block};
@@ -554,7 +532,7 @@ static bool is_message(const struct operation *operation, const void *context)
            memcmp(block + end + 1, expected->bytes, expected->size) == 0;
 }
 
-static bool test_rsa_decrypt(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_rsa_decrypt(const json_t *group, const json_t *test, enum expectation expectation)
 {
     struct hbk_span message = get_hex(test, "msg");
     struct hbk_span sealed = get_hex(test, "ct");
@@ -575,9 +553,9 @@ static bool test_rsa_decrypt(const json_t *group, const json_t *test, enum expec
 /* What has no lanes. ----------------------------------------------------------------------------
  */
 
-static bool test_signature(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_signature(const json_t *group, const json_t *test, enum expectation expectation)
 {
-    bool is_ed25519 = is_text(group, "type", "EddsaVerify");
+    bool is_ed25519 = wycheproof_is_text(group, "type", "EddsaVerify");
     struct hbk_span key =
         get_hex(json_object_get(group, "publicKey"), is_ed25519 ? "pk" : "uncompressed");
     struct hbk_span message = get_hex(test, "msg");
@@ -634,7 +612,7 @@ static bool open_and_seal(enum hbk_aead aead, enum hbk_aead_backend backend, con
     return is_right;
 }
 
-static bool test_aead(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_aead(const json_t *group, const json_t *test, enum expectation expectation)
 {
     struct hbk_span key = get_hex(test, "key");
     /* AES-128 by its key; a key of 256 bits is ChaCha20's when the group says so. */
@@ -653,7 +631,7 @@ static bool test_aead(const json_t *group, const json_t *test, enum expectation 
     return is_right;
 }
 
-static bool test_hkdf(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_hkdf(const json_t *group, const json_t *test, enum expectation expectation)
 {
     struct hbk_span secret = get_hex(test, "ikm"), salt = get_hex(test, "salt");
     struct hbk_span info = get_hex(test, "info"), expected = get_hex(test, "okm");
@@ -674,7 +652,7 @@ static bool test_hkdf(const json_t *group, const json_t *test, enum expectation 
     return fits(expectation, is_equal);
 }
 
-static bool test_hmac(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_hmac(const json_t *group, const json_t *test, enum expectation expectation)
 {
     struct hbk_span key = get_hex(test, "key"), message = get_hex(test, "msg");
     struct hbk_span tag = get_hex(test, "tag");
@@ -692,236 +670,25 @@ static bool test_hmac(const json_t *group, const json_t *test, enum expectation 
     return fits(expectation, is_equal);
 }
 
-/* Files. ----------------------------------------------------------------------------------------
+/* The state. ------------------------------------------------------------------------------------
  */
 
-typedef bool test_function(const json_t *group, const json_t *test, enum expectation expectation);
-
-static bool is_curve(const json_t *group, const char *curve, const char *sha)
+void wycheproof_init(void)
 {
-    const json_t *key = json_object_get(group, "publicKey");
-    return is_text(key, "curve", curve) && is_text(group, "sha", sha);
-}
-
-static test_function *find_aead(json_t *group, const char *algorithm, const char **out_why)
-{
-    *out_why = "another size of nonce, key or tag than TLS has";
-    if (json_integer_value(json_object_get(group, "ivSize")) != 96 ||
-        json_integer_value(json_object_get(group, "tagSize")) != 128 ||
-        json_integer_value(json_object_get(group, "keySize")) == 192) {
-        return NULL;
-    }
-    if (strcmp(algorithm, "CHACHA20-POLY1305") == 0) {
-        json_object_set_new(group, "is_chacha", json_true());
-        return test_aead;
-    }
-    *out_why = algorithm;
-    return strcmp(algorithm, "AES-GCM") == 0 ? test_aead : NULL;
-}
-
-static test_function *find_rsa(const json_t *group, test_function *function, const char **out_why)
-{
-    enum hbk_rsa_hash hash;
-    bool is_pss = is_text(group, "type", "RsassaPssVerify");
-
-    *out_why = "a hash, mask or salt that TLS does not use";
-    if (!hash_of(get_text(group, "sha"), &hash)) {
-        return NULL;
-    }
-    if (is_pss && (!is_text(group, "mgf", "MGF1") ||
-                   strcmp(get_text(group, "sha"), get_text(group, "mgfSha")) != 0 ||
-                   json_integer_value(json_object_get(group, "sLen")) !=
-                       (json_int_t)hbk_rsa_digest_bytes(hash))) {
-        return NULL;
-    }
-    *out_why = "a size of modulus that we do not take";
-    json_int_t bits = json_integer_value(json_object_get(group, "keySize"));
-    return bits < HBK_RSA_BITS_MIN || bits > HBK_RSA_BITS_MAX ? NULL : function;
-}
-
-/* The function for a group, or NULL and why it is skipped. */
-static test_function *find_function(json_t *group, const char *algorithm, const char **out_why)
-{
-    const char *type = get_text(group, "type");
-
-    *out_why = algorithm;
-    if (strcmp(type, "AeadTest") == 0) {
-        return find_aead(group, algorithm, out_why);
-    }
-    if (strcmp(type, "EcdhEcpointTest") == 0 || strcmp(type, "EcdhTest") == 0) {
-        *out_why = get_text(group, "curve");
-        return is_text(group, "curve", "secp256r1") ? test_ecdh : NULL;
-    }
-    if (strcmp(type, "EcdsaVerify") == 0 || strcmp(type, "EcdsaP1363Verify") == 0) {
-        bool is_p384 = is_curve(group, "secp384r1", "SHA-384") && strcmp(type, "EcdsaVerify") == 0;
-        *out_why = "another curve, hash or form of signature";
-        return is_curve(group, "secp256r1", "SHA-256") ? test_ecdsa
-               : is_p384                               ? test_signature
-                                                       : NULL;
-    }
-    if (strcmp(type, "XdhComp") == 0) {
-        *out_why = get_text(group, "curve");
-        return is_text(group, "curve", "curve25519") ? test_xdh : NULL;
-    }
-    if (strcmp(type, "EddsaVerify") == 0) {
-        return is_text(json_object_get(group, "publicKey"), "curve", "edwards25519")
-                   ? test_signature
-                   : NULL;
-    }
-    if (strcmp(type, "RsassaPkcs1Verify") == 0 || strcmp(type, "RsassaPssVerify") == 0) {
-        return find_rsa(group, test_rsa_verify, out_why);
-    }
-    if (strcmp(type, "RsassaPkcs1Generate") == 0) {
-        return find_rsa(group, test_rsa_generate, out_why);
-    }
-    if (strcmp(type, "RsaesPkcs1Decrypt") == 0) {
-        return test_rsa_decrypt;
-    }
-    if (strcmp(algorithm, "HKDF-SHA-256") == 0) {
-        return test_hkdf;
-    }
-    return strcmp(algorithm, "HMACSHA256") == 0 ? test_hmac : NULL;
-}
-
-static enum expectation expectation_of(const json_t *test)
-{
-    return is_text(test, "result", "valid")     ? MUST_PASS
-           : is_text(test, "result", "invalid") ? MUST_FAIL
-                                                : MAY_PASS;
-}
-
-/* Prints why the last groups were skipped, once for all that have the same reason. */
-static void tell_skipped(struct tally *tally, const char *next_why)
-{
-    bool is_same = tally->why != NULL && next_why != NULL && strcmp(tally->why, next_why) == 0;
-
-    if (tally->why != NULL && !is_same) {
-        printf("  skipped %u: %s\n", tally->why_count, tally->why);
-        tally->why_count = 0;
-    }
-    tally->why = next_why;
-}
-
-static void run_group(json_t *group, const char *algorithm, struct tally *tally)
-{
-    const char *why = NULL;
-    test_function *function = find_function(group, algorithm, &why);
-    json_t *tests = json_object_get(group, "tests");
-    json_t *test;
-    size_t index;
-
-    if (function == NULL) {
-        tell_skipped(tally, why);
-        tally->why_count += (unsigned)json_array_size(tests);
-        tally->skipped += (unsigned)json_array_size(tests);
-        return;
-    }
-    json_array_foreach(tests, index, test)
-    {
-        if (function(group, test, expectation_of(test))) {
-            tally->passed++;
-        } else {
-            printf("  failed %lld: %s\n", json_integer_value(json_object_get(test, "tcId")),
-                   get_text(test, "comment"));
-            tally->failed++;
-        }
-    }
-}
-
-/* False when the file cannot be read. */
-static bool run_file(const char *path, struct tally *total)
-{
-    json_error_t error;
-    json_t *file = json_load_file(path, 0, &error);
-    json_t *groups = json_object_get(file, "testGroups");
-    struct tally tally = {0};
-    json_t *group;
-    size_t index;
-
-    if (!json_is_array(groups)) {
-        fprintf(stderr, "wycheproof: %s: %s\n", path,
-                file == NULL ? error.text : "there is no array \"testGroups\" in it");
-        json_decref(file);
-        return false;
-    }
-    printf("%s\n", path);
-    json_array_foreach(groups, index, group)
-    {
-        run_group(group, get_text(file, "algorithm"), &tally);
-    }
-    tell_skipped(&tally, NULL);
-    printf("  %u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
-    total->passed += tally.passed;
-    total->failed += tally.failed;
-    total->skipped += tally.skipped;
-    rsa.group = NULL;
-    json_decref(file);
-    return true;
-}
-
-static int is_json(const struct dirent *entry)
-{
-    const char *dot = strrchr(entry->d_name, '.');
-    return dot != NULL && strcmp(dot, ".json") == 0;
-}
-
-/* The files of a folder or of its folder "wycheproof"; their number, or -1. */
-static int list_folder(const char *folder, char *paths[FILES_MAX])
-{
-    char inner[PATH_MAX];
-    struct dirent **entries;
-
-    snprintf(inner, sizeof(inner), "%s/wycheproof", folder);
-    int count = scandir(inner, &entries, is_json, alphasort);
-    if (count < 0) {
-        snprintf(inner, sizeof(inner), "%s", folder);
-        count = scandir(inner, &entries, is_json, alphasort);
-    }
-    for (int i = 0; i < count; i++) {
-        if (i < FILES_MAX && asprintf(&paths[i], "%s/%s", inner, entries[i]->d_name) < 0) {
-            abort();
-        }
-        free(entries[i]);
-    }
-    if (count >= 0) {
-        free(entries);
-    }
-    return count < FILES_MAX ? count : FILES_MAX;
-}
-
-int main(int argc, char **argv)
-{
-    static char *paths[FILES_MAX];
-    struct tally total = {0};
-    int count = argc - 1 < FILES_MAX ? argc - 1 : FILES_MAX;
-    bool are_readable = true;
-
-    for (int i = 0; i < count; i++) {
-        paths[i] = strdup(argv[1 + i]);
-    }
-    if (argc == 1) {
-        const char *folder = getenv("HBK_VECTORS");
-        if (folder == NULL || *folder == '\0') {
-            puts("skipped: HBK_VECTORS names no folder of test vectors");
-            return EXIT_SKIPPED;
-        }
-        count = list_folder(folder, paths);
-        if (count <= 0) {
-            fprintf(stderr, "wycheproof: %s: no *.json files there\n", folder);
-            return 1;
-        }
-    }
     rsa_batch = hbk_rsa_batch_new();
     if (rsa_batch == NULL) {
         abort();
     }
-    for (int i = 0; i < count; i++) {
-        are_readable &= run_file(paths[i], &total);
-        free(paths[i]);
-    }
-    printf("%u passed, %u failed, %u skipped\n", total.passed, total.failed, total.skipped);
+}
+
+void wycheproof_forget_key(void)
+{
+    rsa.group = NULL;
+}
+
+void wycheproof_fini(void)
+{
     hbk_rsa_key_free(rsa.key);
     EVP_PKEY_free(rsa.pkey);
     hbk_rsa_batch_free(rsa_batch);
-    return total.failed == 0 && are_readable ? 0 : 1;
 }
