@@ -123,8 +123,7 @@ HBK_UNUSED static void pattern_send(int fd, uint64_t *place, uint64_t end)
         }
         ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
         if (sent <= 0) {
-            assert_int_equal(errno, EAGAIN);
-            return;
+            return; /* full, or dead, which receiving tells */
         }
         *place += (uint64_t)sent;
     }

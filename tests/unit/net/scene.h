@@ -150,8 +150,10 @@ static void serve(int fd)
     struct hbk_tls_options options = {.role = HBK_TLS_SERVER};
     struct hbk_tls_session *tls = NULL;
     struct hbk_tunnel *tunnel = NULL;
-    assert_int_equal(hbk_tls_session_new(scene.server, &options, hbk_clock_realtime_ns(), &tls),
-                     HBK_OK);
+    if (hbk_tls_session_new(scene.server, &options, hbk_clock_realtime_ns(), &tls) != HBK_OK) {
+        close(fd);
+        return;
+    }
     if (hbk_tunnel_start(&scene.bench.net, true, fd, tls, &server_events, NULL, &tunnel) ==
         HBK_OK) {
         hbk_list_append(&scene.servers, &tunnel->link);
