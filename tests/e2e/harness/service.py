@@ -43,7 +43,7 @@ class Service:
         self.listener.close()
         for connection in self.connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS or not
 
     def __enter__(self):
         return self
