@@ -720,7 +720,8 @@ static bool is_peer_expired(const struct hbk_tunnel *tunnel)
 bool hbk_tunnel_can_open(const struct hbk_tunnel *tunnel)
 {
     return tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining && !is_peer_expired(tunnel) &&
-           hbk_h2_streams_open(&tunnel->h2) < tunnel->net->config.streams_max &&
+           hbk_h2_streams_open(&tunnel->h2) <
+               (tunnel->h2.is_settled ? tunnel->net->config.streams_max : 1) &&
            hbk_h2_can_open(&tunnel->h2);
 }
 

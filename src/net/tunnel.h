@@ -57,6 +57,7 @@ struct hbk_tunnel {
     enum hbk_tunnel_end end;
     bool is_pinging;
     bool has_heard;                             /* bytes came since the last look */
+    bool is_promising;                          /* the pool's own; see net/upstream.c */
     struct hbk_tls_session *tls;                /* owned */
     struct hbk_h2_session h2;                   /* made when the handshake is done */
     struct hbk_block *first_block, *last_block; /* plain text of this turn */
@@ -101,7 +102,8 @@ void hbk_tunnel_fail(struct hbk_tunnel *tunnel, enum hbk_failure_kind kind, hbk_
 /* Says so politely, lets streams end, then closes. Idempotent. */
 void hbk_tunnel_drain(struct hbk_tunnel *tunnel);
 
-/* Client: whether a stream may be opened on this tunnel now. */
+/* Client: whether a stream may be opened on this tunnel now. One may before the peer has said how
+ * many it takes; more could be refused. */
 bool hbk_tunnel_can_open(const struct hbk_tunnel *tunnel);
 
 /* For relays ------------------------------------------------------------------------------- */

@@ -3,8 +3,9 @@
  * at least, so a burst of a thousand callers makes one tunnel and not a thousand.
  *
  * Invariants
- * 1. While a waiter waits in a group, a tunnel of that group is being dialled, or stands without
- *    room and will say when there is some.
+ * 1. While a waiter waits in a group, a tunnel of that group is promising (it is being dialled, or
+ *    its peer has not yet said how many streams it takes), or stands without room and will say when
+ *    there is some.
  * 2. A group without tunnels and waiters does not exist.
  */
 #include "net/upstream.h"
@@ -22,7 +23,7 @@ struct hbk_upstream_group {
     struct hbk_link in_all;  /* on upstream->all */
     struct hbk_list tunnels; /* through tunnel->link; open, dialling or closing */
     struct hbk_list waiting; /* through waiter->link, oldest first */
-    unsigned dialling;
+    unsigned promising;      /* tunnels with is_promising set */
     size_t waiting_count;
 };
 
@@ -174,7 +175,7 @@ static bool has_prospects(const struct hbk_upstream_group *group)
             return true;
         }
     }
-    return group->dialling > 0;
+    return group->promising > 0;
 }
 
 static void dial(struct hbk_upstream_group *group)
@@ -194,7 +195,8 @@ static void dial(struct hbk_upstream_group *group)
         }
     }
     if (status == HBK_OK) {
-        group->dialling++;
+        tunnel->is_promising = true;
+        group->promising++;
         hbk_list_append(&group->tunnels, &tunnel->link);
     } else if (!has_prospects(group)) {
         fail_waiters(group, &failure);
@@ -206,7 +208,7 @@ static void dial(struct hbk_upstream_group *group)
 static void dial_for_waiters(struct hbk_upstream_group *group)
 {
     size_t per_tunnel = group->upstream->net->config.streams_max;
-    if (group->waiting_count > group->dialling * per_tunnel) {
+    if (group->waiting_count > group->promising * per_tunnel) {
         dial(group);
     }
 }
@@ -238,16 +240,25 @@ static void on_open(struct hbk_tunnel *tunnel)
 {
     struct hbk_upstream_group *group = tunnel->owner;
     const struct hbk_upstream_config *config = &group->upstream->config;
-    group->dialling--;
     if (config->on_open != NULL) {
         config->on_open(config->context, tunnel);
     }
     serve_waiters(tunnel, true);
 }
 
+static void promise_no_more(struct hbk_tunnel *tunnel)
+{
+    struct hbk_upstream_group *group = tunnel->owner;
+    group->promising -= tunnel->is_promising;
+    tunnel->is_promising = false;
+}
+
 static void on_room(struct hbk_tunnel *tunnel)
 {
     struct hbk_upstream_group *group = tunnel->owner;
+    if (tunnel->h2.is_settled) {
+        promise_no_more(tunnel);
+    }
     if (!hbk_list_is_empty(&group->waiting)) {
         serve_waiters(tunnel, false);
     }
@@ -258,9 +269,7 @@ static void on_closed(struct hbk_tunnel *tunnel)
     struct hbk_upstream_group *group = tunnel->owner;
     hbk_link_remove(&tunnel->link);
     bool was_dialling = !tunnel->has_opened;
-    if (was_dialling) {
-        group->dialling--;
-    }
+    promise_no_more(tunnel);
     if (was_dialling && !has_prospects(group)) {
         fail_waiters(group, &tunnel->failure);
     }
