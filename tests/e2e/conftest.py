@@ -57,9 +57,9 @@ def start(request, tmp_path):
         pytest.fail(complaint, pytrace=False)
 
 
-@pytest.fixture
-def peer_program():
-    """peer_program(name): the path of another project's program, or a skip with the reason."""
+@pytest.fixture(scope="session")
+def find_peer_program():
+    """find_peer_program(name): the path of another project's program, or a skip with the reason."""
 
     def find(name):
         places = {
@@ -71,6 +71,11 @@ def peer_program():
         return skip_or_fail(f"{name} is not installed (make peers, tools/packages.txt)")
 
     return find
+
+
+@pytest.fixture
+def peer_program(find_peer_program):
+    return find_peer_program
 
 
 def find_in_peers(path):
