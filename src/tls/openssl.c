@@ -24,7 +24,6 @@ enum {
 
 /* For libssl; the order is ours as client, and as server (RFC 8446 suites; ambient.md 3b). */
 static const char suites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
-static const char groups[] = "X25519:P-256:P-384";
 static const uint8_t protocols[] = {2, 'h', '2'}; /* RFC 7301, 3.1 */
 
 struct handshake {
@@ -291,6 +290,7 @@ static bool use_own_certificate(SSL_CTX *context, const struct hbk_svid *svid)
 
 static bool set_up(SSL_CTX *context)
 {
+    int groups[] = {NID_X25519, NID_X9_62_prime256v1, NID_secp384r1}; /* RFC 8446, 4.2.7 */
     SSL_CTX_set_options(context,
                         SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_clear_options(context, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
@@ -307,7 +307,7 @@ static bool set_up(SSL_CTX *context)
     return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_ciphersuites(context, suites) == 1 &&
-           SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, (void *)(uintptr_t)groups) == 1 &&
+           SSL_CTX_set1_groups(context, groups, HBK_COUNT(groups)) == 1 &&
            SSL_CTX_set_num_tickets(context, 0) == 1 &&
            SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols) == 0;
 }
