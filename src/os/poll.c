@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,4 +93,23 @@ void hbk_event_clear(int event)
 {
     eventfd_t value;
     (void)eventfd_read(event, &value);
+}
+
+hbk_status hbk_wake_open(int *out_wake)
+{
+    int wake = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (wake < 0) {
+        return hbk_status_from_errno(errno);
+    }
+    *out_wake = wake;
+    return HBK_OK;
+}
+
+void hbk_wake_at(int wake, uint64_t due_ns)
+{
+    uint64_t due = due_ns == 0 ? 1 : due_ns; /* zero would switch it off */
+    struct itimerspec time = {
+        .it_value = {.tv_sec = (time_t)(due / HBK_NS_PER_S), .tv_nsec = (long)(due % HBK_NS_PER_S)},
+    };
+    HBK_ASSERT(timerfd_settime(wake, TFD_TIMER_ABSTIME, &time, NULL) == 0);
 }

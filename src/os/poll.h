@@ -45,3 +45,13 @@ unsigned hbk_poll_wait(int poll, uint64_t timeout_ns,
 HBK_MUST_USE hbk_status hbk_event_open(int *out_event);
 void hbk_event_set(int event);
 void hbk_event_clear(int event);
+
+/*
+ * An alarm clock that becomes readable at a time. Waiting for it costs nothing, while a time limit
+ * of a wait starts and stops a kernel timer each time. To be watched with hbk_poll_add(); it need
+ * not be read.
+ */
+HBK_MUST_USE hbk_status hbk_wake_open(int *out_wake);
+
+/* Sets it to a monotonic time, which replaces the one before; a past one is due at once. */
+void hbk_wake_at(int wake, uint64_t due_ns);

@@ -6,8 +6,16 @@
 
 hbk_status hbk_loop_init(struct hbk_loop *loop)
 {
-    *loop = (struct hbk_loop){.poll = -1};
+    *loop = (struct hbk_loop){.poll = -1, .wake = -1, .wake_ns = UINT64_MAX};
     HBK_TRY(hbk_poll_open(&loop->poll));
+    hbk_status status = hbk_wake_open(&loop->wake);
+    if (status == HBK_OK) {
+        status = hbk_poll_add(loop->poll, loop->wake, &loop->wake_source);
+    }
+    if (status != HBK_OK) {
+        hbk_loop_fini(loop);
+        return status;
+    }
     loop->now_ns = hbk_clock_monotonic_ns();
     hbk_timers_init(&loop->timers, loop->now_ns);
     for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
@@ -18,6 +26,7 @@ hbk_status hbk_loop_init(struct hbk_loop *loop)
 
 void hbk_loop_fini(struct hbk_loop *loop)
 {
+    hbk_fd_close(&loop->wake);
     hbk_fd_close(&loop->poll);
 }
 
@@ -71,21 +80,32 @@ static bool has_tasks(const struct hbk_loop *loop)
     return false;
 }
 
+/* Sets the alarm clock for the next timer, if that is not what it is set to. Timers that were
+ * cancelled leave it early, which costs one turn. */
+static void set_wake(struct hbk_loop *loop)
+{
+    uint64_t next_ns = hbk_timers_next_ns(&loop->timers);
+    bool has_rung = loop->wake_ns <= loop->now_ns;
+    if (next_ns < loop->wake_ns || (has_rung && next_ns != UINT64_MAX)) {
+        loop->wake_ns = next_ns;
+        hbk_wake_at(loop->wake, next_ns);
+    } else if (has_rung) {
+        loop->wake_ns = UINT64_MAX;
+    }
+}
+
 /* How long the kernel may let us sleep. */
-static uint64_t sleep_ns(const struct hbk_loop *loop, uint64_t wait_ns)
+static uint64_t sleep_ns(struct hbk_loop *loop, uint64_t wait_ns)
 {
     if (has_tasks(loop)) {
         return 0;
     }
-    uint64_t wake_ns = hbk_timers_next_ns(&loop->timers);
-    if (loop->alarm != NULL && loop->alarm->due_ns < wake_ns) {
-        wake_ns = loop->alarm->due_ns;
-    }
-    if (wake_ns == UINT64_MAX) {
+    set_wake(loop);
+    if (loop->alarm == NULL || loop->alarm->due_ns == UINT64_MAX) {
         return wait_ns;
     }
     uint64_t now_ns = hbk_clock_monotonic_ns();
-    uint64_t left_ns = wake_ns > now_ns ? wake_ns - now_ns : 0;
+    uint64_t left_ns = loop->alarm->due_ns > now_ns ? loop->alarm->due_ns - now_ns : 0;
     return left_ns < wait_ns ? left_ns : wait_ns;
 }
 

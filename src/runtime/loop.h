@@ -68,6 +68,9 @@ struct hbk_loop {
     bool is_stopping;
     uint64_t now_ns; /* monotonic, read once a turn */
     struct hbk_timers timers;
+    int wake;                      /* owned: the alarm clock for the timers */
+    uint64_t wake_ns;              /* what it is set to; UINT64_MAX: nothing */
+    struct hbk_source wake_source; /* it only ends the wait */
     struct hbk_list tasks[HBK_PHASE_COUNT];
     struct hbk_alarm *alarm; /* borrowed; NULL: none */
     struct hbk_loop_stats stats;
