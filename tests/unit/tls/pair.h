@@ -1,6 +1,7 @@
 /* Two sessions joined by memory, and the certificates behind them. */
 #pragma once
 
+#include "failing_heap.h"
 #include "forge.h"
 #include "tls/session.h"
 

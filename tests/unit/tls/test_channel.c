@@ -1,5 +1,6 @@
 #include "tls/channel.h"
 
+#include "failing_heap.h"
 #include "harness.h"
 #include "tls/alert.h"
 

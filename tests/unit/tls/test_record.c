@@ -1,5 +1,6 @@
 #include "tls/record.h"
 
+#include "failing_heap.h"
 #include "harness.h"
 #include "tls/session.h"
 

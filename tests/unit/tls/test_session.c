@@ -274,6 +274,97 @@ static void a_credential_needs_the_bundle_of_its_own_domain(void **state)
     forged_free(&leaf);
 }
 
+/* ---- memory ---- */
+
+/* The PEM texts of an identity and its root, made while the heap is whole. */
+struct texts {
+    char *chain, *key, *root;
+};
+
+/* Loads an identity and shakes hands as it; true when all went well. Everything is freed. */
+static bool live_through_a_handshake(const struct texts *texts)
+{
+    struct hbk_svid *svid = NULL;
+    struct hbk_bundle *bundle = NULL;
+    struct hbk_bundle_set *set = NULL;
+    struct hbk_tls_credential *credential = NULL;
+    struct hbk_tls_session *client = NULL;
+    struct hbk_tls_session *server = NULL;
+    static struct pair pair;
+    struct hbk_verdict_cache cache;
+    hbk_verdict_cache_init(&cache, 4);
+    const struct hbk_tls_options as_client = {.role = HBK_TLS_CLIENT, .verdicts = &cache};
+    const struct hbk_tls_options as_server = {.role = HBK_TLS_SERVER, .verdicts = &cache};
+    bool is_good =
+        hbk_svid_from_pem(hbk_slice_text(texts->chain), hbk_slice_text(texts->key), &svid, NULL) ==
+            HBK_OK &&
+        hbk_bundle_new(HBK_SLICE("td.test"), hbk_slice_text(texts->root), hbk_slice_of(NULL, 0),
+                       &bundle, NULL) == HBK_OK &&
+        hbk_bundle_set_new(&bundle, 1, &set) == HBK_OK &&
+        hbk_tls_credential_new(svid, set, 1, HBK_TLS_ENGINE_OPENSSL, &credential, NULL) == HBK_OK &&
+        hbk_tls_session_new(credential, &as_client, FORGE_NOW_NS, &client) == HBK_OK &&
+        hbk_tls_session_new(credential, &as_server, FORGE_NOW_NS, &server) == HBK_OK;
+    if (is_good) {
+        memset(&pair, 0, sizeof pair);
+        pair.client = client;
+        pair.server = server;
+        pair_handshake(&pair, 20000);
+        is_good = pair.client_answer == HBK_TLS_DONE && pair.server_answer == HBK_TLS_DONE;
+    }
+    if (is_good) {
+        struct hbk_slice plain = HBK_SLICE("hello");
+        uint8_t got[16];
+        size_t size = 0, sealed = 0, written = 0;
+        is_good = hbk_tls_seal(client, &plain, 1,
+                               hbk_span_of(pair.to_server.bytes, sizeof pair.to_server.bytes),
+                               &sealed, &written) == HBK_TLS_DONE;
+        pair.to_server.size = written;
+        is_good = is_good && open_all(server, &pair.to_server, got, &size) == HBK_TLS_WANT_INPUT;
+    }
+    hbk_tls_session_free(client);
+    hbk_tls_session_free(server);
+    hbk_tls_credential_unref(credential);
+    hbk_verdict_cache_fini(&cache);
+    hbk_bundle_set_unref(set);
+    hbk_bundle_unref(bundle);
+    hbk_svid_unref(svid);
+    return is_good;
+}
+
+static void any_allocation_may_fail_without_a_trace(void **state)
+{
+    (void)state;
+    struct forged leaf = forge((struct forge){.signer = &mesh.root});
+    struct texts texts = {
+        .chain = forged_pem((X509 *[]){leaf.certificate, NULL}),
+        .key = forged_key_pem(leaf.key),
+        .root = forged_pem((X509 *[]){mesh.root.certificate, NULL}),
+    };
+    assert_true(live_through_a_handshake(&texts));
+    size_t ids = hbk_spiffe_count();
+    bool is_good = false;
+    uint64_t number = 1;
+    uint64_t survived = 0; /* a full heap keeps a verdict out of the cache, no more */
+    for (; number < 1000; number++) {
+        heap_fail_at(number);
+        is_good = live_through_a_handshake(&texts);
+        bool has_failed = heap_allocations >= number;
+        heap_fail_at(0);
+        assert_int_equal(hbk_spiffe_count(), ids);
+        if (!has_failed) {
+            break;
+        }
+        survived += is_good;
+    }
+    assert_true(is_good);
+    assert_in_range(number, 15, 100);
+    assert_true(survived <= 6);
+    free(texts.chain);
+    free(texts.key);
+    free(texts.root);
+    forged_free(&leaf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +377,7 @@ int main(void)
         cmocka_unit_test(sessions_may_be_freed_at_any_point),
         cmocka_unit_test(a_credential_may_go_before_its_session),
         cmocka_unit_test(a_credential_needs_the_bundle_of_its_own_domain),
+        cmocka_unit_test(any_allocation_may_fail_without_a_trace),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
