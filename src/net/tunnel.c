@@ -302,10 +302,21 @@ void hbk_tunnel_resume_later(struct hbk_tunnel *tunnel)
     }
 }
 
+/* A drained tunnel goes when the socket has taken the last of its streams, end included. */
+static void close_if_drained(struct hbk_tunnel *tunnel)
+{
+    if (tunnel->state == HBK_TUNNEL_OPEN && tunnel->is_draining &&
+        hbk_list_is_empty(&tunnel->relays) && tunnel->first_block == NULL &&
+        hbk_buffer_is_empty(&tunnel->sealed)) {
+        hbk_tunnel_close(tunnel);
+    }
+}
+
 static void on_write_task(struct hbk_task *task)
 {
     struct hbk_tunnel *tunnel = HBK_CONTAINER(task, struct hbk_tunnel, write_task);
     flush(tunnel);
+    close_if_drained(tunnel);
     hbk_tunnel_resume_later(tunnel);
 }
 
@@ -357,14 +368,6 @@ static void resume_all(struct hbk_tunnel *tunnel)
 {
     HBK_LIST_EACH (link, &tunnel->relays) {
         hbk_relay_resume(HBK_CONTAINER(link, struct hbk_relay, in_tunnel));
-    }
-}
-
-static void close_if_drained(struct hbk_tunnel *tunnel)
-{
-    if (tunnel->state == HBK_TUNNEL_OPEN && tunnel->is_draining &&
-        hbk_list_is_empty(&tunnel->relays)) {
-        hbk_tunnel_close(tunnel);
     }
 }
 

@@ -235,6 +235,35 @@ static void a_server_that_drains_lets_streams_end_and_takes_no_new_ones(void **s
     assert_int_equal(new->closed, 0);
 }
 
+/* The last stream ends while much of it still waits for the socket. */
+static void a_tunnel_that_drains_sends_all_of_its_last_stream(void **state)
+{
+    (void)state;
+    enum { SIZE = 60000 };
+    scene.is_small = true;
+    struct flow *flow = join(0);
+    struct served *served = &scene.served[0];
+    uint64_t sent = 0, received = 0;
+    hbk_tunnel_drain(first_server());
+    shutdown(flow->app, SHUT_WR);
+    turn_until(&scene.bench, pattern_receive(served->app, &received) == PATTERN_ENDED);
+    hbk_loop_remove(&scene.bench.loop, &served->relay.source); /* all of it comes in one turn */
+    served->relay.source.on_ready = NULL;
+    int fds[2];
+    loopback_pair(fds, false);
+    pattern_send(fds[0], &sent, SIZE);
+    assert_int_equal(sent, SIZE);
+    shutdown(fds[0], SHUT_WR);
+    assert_int_equal(dup2(fds[1], served->relay.source.fd), served->relay.source.fd);
+    close(fds[1]);
+    served->relay.source.ready |= HBK_READABLE | HBK_ENDED;
+    hbk_relay_resume(&served->relay);
+    turn_until(&scene.bench, pattern_receive(flow->app, &received) != PATTERN_GOES_ON);
+    assert_int_equal(received, SIZE);
+    assert_int_equal(flow->kind, HBK_FAILURE_NONE);
+    close(fds[0]);
+}
+
 static void a_client_that_drains_closes_when_its_streams_have_ended(void **state)
 {
     (void)state;
@@ -288,6 +317,7 @@ int main(void)
         scene_test(a_clock_that_steps_back_closes_nothing),
         scene_test(an_expired_certificate_fails_the_handshake_and_is_counted),
         scene_test(a_server_that_drains_lets_streams_end_and_takes_no_new_ones),
+        scene_test(a_tunnel_that_drains_sends_all_of_its_last_stream),
         scene_test(a_client_that_drains_closes_when_its_streams_have_ended),
         scene_test(a_server_that_stops_reading_bounds_what_the_tunnel_holds),
     };
