@@ -1,5 +1,6 @@
 /* hauberk node: the agent of one host. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "config/mesh_file.h"
+#include "os/fd.h"
 #include "runtime/worker.h"
 
 static const char usage[] =
@@ -250,7 +252,9 @@ int hbk_command_node(int argc, char **argv)
     if (settings.is_check) {
         return check(settings.agent.mesh_path);
     }
-    hbk_log_to(STDOUT_FILENO, settings.is_json);
+    /* Whoever reads the log, slowly or no longer, must not hold up or end the agent. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    hbk_log_to(hbk_fd_unblocked(STDOUT_FILENO), settings.is_json);
     hbk_status status = settings.is_cleanup ? hbk_agent_clean_up(&settings.agent, &error)
                                             : hbk_agent_run(&settings.agent, &error);
     if (status != HBK_OK) {

@@ -11,3 +11,10 @@ static inline int hbk_fd_take(int *fd)
     *fd = -1;
     return taken;
 }
+
+/*
+ * A descriptor that writes to where `fd` does, and returns at once when a pipe or a socket there is
+ * full. A pipe is opened anew, so that others who share it are not changed; for anything else, and
+ * on failure, it is `fd` itself.
+ */
+int hbk_fd_unblocked(int fd);
