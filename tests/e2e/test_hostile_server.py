@@ -15,7 +15,8 @@ import pytest
 from harness import certificates, frames, hbone, mesh, service, siege, wait
 from harness.siege import assert_serves
 
-AGENT_OPTIONS = ["--connect-timeout", "1s", "--handshake-timeout", "1s", "--request-timeout", "1s"]
+SHORT = f"{wait.SLOWNESS}s"
+AGENT_OPTIONS = ["--connect-timeout", SHORT, "--handshake-timeout", SHORT, "--request-timeout", SHORT]
 PORT = 7000
 HOUR = datetime.timedelta(hours=1)
 PEER = mesh.spiffe_id("peer")
