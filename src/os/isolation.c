@@ -149,7 +149,9 @@ static volatile sig_atomic_t waited_for;
 
 static void pass_on(int number)
 {
+    int before = errno; /* of whatever was interrupted */
     (void)kill(waited_for, number);
+    errno = before;
 }
 
 /* Holds back the signals that end us until there is somebody who will take them. */

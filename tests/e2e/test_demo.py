@@ -1,6 +1,7 @@
 """The main job: the demonstration and the benchmark, as a user runs them."""
 
 import json
+import os
 import signal
 import subprocess
 
@@ -9,6 +10,12 @@ import pytest
 from harness import wait
 from harness.program import BINARY, hauberk
 from harness.siege import IS_MEMORY_TOLD
+
+# The agents that it starts run under the thread sanitizer in all other tests.
+pytestmark = pytest.mark.skipif(
+    os.environ.get("HBK_VARIANT") == "tsan",
+    reason="the thread sanitizer delays signals of the process that holds the namespaces",
+)
 
 
 def check_report(told):

@@ -1,5 +1,6 @@
 #include "os/isolation.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,12 +10,26 @@
 #include "netns_harness.h"
 #include "os/process.h"
 
+/* Processes that /proc lists; threads are not among them. */
+static unsigned count_processes(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc");
+    for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9';
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return count;
+}
+
 static int be_first(void *argument)
 {
     (void)argument;
     bool is_first = getpid() == 1 && geteuid() == 0 && getegid() == 0;
     bool is_known_outside = hbk_isolation_outer_pid() > 1;
-    bool is_private = access("/proc/1/stat", R_OK) == 0 && access("/proc/2", F_OK) != 0 &&
+    bool is_private = access("/proc/1/stat", R_OK) == 0 && count_processes() == 1 &&
                       mkdir("/run/ours", 0700) == 0;
     return is_first && is_known_outside && is_private ? 42 : 1;
 }
@@ -79,6 +94,11 @@ static void whatever_ends_it_leaves_no_process_behind(void **state)
 
 int main(void)
 {
+#ifdef __SANITIZE_THREAD__
+    /* One thread, and signals are its matter; the sanitizer holds them back from waitpid(). */
+    printf("skipped: the thread sanitizer delays signals\n");
+    return NETNS_TEST_SKIPPED;
+#endif
     if (!hbk_isolation_is_possible()) {
         printf("skipped: namespaces are forbidden here\n");
         return NETNS_TEST_SKIPPED;
