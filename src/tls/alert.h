@@ -33,3 +33,6 @@ enum hbk_alert {
     HBK_ALERT_CERTIFICATE_REQUIRED = 116,
     HBK_ALERT_NO_APPLICATION_PROTOCOL = 120,
 };
+
+/* "the peer sent the alert bad_certificate"; never freed. */
+const char *hbk_tls_alert_received_text(int alert);

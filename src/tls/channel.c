@@ -35,11 +35,11 @@ hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role r
         .failure = {HBK_CLOSED, HBK_ALERT_NONE, false, "we have ended the connection"},
     };
     bool is_client = role == HBK_TLS_CLIENT;
-    hbk_status status =
-        hbk_record_direction_init(&channel->in, suite, is_client ? server_secret : client_secret);
+    hbk_status status = hbk_tls_record_direction_init(&channel->in, suite,
+                                                      is_client ? server_secret : client_secret);
     if (status == HBK_OK) {
-        status = hbk_record_direction_init(&channel->out, suite,
-                                           is_client ? client_secret : server_secret);
+        status = hbk_tls_record_direction_init(&channel->out, suite,
+                                               is_client ? client_secret : server_secret);
     }
     if (status != HBK_OK) {
         hbk_channel_fini(channel);
@@ -49,14 +49,14 @@ hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role r
 
 void hbk_channel_fini(struct hbk_tls_channel *channel)
 {
-    hbk_record_direction_fini(&channel->in);
-    hbk_record_direction_fini(&channel->out);
+    hbk_tls_record_direction_fini(&channel->in);
+    hbk_tls_record_direction_fini(&channel->out);
 }
 
 void hbk_channel_rest(struct hbk_tls_channel *channel)
 {
-    hbk_record_direction_rest(&channel->in);
-    hbk_record_direction_rest(&channel->out);
+    hbk_tls_record_direction_rest(&channel->in);
+    hbk_tls_record_direction_rest(&channel->out);
 }
 
 void hbk_channel_fail(struct hbk_tls_channel *channel, hbk_status status, int alert,
@@ -83,7 +83,8 @@ static void take_alert(struct hbk_tls_channel *channel, struct hbk_span body)
     } else if (body.bytes[1] == HBK_ALERT_CLOSE_NOTIFY) {
         channel->is_closed = true;
     } else if (body.bytes[1] != HBK_ALERT_USER_CANCELED) {
-        hbk_channel_fail(channel, HBK_CLOSED, HBK_ALERT_NONE, "the peer ended with an alert");
+        hbk_channel_fail(channel, HBK_CLOSED, HBK_ALERT_NONE,
+                         hbk_tls_alert_received_text(body.bytes[1]));
         channel->failure.alert = body.bytes[1];
         channel->failure.alert_is_received = true;
     }
@@ -97,7 +98,7 @@ static void take_key_update(struct hbk_tls_channel *channel, uint8_t request, bo
     } else if (request > 1) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,
                          "a key update with an unknown request");
-    } else if (hbk_record_direction_update(&channel->in) != HBK_OK) {
+    } else if (hbk_tls_record_direction_update(&channel->in) != HBK_OK) {
         hbk_channel_fail(channel, HBK_IO, HBK_ALERT_INTERNAL_ERROR, "new keys cannot be made");
     } else if (request == 1) {
         channel->has_update = true; /* one answer serves all requests before it */
@@ -152,15 +153,15 @@ static void take_handshake(struct hbk_tls_channel *channel, struct hbk_span body
 }
 
 /* What is not application data. */
-static void take_control(struct hbk_tls_channel *channel, const struct hbk_record *record)
+static void take_control(struct hbk_tls_channel *channel, const struct hbk_tls_record *record)
 {
-    if (record->type == HBK_RECORD_HANDSHAKE) {
+    if (record->type == HBK_TLS_RECORD_HANDSHAKE) {
         take_handshake(channel, record->plain);
     } else if (channel->message_header_bytes > 0) {
         fail_unexpected(channel, "another record within a handshake message");
-    } else if (record->type == HBK_RECORD_ALERT) {
+    } else if (record->type == HBK_TLS_RECORD_ALERT) {
         take_alert(channel, record->plain);
-    } else if (record->type != HBK_RECORD_APPLICATION_DATA) {
+    } else if (record->type != HBK_TLS_RECORD_APPLICATION_DATA) {
         fail_unexpected(channel, "a record of unknown type");
     }
     if (++channel->idle_records > HBK_CHANNEL_IDLE_RECORDS_MAX) {
@@ -168,24 +169,24 @@ static void take_control(struct hbk_tls_channel *channel, const struct hbk_recor
     }
 }
 
-static void fail_record(struct hbk_tls_channel *channel, enum hbk_record_answer answer)
+static void fail_record(struct hbk_tls_channel *channel, enum hbk_tls_record_answer answer)
 {
     switch (answer) {
-    case HBK_RECORD_UNEXPECTED:
+    case HBK_TLS_RECORD_UNEXPECTED:
         fail_unexpected(channel, "a record that is not encrypted, or is empty");
         break;
-    case HBK_RECORD_TOO_LONG:
+    case HBK_TLS_RECORD_TOO_LONG:
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_RECORD_OVERFLOW, "a record too long");
         break;
-    case HBK_RECORD_BAD:
+    case HBK_TLS_RECORD_BAD:
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_BAD_RECORD_MAC,
                          "a record that was changed on its way");
         break;
-    case HBK_RECORD_NO_MEMORY:
+    case HBK_TLS_RECORD_NO_MEMORY:
         hbk_channel_fail(channel, HBK_NO_MEMORY, HBK_ALERT_INTERNAL_ERROR, no_memory_text);
         break;
-    case HBK_RECORD_OPENED:
-    case HBK_RECORD_PARTIAL:
+    case HBK_TLS_RECORD_OPENED:
+    case HBK_TLS_RECORD_PARTIAL:
         HBK_UNREACHABLE();
     }
 }
@@ -206,7 +207,7 @@ static void collect(struct hbk_span *plain, struct hbk_span piece)
 static bool is_for_next_call(struct hbk_span plain, struct hbk_span rest)
 {
     return plain.size > 0 &&
-           hbk_record_size(hbk_slice_of(rest.bytes, rest.size)) > HBK_CHANNEL_JOIN_BYTES_MAX;
+           hbk_tls_record_size(hbk_slice_of(rest.bytes, rest.size)) > HBK_CHANNEL_JOIN_BYTES_MAX;
 }
 
 /* Opens records until the input, a limit or the connection ends; returns the bytes consumed. */
@@ -219,17 +220,17 @@ static size_t open_records(struct hbk_tls_channel *channel, struct hbk_span inpu
         if (is_for_next_call(*plain, rest)) {
             break;
         }
-        struct hbk_record record;
-        enum hbk_record_answer answer = hbk_record_open(&channel->in, rest, &record);
-        if (answer == HBK_RECORD_PARTIAL) {
+        struct hbk_tls_record record;
+        enum hbk_tls_record_answer answer = hbk_tls_record_open(&channel->in, rest, &record);
+        if (answer == HBK_TLS_RECORD_PARTIAL) {
             break;
         }
-        if (answer != HBK_RECORD_OPENED) {
+        if (answer != HBK_TLS_RECORD_OPENED) {
             fail_record(channel, answer);
             break;
         }
         consumed += record.record_bytes;
-        if (record.type == HBK_RECORD_APPLICATION_DATA && record.plain.size > 0 &&
+        if (record.type == HBK_TLS_RECORD_APPLICATION_DATA && record.plain.size > 0 &&
             channel->message_header_bytes == 0) {
             channel->idle_records = 0;
             collect(plain, record.plain);
@@ -260,16 +261,16 @@ enum hbk_tls_answer hbk_channel_open(struct hbk_tls_channel *channel, struct hbk
 }
 
 /* Writes one small record of ours. */
-static enum hbk_tls_answer write_control(struct hbk_tls_channel *channel, enum hbk_record_type type,
-                                         struct hbk_slice body, struct hbk_span output,
-                                         size_t *written)
+static enum hbk_tls_answer write_control(struct hbk_tls_channel *channel,
+                                         enum hbk_tls_record_type type, struct hbk_slice body,
+                                         struct hbk_span output, size_t *written)
 {
     if (output.size - *written < body.size + HBK_TLS_RECORD_EXTRA_BYTES) {
         return HBK_TLS_WANT_ROOM;
     }
     uint8_t *out = output.bytes + *written;
-    memcpy(out + HBK_RECORD_HEADER_BYTES, body.bytes, body.size);
-    if (!hbk_record_seal(&channel->out, type, out, body.size)) {
+    memcpy(out + HBK_TLS_RECORD_HEADER_BYTES, body.bytes, body.size);
+    if (!hbk_tls_record_seal(&channel->out, type, out, body.size)) {
         hbk_channel_fail(channel, HBK_NO_MEMORY, HBK_ALERT_NONE, no_memory_text);
         return HBK_TLS_FAILED;
     }
@@ -283,7 +284,7 @@ static enum hbk_tls_answer write_alert(struct hbk_tls_channel *channel, int aler
     bool is_end = alert == HBK_ALERT_CLOSE_NOTIFY;
     const uint8_t body[ALERT_BYTES] = {is_end ? ALERT_LEVEL_WARNING : ALERT_LEVEL_FATAL,
                                        (uint8_t)alert};
-    return write_control(channel, HBK_RECORD_ALERT, hbk_slice_of(body, sizeof body), output,
+    return write_control(channel, HBK_TLS_RECORD_ALERT, hbk_slice_of(body, sizeof body), output,
                          written);
 }
 
@@ -292,14 +293,14 @@ static enum hbk_tls_answer write_update(struct hbk_tls_channel *channel, struct 
 {
     const uint8_t body[KEY_UPDATE_BYTES] = {MESSAGE_KEY_UPDATE, 0, 0, 1,
                                             channel->update_is_request};
-    enum hbk_tls_answer answer = write_control(channel, HBK_RECORD_HANDSHAKE,
+    enum hbk_tls_answer answer = write_control(channel, HBK_TLS_RECORD_HANDSHAKE,
                                                hbk_slice_of(body, sizeof body), output, written);
     if (answer != HBK_TLS_DONE) {
         return answer;
     }
     channel->has_update = false;
     channel->update_is_request = false;
-    if (hbk_record_direction_update(&channel->out) != HBK_OK) {
+    if (hbk_tls_record_direction_update(&channel->out) != HBK_OK) {
         /* There is no key left under which an alert could be sent. */
         hbk_channel_fail(channel, HBK_IO, HBK_ALERT_NONE, "new keys cannot be made");
         return HBK_TLS_FAILED;
@@ -391,8 +392,9 @@ static enum hbk_tls_answer seal_record(struct hbk_tls_channel *channel, struct s
     }
     size_t fits = room.size - HBK_TLS_RECORD_EXTRA_BYTES;
     fits = fits < HBK_TLS_PLAIN_BYTES_MAX ? fits : HBK_TLS_PLAIN_BYTES_MAX;
-    *out_sealed = take_bytes(source, room.bytes + HBK_RECORD_HEADER_BYTES, fits);
-    if (!hbk_record_seal(&channel->out, HBK_RECORD_APPLICATION_DATA, room.bytes, *out_sealed)) {
+    *out_sealed = take_bytes(source, room.bytes + HBK_TLS_RECORD_HEADER_BYTES, fits);
+    if (!hbk_tls_record_seal(&channel->out, HBK_TLS_RECORD_APPLICATION_DATA, room.bytes,
+                             *out_sealed)) {
         hbk_channel_fail(channel, HBK_NO_MEMORY, HBK_ALERT_NONE, no_memory_text);
         return HBK_TLS_FAILED;
     }
@@ -410,7 +412,7 @@ enum hbk_tls_answer hbk_channel_seal(struct hbk_tls_channel *channel, const stru
         if (channel->has_failed || channel->is_shut) {
             return HBK_TLS_FAILED;
         }
-        if (HBK_UNLIKELY(channel->out.sequence >= HBK_RECORD_SEALED_MAX)) {
+        if (HBK_UNLIKELY(channel->out.sequence >= HBK_TLS_RECORD_SEALED_MAX)) {
             channel->has_update = true;
         }
         enum hbk_tls_answer answer = HBK_TLS_DONE;

@@ -24,8 +24,8 @@ enum {
 };
 
 struct hbk_tls_channel {
-    struct hbk_record_direction in;
-    struct hbk_record_direction out;
+    struct hbk_tls_record_direction in;
+    struct hbk_tls_record_direction out;
     struct hbk_tls_failure failure;
     enum hbk_tls_role role;
     uint16_t idle_records; /* received since the last application data */

@@ -32,8 +32,8 @@ struct hbk_tls_setup {
 /* What a handshake that is done leaves. Secret. */
 struct hbk_tls_result {
     enum hbk_cipher_suite suite;
-    uint8_t client_secret[HBK_RECORD_SECRET_BYTES_MAX];
-    uint8_t server_secret[HBK_RECORD_SECRET_BYTES_MAX];
+    uint8_t client_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+    uint8_t server_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     size_t secret_bytes;
     const struct hbk_peer *peer; /* a reference, owned by who takes the result */
     bool has_protocol;           /* both sides agreed on "h2" */

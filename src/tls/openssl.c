@@ -199,13 +199,13 @@ static int digit_of(char letter)
 }
 
 /* Reads hexadecimal digits up to the end of the line; returns the bytes, 0 for anything else. */
-static size_t read_digits(const char *text, uint8_t out[static HBK_RECORD_SECRET_BYTES_MAX])
+static size_t read_digits(const char *text, uint8_t out[static HBK_TLS_RECORD_SECRET_BYTES_MAX])
 {
     size_t used = 0;
     for (; text[0] != '\0'; text += 2) {
         int high = digit_of(text[0]);
         int low = high < 0 ? -1 : digit_of(text[1]);
-        if (low < 0 || used == HBK_RECORD_SECRET_BYTES_MAX) {
+        if (low < 0 || used == HBK_TLS_RECORD_SECRET_BYTES_MAX) {
             return 0;
         }
         out[used++] = (uint8_t)(high << 4 | low);
@@ -392,8 +392,8 @@ static enum hbk_tls_answer fail(struct handshake *handshake)
                        handshake->verdict.error.text);
     } else if (failure->alert_is_received) {
         failure->status = HBK_CLOSED;
-        (void)snprintf(handshake->failure_text, sizeof handshake->failure_text,
-                       "the peer ended the handshake with an alert");
+        (void)snprintf(handshake->failure_text, sizeof handshake->failure_text, "%s",
+                       hbk_tls_alert_received_text(failure->alert));
     } else if (failure->alert == HBK_ALERT_CERTIFICATE_REQUIRED) {
         failure->status = HBK_UNTRUSTED;
         (void)snprintf(handshake->failure_text, sizeof handshake->failure_text,

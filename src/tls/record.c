@@ -22,8 +22,8 @@ const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
 }
 
 /* RFC 8446, 7.1 with RFC 5869, 2.3: a result of one hash is the first block of HKDF-Expand. */
-hbk_status hbk_record_expand_label(enum hbk_cipher_suite suite, struct hbk_slice secret,
-                                   const char *label, struct hbk_span out)
+hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite, struct hbk_slice secret,
+                                       const char *label, struct hbk_span out)
 {
     static const char prefix[] = "tls13 ";
     uint8_t info[LABEL_BYTES_MAX];
@@ -57,7 +57,7 @@ static enum hbk_aead aead_of(enum hbk_cipher_suite suite)
     return suite == HBK_SUITE_AES_256_GCM_SHA384 ? HBK_AEAD_AES_256_GCM : HBK_AEAD_AES_128_GCM;
 }
 
-void hbk_record_direction_rest(struct hbk_record_direction *direction)
+void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction)
 {
     if (direction->schedule != NULL) {
         hbk_aead_key_fini(direction->schedule);
@@ -67,7 +67,7 @@ void hbk_record_direction_rest(struct hbk_record_direction *direction)
 }
 
 /* Lends the key's schedule; NULL when memory is short. */
-static struct hbk_aead_key *schedule_of(struct hbk_record_direction *direction)
+static struct hbk_aead_key *schedule_of(struct hbk_tls_record_direction *direction)
 {
     if (HBK_LIKELY(direction->schedule != NULL)) {
         return direction->schedule;
@@ -84,40 +84,40 @@ static struct hbk_aead_key *schedule_of(struct hbk_record_direction *direction)
 }
 
 /* RFC 8446, 7.3. */
-static hbk_status derive_keys(struct hbk_record_direction *direction)
+static hbk_status derive_keys(struct hbk_tls_record_direction *direction)
 {
     enum hbk_cipher_suite suite = direction->suite;
     struct hbk_slice secret = hbk_slice_of(direction->secret, hash_bytes(suite));
-    hbk_record_direction_rest(direction);
+    hbk_tls_record_direction_rest(direction);
     direction->sequence = 0;
-    HBK_TRY(hbk_record_expand_label(
+    HBK_TRY(hbk_tls_record_expand_label(
         suite, secret, "key", hbk_span_of(direction->key, hbk_aead_key_bytes(aead_of(suite)))));
-    return hbk_record_expand_label(suite, secret, "iv",
-                                   hbk_span_of(direction->iv, sizeof direction->iv));
+    return hbk_tls_record_expand_label(suite, secret, "iv",
+                                       hbk_span_of(direction->iv, sizeof direction->iv));
 }
 
-hbk_status hbk_record_direction_init(struct hbk_record_direction *direction,
-                                     enum hbk_cipher_suite suite, struct hbk_slice secret)
+hbk_status hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
+                                         enum hbk_cipher_suite suite, struct hbk_slice secret)
 {
     HBK_ASSERT(secret.size == hash_bytes(suite));
-    *direction = (struct hbk_record_direction){.suite = suite};
+    *direction = (struct hbk_tls_record_direction){.suite = suite};
     memcpy(direction->secret, secret.bytes, secret.size);
     return derive_keys(direction);
 }
 
-void hbk_record_direction_fini(struct hbk_record_direction *direction)
+void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction)
 {
-    hbk_record_direction_rest(direction);
+    hbk_tls_record_direction_rest(direction);
     hbk_secret_wipe(direction, sizeof *direction);
 }
 
-hbk_status hbk_record_direction_update(struct hbk_record_direction *direction)
+hbk_status hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction)
 {
-    uint8_t next[HBK_RECORD_SECRET_BYTES_MAX];
+    uint8_t next[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     size_t size = hash_bytes(direction->suite);
     hbk_status status =
-        hbk_record_expand_label(direction->suite, hbk_slice_of(direction->secret, size),
-                                "traffic upd", hbk_span_of(next, size));
+        hbk_tls_record_expand_label(direction->suite, hbk_slice_of(direction->secret, size),
+                                    "traffic upd", hbk_span_of(next, size));
     if (status == HBK_OK) {
         memcpy(direction->secret, next, size);
         status = derive_keys(direction);
@@ -127,7 +127,7 @@ hbk_status hbk_record_direction_update(struct hbk_record_direction *direction)
 }
 
 /* RFC 8446, 5.3: the sequence number in network order, padded in front, xored with the IV. */
-static void make_nonce(const struct hbk_record_direction *direction,
+static void make_nonce(const struct hbk_tls_record_direction *direction,
                        uint8_t out_nonce[static HBK_AEAD_NONCE_BYTES])
 {
     uint64_t tail = 0;
@@ -137,8 +137,8 @@ static void make_nonce(const struct hbk_record_direction *direction,
     memcpy(out_nonce + 4, &tail, sizeof tail);
 }
 
-bool hbk_record_seal(struct hbk_record_direction *direction, enum hbk_record_type type,
-                     uint8_t *out, size_t plain_bytes)
+bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction, enum hbk_tls_record_type type,
+                         uint8_t *out, size_t plain_bytes)
 {
     HBK_ASSERT(plain_bytes <= HBK_TLS_PLAIN_BYTES_MAX);
     struct hbk_aead_key *schedule = schedule_of(direction);
@@ -146,15 +146,15 @@ bool hbk_record_seal(struct hbk_record_direction *direction, enum hbk_record_typ
         return false;
     }
     size_t body_bytes = plain_bytes + 1 + HBK_AEAD_TAG_BYTES;
-    out[0] = HBK_RECORD_APPLICATION_DATA;
+    out[0] = HBK_TLS_RECORD_APPLICATION_DATA;
     out[1] = TLS_1_2_MAJOR;
     out[2] = TLS_1_2_MINOR;
     out[3] = (uint8_t)(body_bytes >> 8);
     out[4] = (uint8_t)body_bytes;
-    uint8_t *text = out + HBK_RECORD_HEADER_BYTES;
+    uint8_t *text = out + HBK_TLS_RECORD_HEADER_BYTES;
     text[plain_bytes] = (uint8_t)type;
     struct hbk_aead_record record = {
-        .header = hbk_slice_of(out, HBK_RECORD_HEADER_BYTES),
+        .header = hbk_slice_of(out, HBK_TLS_RECORD_HEADER_BYTES),
         .bytes = hbk_span_of(text, plain_bytes + 1),
         .tag = text + plain_bytes + 1,
     };
@@ -166,66 +166,67 @@ bool hbk_record_seal(struct hbk_record_direction *direction, enum hbk_record_typ
     return true;
 }
 
-size_t hbk_record_size(struct hbk_slice input)
+size_t hbk_tls_record_size(struct hbk_slice input)
 {
-    if (input.size < HBK_RECORD_HEADER_BYTES) {
+    if (input.size < HBK_TLS_RECORD_HEADER_BYTES) {
         return 0;
     }
-    return HBK_RECORD_HEADER_BYTES + ((size_t)input.bytes[3] << 8 | input.bytes[4]);
+    return HBK_TLS_RECORD_HEADER_BYTES + ((size_t)input.bytes[3] << 8 | input.bytes[4]);
 }
 
-enum hbk_record_answer hbk_record_open(struct hbk_record_direction *direction,
-                                       struct hbk_span input, struct hbk_record *out_record)
+enum hbk_tls_record_answer hbk_tls_record_open(struct hbk_tls_record_direction *direction,
+                                               struct hbk_span input,
+                                               struct hbk_tls_record *out_record)
 {
-    size_t record_bytes = hbk_record_size(hbk_slice_of(input.bytes, input.size));
+    size_t record_bytes = hbk_tls_record_size(hbk_slice_of(input.bytes, input.size));
     if (record_bytes == 0) {
-        return HBK_RECORD_PARTIAL;
+        return HBK_TLS_RECORD_PARTIAL;
     }
     /* The header is judged before its length is believed. The version in it is not looked at (5.2
      * names it legacy_record_version); the tag covers it. */
-    if (input.bytes[0] != HBK_RECORD_APPLICATION_DATA) {
-        return HBK_RECORD_UNEXPECTED;
+    if (input.bytes[0] != HBK_TLS_RECORD_APPLICATION_DATA) {
+        return HBK_TLS_RECORD_UNEXPECTED;
     }
     if (record_bytes > HBK_TLS_RECORD_BYTES_MAX) {
-        return HBK_RECORD_TOO_LONG;
+        return HBK_TLS_RECORD_TOO_LONG;
     }
     if (record_bytes < HBK_TLS_RECORD_EXTRA_BYTES) {
-        return HBK_RECORD_BAD;
+        return HBK_TLS_RECORD_BAD;
     }
     if (input.size < record_bytes) {
-        return HBK_RECORD_PARTIAL;
+        return HBK_TLS_RECORD_PARTIAL;
     }
     struct hbk_aead_key *schedule = schedule_of(direction);
     if (schedule == NULL) {
-        return HBK_RECORD_NO_MEMORY;
+        return HBK_TLS_RECORD_NO_MEMORY;
     }
-    uint8_t *text = input.bytes + HBK_RECORD_HEADER_BYTES;
-    size_t size = record_bytes - HBK_RECORD_HEADER_BYTES - HBK_AEAD_TAG_BYTES;
+    uint8_t *text = input.bytes + HBK_TLS_RECORD_HEADER_BYTES;
+    size_t size = record_bytes - HBK_TLS_RECORD_HEADER_BYTES - HBK_AEAD_TAG_BYTES;
     struct hbk_aead_record sealed = {
-        .header = hbk_slice_of(input.bytes, HBK_RECORD_HEADER_BYTES),
+        .header = hbk_slice_of(input.bytes, HBK_TLS_RECORD_HEADER_BYTES),
         .bytes = hbk_span_of(text, size),
         .tag = text + size,
     };
     make_nonce(direction, sealed.nonce);
     if (hbk_aead_open(schedule, &sealed, 1) != 1) {
-        return HBK_RECORD_BAD;
+        return HBK_TLS_RECORD_BAD;
     }
     direction->sequence++;
 
     /* 5.2, 5.4: the type is the last byte that is not zero; what follows it is padding. */
     if (size > HBK_TLS_PLAIN_BYTES_MAX + 1) {
-        return HBK_RECORD_TOO_LONG;
+        return HBK_TLS_RECORD_TOO_LONG;
     }
     while (size > 0 && text[size - 1] == 0) {
         size--;
     }
     if (size == 0) {
-        return HBK_RECORD_UNEXPECTED;
+        return HBK_TLS_RECORD_UNEXPECTED;
     }
-    *out_record = (struct hbk_record){
+    *out_record = (struct hbk_tls_record){
         .type = text[size - 1],
         .plain = hbk_span_of(text, size - 1),
         .record_bytes = record_bytes,
     };
-    return HBK_RECORD_OPENED;
+    return HBK_TLS_RECORD_OPENED;
 }

@@ -12,20 +12,20 @@
 #include "crypto/aead.h"
 
 enum {
-    HBK_RECORD_HEADER_BYTES = 5,
-    HBK_RECORD_SECRET_BYTES_MAX = 48, /* SHA-384 */
+    HBK_TLS_RECORD_HEADER_BYTES = 5,
+    HBK_TLS_RECORD_SECRET_BYTES_MAX = 48, /* SHA-384 */
 
     /* A direction changes its keys after so many records. RFC 8446, 5.5 allows 2^24.5 full ones
      * under one AES-GCM key. */
-    HBK_RECORD_SEALED_MAX = 1 << 23,
+    HBK_TLS_RECORD_SEALED_MAX = 1 << 23,
 };
 
 /* RFC 8446, 5.1. */
-enum hbk_record_type {
-    HBK_RECORD_CHANGE_CIPHER_SPEC = 20,
-    HBK_RECORD_ALERT = 21,
-    HBK_RECORD_HANDSHAKE = 22,
-    HBK_RECORD_APPLICATION_DATA = 23,
+enum hbk_tls_record_type {
+    HBK_TLS_RECORD_CHANGE_CIPHER_SPEC = 20,
+    HBK_TLS_RECORD_ALERT = 21,
+    HBK_TLS_RECORD_HANDSHAKE = 22,
+    HBK_TLS_RECORD_APPLICATION_DATA = 23,
 };
 
 /* RFC 8446, B.4. */
@@ -36,61 +36,62 @@ enum hbk_cipher_suite {
 
 const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite);
 
-struct hbk_record_direction {
+struct hbk_tls_record_direction {
     struct hbk_aead_key *schedule; /* owned, made at the first use and after a rest; or NULL */
     uint64_t sequence;             /* of the next record under this key */
     enum hbk_cipher_suite suite;
     uint8_t iv[HBK_AEAD_NONCE_BYTES];
     uint8_t key[HBK_AEAD_KEY_BYTES_MAX];
-    uint8_t secret[HBK_RECORD_SECRET_BYTES_MAX];
+    uint8_t secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
 };
 
 /*
  * HKDF-Expand-Label with an empty context (RFC 8446, 7.1), for results of at most one hash. Fails:
  * HBK_IO (libcrypto).
  */
-HBK_MUST_USE hbk_status hbk_record_expand_label(enum hbk_cipher_suite suite,
-                                                struct hbk_slice secret, const char *label,
-                                                struct hbk_span out);
+HBK_MUST_USE hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite,
+                                                    struct hbk_slice secret, const char *label,
+                                                    struct hbk_span out);
 
 /* Starts with a traffic secret of 32 or 48 bytes, as the suite's hash has. Fails: HBK_IO. */
-HBK_MUST_USE hbk_status hbk_record_direction_init(struct hbk_record_direction *direction,
-                                                  enum hbk_cipher_suite suite,
-                                                  struct hbk_slice secret);
-void hbk_record_direction_fini(struct hbk_record_direction *direction);
+HBK_MUST_USE hbk_status hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
+                                                      enum hbk_cipher_suite suite,
+                                                      struct hbk_slice secret);
+void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction);
 
 /* Frees the key's schedule; the next use makes it anew, for about 0.1 us with libipsec-mb. */
-void hbk_record_direction_rest(struct hbk_record_direction *direction);
+void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction);
 
 /* Goes on with the next traffic secret and record 0 (RFC 8446, 7.2). Fails: HBK_IO. */
-HBK_MUST_USE hbk_status hbk_record_direction_update(struct hbk_record_direction *direction);
+HBK_MUST_USE hbk_status hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction);
 
 /*
  * Seals one record of `type` around the `plain_bytes` bytes that lie at out + header; the record
  * takes plain_bytes + HBK_TLS_RECORD_EXTRA_BYTES there. False when memory is short.
  */
-HBK_MUST_USE bool hbk_record_seal(struct hbk_record_direction *direction, enum hbk_record_type type,
-                                  uint8_t *out, size_t plain_bytes);
+HBK_MUST_USE bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction,
+                                      enum hbk_tls_record_type type, uint8_t *out,
+                                      size_t plain_bytes);
 
 /* What was found at the front of the input. */
-enum hbk_record_answer {
-    HBK_RECORD_OPENED,
-    HBK_RECORD_PARTIAL,    /* not a whole record yet */
-    HBK_RECORD_UNEXPECTED, /* not an encrypted record, or nothing but padding (5.1, 5.2, 5.4) */
-    HBK_RECORD_TOO_LONG,   /* record_overflow (5.2) */
-    HBK_RECORD_BAD,        /* bad_record_mac: changed on the way, or not from the peer */
-    HBK_RECORD_NO_MEMORY,
+enum hbk_tls_record_answer {
+    HBK_TLS_RECORD_OPENED,
+    HBK_TLS_RECORD_PARTIAL,    /* not a whole record yet */
+    HBK_TLS_RECORD_UNEXPECTED, /* not an encrypted record, or nothing but padding (5.1, 5.2, 5.4) */
+    HBK_TLS_RECORD_TOO_LONG,   /* record_overflow (5.2) */
+    HBK_TLS_RECORD_BAD,        /* bad_record_mac: changed on the way, or not from the peer */
+    HBK_TLS_RECORD_NO_MEMORY,
 };
 
-struct hbk_record {
+struct hbk_tls_record {
     uint8_t type;
     struct hbk_span plain; /* inside the input */
     size_t record_bytes;   /* that it took of the input */
 };
 
 /* The bytes that the record at the front of `input` takes; 0 while its header is not all there. */
-size_t hbk_record_size(struct hbk_slice input);
+size_t hbk_tls_record_size(struct hbk_slice input);
 
-HBK_MUST_USE enum hbk_record_answer hbk_record_open(struct hbk_record_direction *direction,
-                                                    struct hbk_span input,
-                                                    struct hbk_record *out_record);
+HBK_MUST_USE enum hbk_tls_record_answer
+hbk_tls_record_open(struct hbk_tls_record_direction *direction, struct hbk_span input,
+                    struct hbk_tls_record *out_record);

@@ -39,9 +39,10 @@ static size_t seal_records(struct hbk_tls_channel *peer, struct hbk_cursor *inpu
             break;
         }
         if (body.size > 0) {
-            memcpy(wire + used + HBK_RECORD_HEADER_BYTES, body.bytes, body.size);
+            memcpy(wire + used + HBK_TLS_RECORD_HEADER_BYTES, body.bytes, body.size);
         }
-        require(hbk_record_seal(&peer->out, (enum hbk_record_type)type, wire + used, body.size));
+        require(hbk_tls_record_seal(&peer->out, (enum hbk_tls_record_type)type, wire + used,
+                                    body.size));
         used += body.size + HBK_TLS_RECORD_EXTRA_BYTES;
     }
     return used;

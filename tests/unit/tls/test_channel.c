@@ -45,9 +45,9 @@ static void put(struct ends *ends, struct hbk_tls_channel *from, uint8_t type,
 {
     uint8_t *at = ends->wire + ends->wire_size;
     if (body.size > 0) {
-        memcpy(at + HBK_RECORD_HEADER_BYTES, body.bytes, body.size);
+        memcpy(at + HBK_TLS_RECORD_HEADER_BYTES, body.bytes, body.size);
     }
-    assert_true(hbk_record_seal(&from->out, (enum hbk_record_type)type, at, body.size));
+    assert_true(hbk_tls_record_seal(&from->out, (enum hbk_tls_record_type)type, at, body.size));
     ends->wire_size += body.size + HBK_TLS_RECORD_EXTRA_BYTES;
 }
 
@@ -193,8 +193,8 @@ static void keys_are_changed_before_their_limit(void **state)
     struct ends *ends = start();
     struct hbk_slice plain;
     size_t at = 0;
-    ends->client.out.sequence = HBK_RECORD_SEALED_MAX - 1;
-    ends->server.in.sequence = HBK_RECORD_SEALED_MAX - 1;
+    ends->client.out.sequence = HBK_TLS_RECORD_SEALED_MAX - 1;
+    ends->server.in.sequence = HBK_TLS_RECORD_SEALED_MAX - 1;
     say(ends, "last ");
     say(ends, "first");
     assert_int_equal(ends->client.out.sequence, 1);
@@ -212,10 +212,10 @@ static void a_ticket_is_skipped_in_any_pieces(void **state)
         struct ends *ends = start();
         struct hbk_slice plain;
         size_t at = 0;
-        put(ends, &ends->server, HBK_RECORD_HANDSHAKE, hbk_slice_of(ticket, cut));
-        put(ends, &ends->server, HBK_RECORD_HANDSHAKE,
+        put(ends, &ends->server, HBK_TLS_RECORD_HANDSHAKE, hbk_slice_of(ticket, cut));
+        put(ends, &ends->server, HBK_TLS_RECORD_HANDSHAKE,
             hbk_slice_of(ticket + cut, sizeof ticket - cut));
-        put(ends, &ends->server, HBK_RECORD_APPLICATION_DATA, HBK_SLICE("x"));
+        put(ends, &ends->server, HBK_TLS_RECORD_APPLICATION_DATA, HBK_SLICE("x"));
         assert_int_equal(hear(ends, &ends->client, &at, &plain), HBK_TLS_DONE);
         assert_slice_equal(plain, HBK_SLICE("x"));
         finish(ends);
@@ -232,19 +232,19 @@ static void what_may_not_come_ends_the_connection(void **state)
         size_t size;
         int alert;
     } cases[] = {
-        {HBK_RECORD_HANDSHAKE, "", 0, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_HANDSHAKE, "\x04\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_HANDSHAKE, "\x01\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_HANDSHAKE, "\x0d\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_HANDSHAKE, "\x18\x00\x00\x01\x02", 5, HBK_ALERT_ILLEGAL_PARAMETER},
-        {HBK_RECORD_HANDSHAKE, "\x18\x00\x00\x02\x00\x00", 6, HBK_ALERT_DECODE_ERROR},
-        {HBK_RECORD_HANDSHAKE, "\x18\x00\x00\x00", 4, HBK_ALERT_DECODE_ERROR},
-        {HBK_RECORD_HANDSHAKE, "\x18\x00\x00\x01\x00\x18", 6, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_CHANGE_CIPHER_SPEC, "\x01", 1, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_HANDSHAKE, "", 0, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x04\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x01\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x0d\x00\x00\x01\x00", 5, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x18\x00\x00\x01\x02", 5, HBK_ALERT_ILLEGAL_PARAMETER},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x18\x00\x00\x02\x00\x00", 6, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x18\x00\x00\x00", 4, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_HANDSHAKE, "\x18\x00\x00\x01\x00\x18", 6, HBK_ALERT_UNEXPECTED_MESSAGE},
+        {HBK_TLS_RECORD_CHANGE_CIPHER_SPEC, "\x01", 1, HBK_ALERT_UNEXPECTED_MESSAGE},
         {99, "?", 1, HBK_ALERT_UNEXPECTED_MESSAGE},
-        {HBK_RECORD_ALERT, "\x01", 1, HBK_ALERT_DECODE_ERROR},
-        {HBK_RECORD_ALERT, "\x01\x00\x01\x00", 4, HBK_ALERT_DECODE_ERROR},
-        {HBK_RECORD_ALERT, "", 0, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_ALERT, "\x01", 1, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_ALERT, "\x01\x00\x01\x00", 4, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_ALERT, "", 0, HBK_ALERT_DECODE_ERROR},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct ends *ends = start();
@@ -273,6 +273,7 @@ static void what_may_not_come_ends_the_connection(void **state)
         assert_int_equal(ends->client.failure.alert, cases[i].alert);
         assert_true(ends->client.failure.alert_is_received);
         assert_int_equal(ends->client.failure.status, HBK_CLOSED);
+        assert_non_null(strstr(ends->client.failure.text, hbk_tls_alert_text(cases[i].alert)));
         assert_false(hbk_channel_has_output(&ends->client));
         finish(ends);
     }
@@ -284,7 +285,7 @@ static void data_within_a_handshake_message_is_refused(void **state)
     struct ends *ends = start();
     struct hbk_slice plain;
     size_t at = 0;
-    put(ends, &ends->client, HBK_RECORD_HANDSHAKE, HBK_SLICE("\x18\x00"));
+    put(ends, &ends->client, HBK_TLS_RECORD_HANDSHAKE, HBK_SLICE("\x18\x00"));
     say(ends, "data");
     assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_FAILED);
     assert_int_equal(ends->server.failure.alert, HBK_ALERT_UNEXPECTED_MESSAGE);
@@ -299,14 +300,14 @@ static void records_without_data_are_counted(void **state)
     size_t at = 0;
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < HBK_CHANNEL_IDLE_RECORDS_MAX; i++) {
-            put(ends, &ends->client, HBK_RECORD_APPLICATION_DATA, HBK_SLICE(""));
+            put(ends, &ends->client, HBK_TLS_RECORD_APPLICATION_DATA, HBK_SLICE(""));
         }
         say(ends, "x");
     }
     assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
     assert_slice_equal(plain, HBK_SLICE("xxx"));
     for (unsigned i = 0; i <= HBK_CHANNEL_IDLE_RECORDS_MAX; i++) {
-        put(ends, &ends->client, HBK_RECORD_APPLICATION_DATA, HBK_SLICE(""));
+        put(ends, &ends->client, HBK_TLS_RECORD_APPLICATION_DATA, HBK_SLICE(""));
     }
     assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_FAILED);
     assert_int_equal(ends->server.failure.alert, HBK_ALERT_UNEXPECTED_MESSAGE);

@@ -167,6 +167,7 @@ static void a_client_refuses_another_than_the_expected_server(void **state)
             assert_int_equal(failure.status, HBK_CLOSED);
             assert_true(failure.alert_is_received);
             assert_int_equal(failure.alert, 42);
+            assert_string_equal(failure.text, "the peer sent the alert bad_certificate");
         }
         pair_free(pair);
     }
