@@ -27,7 +27,8 @@ static void on_timer(struct hbk_timer *timer);
 void hbk_pods_init(struct hbk_pods *pods, struct hbk_proxy *proxy, struct hbk_loop *loop,
                    const char *node)
 {
-    *pods = (struct hbk_pods){.proxy = proxy, .loop = loop, .node = node};
+    *pods = (struct hbk_pods){
+        .proxy = proxy, .loop = loop, .node = node, .look_ns = HBK_PODS_FIRST_LOOK_NS};
     hbk_list_init(&pods->list);
     hbk_timer_init(&pods->timer, on_timer);
 }
@@ -233,7 +234,9 @@ static void look_again(struct hbk_pods *pods)
         pods->pending_count += !entry->is_up;
     }
     pods->on_change(pods->context);
-    hbk_loop_timer(pods->loop, &pods->timer, HBK_PODS_LOOK_NS);
+    hbk_loop_timer(pods->loop, &pods->timer,
+                   pods->pending_count > 0 ? pods->look_ns : HBK_PODS_LOOK_NS);
+    pods->look_ns = pods->look_ns < HBK_PODS_LOOK_NS / 2 ? 2 * pods->look_ns : HBK_PODS_LOOK_NS;
 }
 
 void hbk_pods_update(struct hbk_pods *pods, struct hbk_mesh *mesh)
@@ -257,6 +260,7 @@ void hbk_pods_update(struct hbk_pods *pods, struct hbk_mesh *mesh)
     }
     hbk_mesh_unref(pods->mesh);
     pods->mesh = hbk_mesh_ref(mesh);
+    pods->look_ns = HBK_PODS_FIRST_LOOK_NS;
     look_again(pods);
 }
 
@@ -282,6 +286,7 @@ static void on_timer(struct hbk_timer *timer)
         struct hbk_pod_entry *entry = HBK_CONTAINER(link, struct hbk_pod_entry, link);
         if (entry->is_up && was_replaced(entry)) {
             stop(pods, entry);
+            pods->look_ns = HBK_PODS_FIRST_LOOK_NS;
         }
     }
     look_again(pods);

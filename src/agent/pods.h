@@ -14,6 +14,10 @@
 /* How often pending pods are tried again, and namespaces looked at. */
 #define HBK_PODS_LOOK_NS (2 * HBK_NS_PER_S)
 
+/* After a change the first look comes sooner, the next ones at twice the distance: a pod that is
+ * served anew finds its ports free as soon as the worker has closed the old ones. */
+#define HBK_PODS_FIRST_LOOK_NS (50 * HBK_NS_PER_MS)
+
 struct hbk_pods {
     struct hbk_proxy *proxy; /* borrowed */
     struct hbk_loop *loop;   /* borrowed */
@@ -21,6 +25,7 @@ struct hbk_pods {
     struct hbk_mesh *mesh;   /* owned reference; NULL until the first update */
     struct hbk_list list;    /* struct hbk_pod_entry */
     struct hbk_timer timer;
+    uint64_t look_ns; /* until the next look, while pods are pending */
     size_t up_count, pending_count;
     uint64_t started, stopped;
 
