@@ -1,4 +1,4 @@
-"""What goes wrong around an agent: sudden death, full disks, logs that nobody takes, shared names."""
+"""What goes wrong around an agent: sudden death, full disks, unread logs, shared names."""
 
 import contextlib
 import os
@@ -80,7 +80,7 @@ def test_an_agent_killed_five_times_leaves_one_redirection(town, cart_service):
 
 
 def test_two_pods_of_one_service_account_on_one_host_are_two(town, cart_service):
-    """They share a certificate's name and nothing else: addresses, tunnels, counts are their own."""
+    """They share a certificate's name and nothing else: addresses and tunnels are their own."""
     twin = town.pair.alpha.add_pod("twin")
     town.mesh.add_pod(twin, serviceAccount="front")
     town.mesh.add_policy("only-front", "Allow", principals=[mesh.principal("front")])
@@ -138,7 +138,7 @@ class SmallDisk:
         )
         if self.holder.stdout.readline() != b"ready\n":
             raise OSError("a tmpfs cannot be mounted here")
-        self.path = f"/proc/{self.holder.pid}/root/mnt"
+        self.path = os.path.join("/proc", str(self.holder.pid), "root", "mnt")
         self.filler = f"{self.path}/filler"
 
     def fill(self):

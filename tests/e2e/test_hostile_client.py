@@ -15,7 +15,11 @@ from harness import certificates, frames, hbone, mesh, service, siege, wait
 from harness.siege import assert_serves
 
 SHORT = f"{wait.SLOWNESS}s"
-AGENT_OPTIONS = ["--connect-timeout", SHORT, "--handshake-timeout", SHORT, "--request-timeout", SHORT]
+AGENT_OPTIONS = [
+    *("--connect-timeout", SHORT),
+    *("--handshake-timeout", SHORT),
+    *("--request-timeout", SHORT),
+]
 
 FRONT = mesh.spiffe_id("front")
 SLOW_PORT, SOURCE_PORT, HOLE_PORT, DIGEST_PORT = 9001, 9002, 9003, 9004

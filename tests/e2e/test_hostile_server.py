@@ -16,7 +16,11 @@ from harness import certificates, frames, hbone, mesh, service, siege, wait
 from harness.siege import assert_serves
 
 SHORT = f"{wait.SLOWNESS}s"
-AGENT_OPTIONS = ["--connect-timeout", SHORT, "--handshake-timeout", SHORT, "--request-timeout", SHORT]
+AGENT_OPTIONS = [
+    *("--connect-timeout", SHORT),
+    *("--handshake-timeout", SHORT),
+    *("--request-timeout", SHORT),
+]
 PORT = 7000
 HOUR = datetime.timedelta(hours=1)
 PEER = mesh.spiffe_id("peer")
