@@ -5,9 +5,13 @@
  *                                                              |            |
  *                                             break-even reached            too few lanes
  *                                                              |            |
- *                                                        vector kernel    libcrypto, one by one
+ *                                                        vector kernel    libcrypto: only the first
  *                                                              |            |
  *                                                              +--> completions
+ *
+ * Below the break-even only one job is taken at a time: while libcrypto computes it, others arrive,
+ * and the next turn may find enough of them for a kernel. Taking all of them would cost a busy
+ * worker the batch that was about to form.
  *
  * Which queue runs: among those that are due, the one whose first job waits longest. Private RSA
  * batches run in steps (hbk_rsa_batch_step); while one is under way every second flush is a step
@@ -260,33 +264,55 @@ void hbk_batcher_cancel(struct hbk_batcher *batcher, struct hbk_job *job)
 }
 
 /*
- * When the policy lets a queue run: 0 for at once. The adaptive policy waits for the jobs that the
- * break-even lacks, as long as twice the time that they should take to come; if that is longer than
- * the bound, waiting is not worth while and it does not begin.
+ * How long to wait for the queue to have `lanes` jobs: the whole bound if the missing ones should
+ * come within it, else not at all.
  */
+static uint64_t worth_waiting_ns(const struct hbk_batcher *batcher, const struct queue *queue,
+                                 unsigned lanes)
+{
+    const uint64_t expected_ns = (lanes - queue->count) * queue->mean_gap_ns;
+    return expected_ns > batcher->options.delay_ns ? 0 : batcher->options.delay_ns;
+}
+
+/*
+ * The adaptive policy waits for a full batch if that should come in time. If not, and the
+ * break-even is not reached, it waits for that; else it does not wait.
+ */
+static uint64_t adaptive_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
+{
+    const struct queue *queue = &batcher->queues[index];
+    const unsigned break_even = batcher->options.break_even[index];
+
+    if (!HBK_PATH_IS_VECTOR(batcher->options.path) || break_even > HBK_LANES) {
+        return 0;
+    }
+    uint64_t wait_ns = worth_waiting_ns(batcher, queue, HBK_LANES);
+    if (wait_ns == 0 && queue->count < break_even) {
+        wait_ns = worth_waiting_ns(batcher, queue, break_even);
+    }
+    return wait_ns == 0 ? 0 : first_job(queue)->submitted_ns + wait_ns;
+}
+
+/* When the policy lets a queue run: 0 for at once, UINT64_MAX for an empty one. */
 static uint64_t queue_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
 {
     const struct queue *queue = &batcher->queues[index];
-    const struct hbk_batcher_options *options = &batcher->options;
 
     if (queue->count == 0) {
         return UINT64_MAX;
     }
-    if (options->policy == HBK_BATCH_NOW || queue->count >= lanes_max(index)) {
+    if (queue->count >= lanes_max(index)) {
         return 0;
     }
-    const uint64_t first_ns = first_job(queue)->submitted_ns;
-    if (options->policy == HBK_BATCH_FIXED) {
-        return first_ns + options->delay_ns;
-    }
-    const bool has_kernel =
-        HBK_PATH_IS_VECTOR(options->path) && options->break_even[index] <= HBK_LANES;
-    if (!has_kernel || queue->count >= options->break_even[index]) {
+    switch (batcher->options.policy) {
+    case HBK_BATCH_NOW:
         return 0;
+    case HBK_BATCH_FIXED:
+        return first_job(queue)->submitted_ns + batcher->options.delay_ns;
+    case HBK_BATCH_ADAPTIVE:
+        return adaptive_due_ns(batcher, index);
     }
-    const uint64_t missing = options->break_even[index] - queue->count;
-    const uint64_t expected_ns = 2 * missing * queue->mean_gap_ns;
-    return expected_ns > options->delay_ns ? 0 : first_ns + expected_ns;
+    HBK_UNREACHABLE();
 }
 
 uint64_t hbk_batcher_due_ns(const struct hbk_batcher *batcher)
@@ -333,14 +359,14 @@ static void count_age(struct hbk_batcher_counters *counters, uint64_t age_ns)
     }
 }
 
-/* Moves the first jobs of a queue into lanes; returns how many. */
-static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue index, uint64_t now_ns,
-                          struct hbk_job *jobs[HBK_LANES])
+/* Moves at most `lanes_max` first jobs of a queue into lanes; returns how many. */
+static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue index,
+                          unsigned lanes_max, uint64_t now_ns, struct hbk_job *jobs[HBK_LANES])
 {
     struct queue *queue = &batcher->queues[index];
     unsigned count = 0;
 
-    while (count < lanes_max(index) && queue->count > 0) {
+    while (count < lanes_max && queue->count > 0) {
         struct hbk_job *job = job_of(hbk_list_pop(&queue->jobs));
         count_age(&batcher->counters, now_ns - job->submitted_ns);
         jobs[count++] = job;
@@ -351,19 +377,15 @@ static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue inde
     return count;
 }
 
-/* The policy of the paper never looks at the break-even. */
-static enum hbk_path choose_path(struct hbk_batcher *batcher, enum hbk_batch_queue index,
-                                 unsigned count)
+/* Who computes what is in the queue. The policy of the paper never looks at the break-even. */
+static enum hbk_path choose_path(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
 {
-    const bool is_worth_while =
-        batcher->options.policy == HBK_BATCH_FIXED || count >= batcher->options.break_even[index];
+    const bool is_worth_while = batcher->options.policy == HBK_BATCH_FIXED ||
+                                batcher->queues[index].count >= batcher->options.break_even[index];
 
-    if (HBK_PATH_IS_VECTOR(batcher->options.path) && is_worth_while && lanes_max(index) > 1) {
-        batcher->counters.vector_jobs += count;
-        return HBK_PATH_VECTOR;
-    }
-    batcher->counters.twin_jobs += count;
-    return HBK_PATH_TWIN;
+    return HBK_PATH_IS_VECTOR(batcher->options.path) && is_worth_while && lanes_max(index) > 1
+               ? HBK_PATH_VECTOR
+               : HBK_PATH_TWIN;
 }
 
 static void complete_jobs(struct hbk_batcher *batcher, struct hbk_job *const jobs[HBK_LANES])
@@ -459,9 +481,13 @@ static void step_rsa(struct hbk_batcher *batcher)
 static void run_queue(struct hbk_batcher *batcher, enum hbk_batch_queue index, uint64_t now_ns)
 {
     struct hbk_job *jobs[HBK_LANES] = {NULL};
-    const unsigned count = take_jobs(batcher, index, now_ns, jobs);
-    const enum hbk_path path = choose_path(batcher, index, count);
+    const enum hbk_path path = choose_path(batcher, index);
 
+    if (path == HBK_PATH_VECTOR) {
+        batcher->counters.vector_jobs += take_jobs(batcher, index, HBK_LANES, now_ns, jobs);
+    } else {
+        batcher->counters.twin_jobs += take_jobs(batcher, index, 1, now_ns, jobs);
+    }
     if (is_rsa_private(index)) {
         begin_rsa(batcher, path, jobs);
         step_rsa(batcher);

@@ -81,7 +81,8 @@ enum hbk_batch_policy {
     HBK_BATCH_NOW,      /* at the end of the turn: waits for nothing */
     HBK_BATCH_FIXED,    /* after delay_ns, full or not, always on the vector path: it saves CPU */
     HBK_BATCH_ADAPTIVE, /* after at most delay_ns, and only while the arrivals of late make it
-                           likely that the break-even is reached by then */
+                           likely that a full batch, or at least the break-even, is reached by then
+                         */
 };
 
 struct hbk_batcher_options {
@@ -89,13 +90,14 @@ struct hbk_batcher_options {
     enum hbk_batch_policy policy;
     uint64_t delay_ns;   /* of the policies that wait */
     unsigned queued_max; /* jobs in all queues together */
-    /* From how many lanes on a batch goes to the vector path; from 1 to HBK_LANES + 1 (never). */
+    /* From how many jobs on a queue is run on the vector path, from 1 to HBK_LANES + 1 (never);
+     * with fewer, libcrypto computes the first of them, and the next flush looks again. */
     uint8_t break_even[HBK_QUEUE_COUNT];
 };
 
 enum {
     HBK_BATCHER_QUEUED_MAX = 4096,
-    HBK_BATCHER_DELAY_NS = 1000 * 1000, /* the default of the policies that wait */
+    HBK_BATCHER_DELAY_NS = 2000 * 1000, /* the default of the policies that wait */
     HBK_BATCHER_AGE_BUCKETS = 24,
 };
 

@@ -105,17 +105,23 @@ static void now_runs_what_there_is_at_the_end_of_the_turn(void **state)
         submit(batcher, &jobs[i], 10);
     }
     assert_int_equal(hbk_batcher_due_ns(batcher), 0);
-    assert_true(hbk_batcher_flush(batcher, 10)); /* eight of them */
-    assert_int_equal(jobs[7].completions, 1);
+    assert_true(hbk_batcher_flush(batcher, 10)); /* eight of them, or one without kernels */
+    assert_int_equal(jobs[0].completions, 1);
+    assert_int_equal(jobs[7].completions, path_count() == 2);
     assert_int_equal(jobs[8].completions, 0);
-    assert_false(hbk_batcher_flush(batcher, 10));
+    while (hbk_batcher_flush(batcher, 10)) {
+    }
     for (int i = 0; i < 11; i++) {
         assert_int_equal(jobs[i].completions, 1);
         assert_int_equal(jobs[i].job.operation.x25519_keygen.status, HBK_LANE_OK);
     }
     const struct hbk_batcher_counters *counters = hbk_batcher_counters(batcher);
-    assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][7], 1);
-    assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][2], 1);
+    if (path_count() == 2) {
+        assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][7], 1);
+        assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][2], 1);
+    } else {
+        assert_int_equal(counters->batches[HBK_QUEUE_X25519_KEYGEN][0], 11);
+    }
     hbk_batcher_free(batcher);
 }
 
@@ -132,8 +138,12 @@ static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
     assert_int_equal(hbk_batcher_due_ns(batcher), 1100);
     assert_false(hbk_batcher_flush(batcher, 1099));
     assert_int_equal(jobs[0].completions, 0);
-    assert_false(hbk_batcher_flush(batcher, 1100));
-    assert_int_equal(jobs[0].completions + jobs[1].completions, 2);
+    while (hbk_batcher_flush(batcher, 1100)) {
+    }
+    assert_int_equal(jobs[0].completions, 1);
+    assert_int_equal(jobs[1].completions, path_count() == 2);
+    hbk_batcher_flush(batcher, 1900);
+    assert_int_equal(jobs[1].completions, 1);
     /* Two lanes, and still on the vector path: that is the policy. */
     assert_int_equal(hbk_batcher_counters(batcher)->vector_jobs, path_count() == 2 ? 2 : 0);
 
@@ -143,7 +153,8 @@ static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
         submit(batcher, &jobs[i], 2000);
     }
     assert_int_equal(hbk_batcher_due_ns(batcher), 0);
-    assert_false(hbk_batcher_flush(batcher, 2000));
+    while (hbk_batcher_flush(batcher, 4000)) {
+    }
     assert_int_equal(jobs[7].completions, 1);
     hbk_batcher_free(batcher);
 }
@@ -203,7 +214,8 @@ static void a_completion_may_cancel_a_neighbour_of_its_batch(void **state)
         submit(batcher, &jobs[i], 0);
     }
     jobs[0].victim = &jobs[1];
-    hbk_batcher_flush(batcher, 0);
+    while (hbk_batcher_flush(batcher, 0)) {
+    }
     assert_int_equal(jobs[0].completions, 1);
     assert_int_equal(jobs[1].completions, 0);
     assert_int_equal(jobs[2].completions, 1);
@@ -390,6 +402,32 @@ static void random_sequences_agree_with_the_model(void **state)
     }
 }
 
+static void too_few_jobs_go_to_libcrypto_one_by_one_until_there_are_enough(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
+    static struct tracked jobs[8];
+    for (int i = 0; i < 8; i++) {
+        init_rsa(&jobs[i], keys[0]);
+    }
+    for (int i = 0; i < 3; i++) {
+        submit(batcher, &jobs[i], 0);
+    }
+    assert_true(hbk_batcher_flush(batcher, 0));
+    assert_int_equal(jobs[0].completions, 1);
+    assert_int_equal(jobs[1].completions, 0);
+    for (int i = 3; i < 8; i++) {
+        submit(batcher, &jobs[i], 0);
+    }
+    while (hbk_batcher_flush(batcher, 0)) {
+    }
+    assert_int_equal(hbk_batcher_counters(batcher)->vector_jobs, path_count() == 2 ? 7 : 0);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(jobs[i].completions, 1);
+    }
+    hbk_batcher_free(batcher);
+}
+
 static void jobs_of_one_queue_complete_in_their_order(void **state)
 {
     (void)state;
@@ -402,7 +440,6 @@ static void jobs_of_one_queue_complete_in_their_order(void **state)
     }
     for (uint64_t last = 0; hbk_batcher_flush(batcher, 100); last = completed_order) {
         assert_true(completed_order >= last);
-        assert_int_equal(completed_order % 8, 7);
     }
     hbk_batcher_free(batcher);
 }
@@ -431,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_job_can_be_cancelled_while_its_batch_is_under_way),
         cmocka_unit_test(every_kind_of_job_is_run),
         cmocka_unit_test(random_sequences_agree_with_the_model),
+        cmocka_unit_test(too_few_jobs_go_to_libcrypto_one_by_one_until_there_are_enough),
         cmocka_unit_test(jobs_of_one_queue_complete_in_their_order),
         cmocka_unit_test(every_queue_has_a_name),
     };

@@ -1,0 +1,82 @@
+#include "bench/primitive.h"
+
+#include "crypto/cpu.h"
+#include "harness.h"
+
+enum { ROWS_MAX = 200 };
+
+struct rows {
+    struct hbk_primitive_row row[ROWS_MAX];
+    unsigned count;
+};
+
+static void keep(void *context, const struct hbk_primitive_row *row)
+{
+    struct rows *rows = context;
+    assert_true(rows->count < ROWS_MAX);
+    rows->row[rows->count++] = *row;
+}
+
+static struct rows measure(const char *pattern)
+{
+    struct rows rows = {0};
+    regex_t only;
+    struct hbk_error error = {0};
+    const struct hbk_primitive_options options = {.seconds = 0.001, .only = &only};
+
+    assert_int_equal(regcomp(&only, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    assert_int_equal(hbk_primitive_run(&options, keep, &rows, &error), HBK_OK);
+    regfree(&only);
+    return rows;
+}
+
+static void an_operation_has_a_row_for_libcrypto_and_one_for_each_number_of_lanes(void **state)
+{
+    (void)state;
+    static const unsigned lanes[] = {1, 1, 2, 4, 8};
+    const struct rows rows = measure("^(x25519|ecdsa|ecdh|keygen|rsa-2048)");
+    const unsigned each = hbk_cpu_path() == HBK_PATH_VECTOR ? 5 : 1;
+
+    assert_int_equal(rows.count, 8 * each);
+    for (unsigned i = 0; i < rows.count; i++) {
+        assert_string_equal(rows.row[i].path, i % each == 0 ? "libcrypto" : "vector");
+        assert_int_equal(rows.row[i].lanes, lanes[i % each]);
+        assert_int_equal(rows.row[i].bytes, 0);
+        assert_true(rows.row[i].ops_per_second > 0);
+        assert_true(rows.row[i].ratio > 0);
+    }
+}
+
+static void a_pattern_chooses_operations(void **state)
+{
+    (void)state;
+    const struct rows rows = measure("^x25519-derive$");
+    for (unsigned i = 0; i < rows.count; i++) {
+        assert_string_equal(rows.row[i].operation, "x25519-derive");
+    }
+    assert_true(rows.count > 0);
+    assert_int_equal(measure("no such thing").count, 0);
+}
+
+static void records_have_a_row_for_each_size(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {16, 256, 1350, 8192, 16384};
+    const struct rows rows = measure("^chacha20-poly1305-seal$");
+
+    assert_int_equal(rows.count, HBK_COUNT(sizes));
+    for (unsigned i = 0; i < rows.count; i++) {
+        assert_int_equal(rows.row[i].bytes, sizes[i]);
+        assert_true(rows.row[i].ns_per_record > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_operation_has_a_row_for_libcrypto_and_one_for_each_number_of_lanes),
+        cmocka_unit_test(a_pattern_chooses_operations),
+        cmocka_unit_test(records_have_a_row_for_each_size),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
