@@ -17,6 +17,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
+# The program alone, without its tests.
+program: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) hauberk
+
 setup:
 	@tools/setup.sh build test
 
@@ -26,10 +30,10 @@ setup-build:
 $(BUILD)/build.ninja: | setup-build
 	meson setup $(BUILD) -Dwerror=$(WERROR) -Dprefix=$(PREFIX)
 
-demo: all
+demo: program
 	@$(BUILD)/hauberk demo
 
-bench: all
+bench: program
 	@$(BUILD)/hauberk bench path
 
 test: setup all
@@ -72,5 +76,5 @@ install: all
 clean:
 	rm -rf $(BUILD) build-clang build-asan build-tsan build-fuzz
 
-.PHONY: all setup setup-build demo bench test peers test-all test-clang test-asan test-tsan soak \
+.PHONY: all program setup setup-build demo bench test peers test-all test-clang test-asan test-tsan soak \
 	fuzz lint install clean
