@@ -17,6 +17,16 @@ hbk_status hbk_error_set(struct hbk_error *error, hbk_status status, const char 
     return status;
 }
 
+/* Adds what fits behind the first `*size` bytes, and a terminating zero. */
+static void append(char text[static HBK_ERROR_TEXT_BYTES_MAX], size_t *size, const char *more)
+{
+    size_t room = HBK_ERROR_TEXT_BYTES_MAX - 1 - *size;
+    size_t more_bytes = strnlen(more, room);
+    memcpy(text + *size, more, more_bytes);
+    *size += more_bytes;
+    text[*size] = '\0';
+}
+
 void hbk_error_prefix(struct hbk_error *error, const char *format, ...)
 {
     if (error == NULL || error->status == HBK_OK) {
@@ -28,7 +38,10 @@ void hbk_error_prefix(struct hbk_error *error, const char *format, ...)
     va_start(values, format);
     int written = vsnprintf(error->text, sizeof error->text, format, values);
     va_end(values);
-    if (written >= 0 && (size_t)written < sizeof error->text) {
-        (void)snprintf(error->text + written, sizeof error->text - (size_t)written, ": %s", old);
+    if (written < 0) {
+        return;
     }
+    size_t size = (size_t)written < sizeof error->text ? (size_t)written : sizeof error->text - 1;
+    append(error->text, &size, ": ");
+    append(error->text, &size, old);
 }
