@@ -226,6 +226,9 @@ static void a_completion_may_cancel_a_neighbour_of_its_batch(void **state)
 static void a_long_batch_lets_short_ones_through(void **state)
 {
     (void)state;
+    if (path_count() == 1) {
+        skip(); /* libcrypto computes a job in one step */
+    }
     struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
     static struct tracked slow[HBK_LANES], fast;
     for (int i = 0; i < HBK_LANES; i++) {
@@ -256,6 +259,9 @@ static void a_long_batch_lets_short_ones_through(void **state)
 static void a_job_can_be_cancelled_while_its_batch_is_under_way(void **state)
 {
     (void)state;
+    if (path_count() == 1) {
+        skip(); /* libcrypto computes a job in one step */
+    }
     static struct tracked jobs[HBK_LANES];
     for (unsigned mask = 1; mask < 256; mask += 127) {
         struct hbk_batcher *batcher = new_batcher(HBK_BATCH_NOW, 0);
