@@ -76,5 +76,5 @@ install: all
 clean:
 	rm -rf $(BUILD) build-clang build-asan build-tsan build-fuzz
 
-.PHONY: all program setup setup-build demo bench test peers test-all test-clang test-asan test-tsan soak \
-	fuzz lint install clean
+.PHONY: all program setup setup-build demo bench test peers test-all test-clang test-asan \
+         test-tsan soak fuzz lint install clean
