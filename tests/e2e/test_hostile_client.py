@@ -183,7 +183,7 @@ def client_hello(scene):
 def test_a_client_that_drips_its_hello_is_closed_in_time(scene):
     hello = client_hello(scene)
     with scene.outside.connect(scene.cart, hbone.HBONE_PORT) as slow:
-        slow.settimeout(0.02)
+        slow.settimeout(0.02 * wait.SLOWNESS)  # the hello must take longer than the deadline
         dripped = 0
         with pytest.raises(ConnectionError):
             for byte in hello:
