@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "ca/source.h"
 #include "config/mesh_file.h"
+#include "crypto/cpu.h"
 #include "discovery/mesh_source.h"
 #include "os/fd.h"
 #include "os/limits.h"
@@ -369,6 +370,7 @@ static hbk_status with_loop(struct agent *agent, struct hbk_error *error)
 
 hbk_status hbk_agent_run(const struct hbk_agent_options *options, struct hbk_error *error)
 {
+    HBK_TRY(hbk_cpu_check(error));
     /* One heap for all threads: workers take from pools, and arenas per thread would stay full. */
     (void)mallopt(M_ARENA_MAX, 1);
     struct agent *agent = calloc(1, sizeof *agent);

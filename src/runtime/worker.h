@@ -52,7 +52,7 @@ HBK_MUST_USE hbk_status hbk_worker_send(struct hbk_worker *worker, struct hbk_me
  * thread. Since no worker keeps a snapshot across turns, the end of a round also proves that
  * nobody uses what was replaced in it.
  *
- * Memory: the round and what it points to stay until on_done; hbk_round_run() then forgets it.
+ * Memory: the round and what it points to stay until on_done, after which nobody touches it.
  */
 struct hbk_round;
 struct hbk_round_part {

@@ -26,3 +26,10 @@ def test_no_command_is_a_usage_error():
     done = hauberk()
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage: hauberk COMMAND" in done.stderr
+
+
+def test_an_agent_refuses_a_kind_of_processor_that_it_does_not_know(monkeypatch):
+    monkeypatch.setenv("HBK_CPU", "abacus")
+    done = hauberk("node", "--mesh", "mesh.yaml", "--node", "alpha", "--ca", "ca")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'hauberk node: HBK_CPU is "abacus"; allowed are "scalar" and "avx512"\n'
