@@ -1,0 +1,477 @@
+/*
+ * Operations with private keys, on their way through a worker.
+ *
+ *     submit: hash and pad --+-- the provider has no waiting time --> the worker's batcher
+ *                            +-- cryptomb --> a batcher that waits poll_delay
+ *                            +-- software --> a batcher that knows libcrypto alone
+ *                            +-- P-384, Ed25519: no kernel --> `singles`, one a flush
+ *
+ * Batchers of providers are made when their first operation comes, and are shared by all keys of
+ * the same kind and waiting time: ten certificates fill the same batches that one would. One that
+ * is idle makes room when another is needed; if none is idle, the operation goes to the worker's
+ * own batcher, which computes the same.
+ *
+ * A flush runs at most one batch, so the places take turns.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED /* the plain SHA functions, which fetch and allocate nothing \
+                                     */
+
+#include "crypto/key_worker.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "crypto/private_key_parts.h"
+#include "crypto/rsa_padding.h"
+
+enum operation_state {
+    OPERATION_IDLE, /* zero: as the submitter made it */
+    OPERATION_IN_BATCHER,
+    OPERATION_SINGLE,
+};
+
+/* A batcher with a provider's policy. */
+struct place {
+    struct hbk_batcher *batcher; /* owned; NULL: free */
+    enum hbk_key_provider_kind kind;
+    uint64_t poll_delay_ns;
+};
+
+struct hbk_key_worker {
+    struct hbk_batcher *batcher; /* the worker's own, borrowed */
+    struct place places[HBK_KEY_WORKER_BATCHERS_MAX];
+    struct hbk_list singles;
+    unsigned turn;                     /* who runs next: see flush */
+    const struct hbk_batcher *running; /* whose flush is under way; it must not be freed */
+};
+
+hbk_status hbk_key_worker_new(struct hbk_batcher *batcher, struct hbk_key_worker **out_worker)
+{
+    struct hbk_key_worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    worker->batcher = batcher;
+    hbk_list_init(&worker->singles);
+    *out_worker = worker;
+    return HBK_OK;
+}
+
+void hbk_key_worker_free(struct hbk_key_worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    for (int i = 0; i < HBK_KEY_WORKER_BATCHERS_MAX; i++) {
+        hbk_batcher_free(worker->places[i].batcher);
+    }
+    free(worker);
+}
+
+struct hbk_batcher *hbk_key_worker_batcher(const struct hbk_key_worker *worker)
+{
+    return worker->batcher;
+}
+
+/* ---- what is computed: hashes and paddings ---- */
+
+static enum hbk_rsa_hash hash_of(enum hbk_sign_scheme scheme)
+{
+    switch (scheme) {
+    case HBK_SIGN_RSA_PKCS1_SHA256:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA256:
+    case HBK_SIGN_ECDSA_P256_SHA256:
+        return HBK_RSA_SHA256;
+    case HBK_SIGN_RSA_PKCS1_SHA384:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA384:
+    case HBK_SIGN_ECDSA_P384_SHA384:
+        return HBK_RSA_SHA384;
+    case HBK_SIGN_RSA_PKCS1_SHA512:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA512:
+    case HBK_SIGN_ED25519: /* hashes for itself */
+        return HBK_RSA_SHA512;
+    }
+    HBK_UNREACHABLE();
+}
+
+static bool is_pss(enum hbk_sign_scheme scheme)
+{
+    return scheme == HBK_SIGN_RSA_PSS_RSAE_SHA256 || scheme == HBK_SIGN_RSA_PSS_RSAE_SHA384 ||
+           scheme == HBK_SIGN_RSA_PSS_RSAE_SHA512;
+}
+
+static void hash_bytes(struct hbk_slice bytes, enum hbk_rsa_hash hash, uint8_t *out_digest)
+{
+    SHA256_CTX short_context;
+    SHA512_CTX context;
+
+    switch (hash) {
+    case HBK_RSA_SHA256:
+        SHA256_Init(&short_context);
+        SHA256_Update(&short_context, bytes.bytes, bytes.size);
+        SHA256_Final(out_digest, &short_context);
+        return;
+    case HBK_RSA_SHA384:
+        SHA384_Init(&context);
+        SHA384_Update(&context, bytes.bytes, bytes.size);
+        SHA384_Final(out_digest, &context);
+        return;
+    case HBK_RSA_SHA512:
+        SHA512_Init(&context);
+        SHA512_Update(&context, bytes.bytes, bytes.size);
+        SHA512_Final(out_digest, &context);
+        return;
+    }
+    HBK_UNREACHABLE();
+}
+
+static hbk_status hash_input(const struct hbk_key_operation *operation, enum hbk_rsa_hash hash,
+                             uint8_t out_digest[HBK_RSA_DIGEST_BYTES_MAX])
+{
+    const struct hbk_slice input = operation->input;
+
+    if (operation->action == HBK_KEY_SIGN_DIGEST) {
+        if (input.size != hbk_rsa_digest_bytes(hash)) {
+            return HBK_INVALID;
+        }
+        memcpy(out_digest, input.bytes, input.size);
+        return HBK_OK;
+    }
+    hash_bytes(input, hash, out_digest);
+    return HBK_OK;
+}
+
+static hbk_status pad(struct hbk_key_operation *operation, enum hbk_rsa_hash hash,
+                      const uint8_t *digest)
+{
+    const unsigned bits = operation->key->bits;
+    uint8_t salt[HBK_RSA_DIGEST_BYTES_MAX];
+    bool is_done;
+
+    if (is_pss(operation->scheme)) {
+        if (RAND_bytes(salt, (int)hbk_rsa_digest_bytes(hash)) != 1) {
+            ERR_clear_error();
+            return HBK_IO;
+        }
+        is_done = hbk_rsa_pad_pss(hash, digest, salt, bits, operation->block);
+    } else {
+        is_done = hbk_rsa_pad_pkcs1(hash, digest, bits, operation->block);
+    }
+    return is_done ? HBK_OK : HBK_UNSUPPORTED;
+}
+
+static void set_rsa_job(struct hbk_key_operation *operation)
+{
+    operation->block_bytes = hbk_rsa_key_bytes(operation->key->rsa);
+    operation->job.kind = HBK_JOB_RSA_PRIVATE;
+    operation->job.operation.rsa = (struct hbk_rsa_operation){
+        .key = operation->key->rsa,
+        .input = operation->block,
+        .output = operation->output.bytes,
+    };
+}
+
+static hbk_status prepare_sign(struct hbk_key_operation *operation)
+{
+    const enum hbk_rsa_hash hash = hash_of(operation->scheme);
+    uint8_t digest[HBK_RSA_DIGEST_BYTES_MAX];
+
+    HBK_TRY(hash_input(operation, hash, digest));
+    switch (operation->key->kind) {
+    case HBK_KEY_RSA:
+        HBK_TRY(pad(operation, hash, digest));
+        set_rsa_job(operation);
+        return HBK_OK;
+    case HBK_KEY_EC_P256:
+        operation->job.kind = HBK_JOB_P256_SIGN;
+        operation->job.operation.p256_sign =
+            (struct hbk_p256_sign){.private_key = operation->key->scalar};
+        memcpy(operation->job.operation.p256_sign.digest, digest, HBK_P256_BYTES);
+        return HBK_OK;
+    case HBK_KEY_EC_P384:
+        operation->block_bytes = hbk_rsa_digest_bytes(hash);
+        memcpy(operation->block, digest, operation->block_bytes);
+        return HBK_OK;
+    case HBK_KEY_ED25519:
+        break;
+    }
+    HBK_UNREACHABLE();
+}
+
+static hbk_status prepare_ed25519(struct hbk_key_operation *operation)
+{
+    if (operation->action == HBK_KEY_SIGN_DIGEST) {
+        return HBK_UNSUPPORTED;
+    }
+    if (operation->input.size > HBK_KEY_ED25519_MESSAGE_BYTES_MAX) {
+        return HBK_LIMIT;
+    }
+    operation->block_bytes = operation->input.size;
+    if (operation->input.size > 0) {
+        memcpy(operation->block, operation->input.bytes, operation->input.size);
+    }
+    return HBK_OK;
+}
+
+static hbk_status prepare(struct hbk_key_operation *operation)
+{
+    const struct hbk_private_key *key = operation->key;
+
+    if (operation->action == HBK_KEY_DECRYPT) {
+        if (key->kind != HBK_KEY_RSA) {
+            return HBK_UNSUPPORTED;
+        }
+        if (operation->input.size != hbk_rsa_key_bytes(key->rsa)) {
+            return HBK_INVALID;
+        }
+        memcpy(operation->block, operation->input.bytes, operation->input.size);
+        set_rsa_job(operation);
+        return HBK_OK;
+    }
+    if (!hbk_private_key_can_sign(key, operation->scheme)) {
+        return HBK_UNSUPPORTED;
+    }
+    return key->kind == HBK_KEY_ED25519 ? prepare_ed25519(operation) : prepare_sign(operation);
+}
+
+/* ---- what came of it ---- */
+
+static hbk_status status_of(enum hbk_lane_status status)
+{
+    switch (status) {
+    case HBK_LANE_OK:
+        return HBK_OK;
+    case HBK_LANE_REFUSED:
+        return HBK_INVALID;
+    case HBK_LANE_FAILED:
+        return HBK_IO;
+    }
+    HBK_UNREACHABLE();
+}
+
+static void finish(struct hbk_key_operation *operation, hbk_status status, size_t output_bytes)
+{
+    operation->state = OPERATION_IDLE;
+    operation->status = status;
+    operation->output_bytes = status == HBK_OK ? output_bytes : 0;
+    operation->complete(operation);
+}
+
+static void on_job(struct hbk_job *job)
+{
+    struct hbk_key_operation *operation = HBK_CONTAINER(job, struct hbk_key_operation, job);
+
+    if (job->kind == HBK_JOB_RSA_PRIVATE) {
+        finish(operation, status_of(job->operation.rsa.status), operation->block_bytes);
+        return;
+    }
+    const struct hbk_p256_sign *sign = &job->operation.p256_sign;
+    size_t size = 0;
+    if (sign->status == HBK_LANE_OK) {
+        size = hbk_p256_signature_to_der(sign->signature, operation->output.bytes);
+    }
+    finish(operation, status_of(sign->status), size);
+}
+
+/* Keys without kernels: the block is a digest for P-384 and the message for Ed25519. */
+static bool sign_single(struct hbk_key_operation *operation, size_t *out_size)
+{
+    EVP_PKEY *pkey = operation->key->pkey;
+    bool is_done = false;
+
+    *out_size = operation->output.size;
+    if (operation->key->kind == HBK_KEY_ED25519) {
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        is_done = context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, pkey) == 1 &&
+                  EVP_DigestSign(context, operation->output.bytes, out_size, operation->block,
+                                 operation->block_bytes) == 1;
+        EVP_MD_CTX_free(context);
+    } else {
+        EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
+        is_done = context != NULL && EVP_PKEY_sign_init(context) == 1 &&
+                  EVP_PKEY_sign(context, operation->output.bytes, out_size, operation->block,
+                                operation->block_bytes) == 1;
+        EVP_PKEY_CTX_free(context);
+    }
+    ERR_clear_error();
+    return is_done;
+}
+
+static void run_single(struct hbk_key_worker *worker)
+{
+    struct hbk_key_operation *operation =
+        HBK_CONTAINER(hbk_list_pop(&worker->singles), struct hbk_key_operation, link);
+    size_t size = 0;
+    const bool is_done = sign_single(operation, &size);
+
+    finish(operation, is_done ? HBK_OK : HBK_IO, size);
+}
+
+/* ---- where it is computed ---- */
+
+static void place_options(const struct hbk_key_provider_options *provider,
+                          struct hbk_batcher_options *out_options)
+{
+    hbk_batcher_options_init(out_options);
+    if (provider->kind == HBK_KEY_PROVIDER_SOFTWARE) {
+        out_options->path = HBK_PATH_TWIN;
+    } else {
+        out_options->policy = HBK_BATCH_FIXED;
+        out_options->delay_ns = provider->poll_delay_ns;
+    }
+}
+
+static bool is_idle(const struct hbk_key_worker *worker, const struct place *place)
+{
+    return place->batcher != worker->running && hbk_batcher_due_ns(place->batcher) == UINT64_MAX;
+}
+
+/* A place that is free, or idle and then emptied; NULL when all are at work. */
+static struct place *make_room(struct hbk_key_worker *worker)
+{
+    struct place *idle = NULL;
+
+    for (int i = 0; i < HBK_KEY_WORKER_BATCHERS_MAX; i++) {
+        struct place *place = &worker->places[i];
+        if (place->batcher == NULL) {
+            return place;
+        }
+        idle = idle == NULL && is_idle(worker, place) ? place : idle;
+    }
+    if (idle != NULL) {
+        hbk_batcher_free(idle->batcher);
+        idle->batcher = NULL;
+    }
+    return idle;
+}
+
+/* The batcher that serves a provider; the worker's own where there is no room or no memory. */
+static struct hbk_batcher *batcher_of(struct hbk_key_worker *worker,
+                                      const struct hbk_key_provider *provider)
+{
+    const struct hbk_key_provider_options *options = hbk_key_provider_options(provider);
+    struct hbk_batcher_options batcher_options;
+
+    if (options->kind == HBK_KEY_PROVIDER_BATCHER) {
+        return worker->batcher;
+    }
+    for (int i = 0; i < HBK_KEY_WORKER_BATCHERS_MAX; i++) {
+        const struct place *place = &worker->places[i];
+        if (place->batcher != NULL && place->kind == options->kind &&
+            place->poll_delay_ns == options->poll_delay_ns) {
+            return place->batcher;
+        }
+    }
+    struct place *place = make_room(worker);
+    place_options(options, &batcher_options);
+    if (place == NULL || hbk_batcher_new(&batcher_options, &place->batcher) != HBK_OK) {
+        return worker->batcher;
+    }
+    place->kind = options->kind;
+    place->poll_delay_ns = options->poll_delay_ns;
+    return place->batcher;
+}
+
+static bool has_kernel(const struct hbk_private_key *key)
+{
+    return key->kind == HBK_KEY_RSA || key->kind == HBK_KEY_EC_P256;
+}
+
+hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
+                          uint64_t now_ns)
+{
+    HBK_ASSERT(operation->state == OPERATION_IDLE && operation->complete != NULL);
+    HBK_ASSERT(operation->output.size >= hbk_private_key_output_bytes(operation->key));
+
+    HBK_TRY(prepare(operation));
+    if (!has_kernel(operation->key)) {
+        operation->state = OPERATION_SINGLE;
+        hbk_link_init(&operation->link);
+        hbk_list_append(&worker->singles, &operation->link);
+        return HBK_OK;
+    }
+    operation->job.complete = on_job;
+    operation->batcher = batcher_of(worker, operation->key->provider);
+    HBK_TRY(hbk_batcher_submit(operation->batcher, &operation->job, now_ns));
+    operation->state = OPERATION_IN_BATCHER;
+    return HBK_OK;
+}
+
+void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *operation)
+{
+    (void)worker;
+    switch ((enum operation_state)operation->state) {
+    case OPERATION_IDLE:
+        return;
+    case OPERATION_IN_BATCHER:
+        hbk_batcher_cancel(operation->batcher, &operation->job);
+        break;
+    case OPERATION_SINGLE:
+        hbk_link_remove(&operation->link);
+        break;
+    }
+    operation->state = OPERATION_IDLE;
+}
+
+/* ---- flushing: turn 0 is the worker's batcher's, 1 the singles', the others the places' ---- */
+
+enum {
+    TURN_BATCHER,
+    TURN_SINGLES,
+    TURN_PLACES,
+    TURN_COUNT = TURN_PLACES + HBK_KEY_WORKER_BATCHERS_MAX
+};
+
+static uint64_t turn_due_ns(const struct hbk_key_worker *worker, unsigned turn)
+{
+    if (turn == TURN_BATCHER) {
+        return hbk_batcher_due_ns(worker->batcher);
+    }
+    if (turn == TURN_SINGLES) {
+        return hbk_list_is_empty(&worker->singles) ? UINT64_MAX : 0;
+    }
+    const struct place *place = &worker->places[turn - TURN_PLACES];
+    return place->batcher == NULL ? UINT64_MAX : hbk_batcher_due_ns(place->batcher);
+}
+
+static void run_turn(struct hbk_key_worker *worker, unsigned turn, uint64_t now_ns)
+{
+    if (turn == TURN_SINGLES) {
+        run_single(worker);
+        return;
+    }
+    struct hbk_batcher *batcher =
+        turn == TURN_BATCHER ? worker->batcher : worker->places[turn - TURN_PLACES].batcher;
+    worker->running = batcher;
+    (void)hbk_batcher_flush(batcher, now_ns);
+    worker->running = NULL;
+}
+
+bool hbk_key_worker_flush(struct hbk_key_worker *worker, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < TURN_COUNT; i++) {
+        const unsigned turn = (worker->turn + i) % TURN_COUNT;
+        if (turn_due_ns(worker, turn) <= now_ns) {
+            worker->turn = (turn + 1) % TURN_COUNT;
+            run_turn(worker, turn, now_ns);
+            break;
+        }
+    }
+    return hbk_key_worker_due_ns(worker) <= now_ns;
+}
+
+uint64_t hbk_key_worker_due_ns(const struct hbk_key_worker *worker)
+{
+    uint64_t due_ns = UINT64_MAX;
+
+    for (unsigned turn = 0; turn < TURN_COUNT; turn++) {
+        const uint64_t turn_ns = turn_due_ns(worker, turn);
+        due_ns = turn_ns < due_ns ? turn_ns : due_ns;
+    }
+    return due_ns;
+}
