@@ -3,99 +3,118 @@
 
 #include "crypto/hmac.h"
 
-#include <openssl/sha.h>
-
 #include "base/secret.h"
 
-static void compress_padded(uint32_t out_state[8], const uint8_t key[HBK_SHA256_BLOCK_BYTES],
-                            uint8_t pad)
+/* The state after one block, which is the key under a pad; the hash's own beginning before it. */
+static void compress_padded(enum hbk_hash hash, const uint8_t *key, uint8_t pad, void *out_words)
 {
-    uint8_t block[HBK_SHA256_BLOCK_BYTES];
-    SHA256_CTX context;
+    const size_t block_bytes = hbk_hash_block_bytes(hash);
+    uint8_t block[HBK_HASH_BLOCK_BYTES_MAX];
+    struct hbk_hash_state state;
 
-    for (size_t i = 0; i < sizeof(block); i++) {
+    for (size_t i = 0; i < block_bytes; i++) {
         block[i] = key[i] ^ pad;
     }
-    SHA256_Init(&context);
-    SHA256_Transform(&context, block);
-    memcpy(out_state, context.h, sizeof(context.h));
-    hbk_secret_wipe(block, sizeof(block));
-    hbk_secret_wipe(&context, sizeof(context));
+    hbk_hash_init(&state, hash);
+    if (hash == HBK_HASH_SHA256) {
+        SHA256_Transform(&state.context.sha256, block);
+        memcpy(out_words, state.context.sha256.h, sizeof(state.context.sha256.h));
+    } else {
+        SHA512_Transform(&state.context.sha512, block);
+        memcpy(out_words, state.context.sha512.h, sizeof(state.context.sha512.h));
+    }
+    hbk_secret_wipe(block, block_bytes);
+    hbk_secret_wipe(&state, sizeof(state));
 }
 
-void hbk_hmac_sha256_init(struct hbk_hmac_sha256 *hmac, struct hbk_slice key)
+void hbk_hmac_init(struct hbk_hmac *hmac, enum hbk_hash hash, struct hbk_slice key)
 {
-    uint8_t block[HBK_SHA256_BLOCK_BYTES] = {0};
+    uint8_t block[HBK_HASH_BLOCK_BYTES_MAX] = {0};
 
-    if (key.size > sizeof(block)) {
-        SHA256(key.bytes, key.size, block);
+    if (key.size > hbk_hash_block_bytes(hash)) {
+        hbk_hash_once(hash, key, block);
     } else if (key.size > 0) {
         memcpy(block, key.bytes, key.size);
     }
-    compress_padded(hmac->inner, block, 0x36);
-    compress_padded(hmac->outer, block, 0x5c);
+    hmac->hash = hash;
+    if (hash == HBK_HASH_SHA256) {
+        compress_padded(hash, block, 0x36, hmac->keyed.sha256.inner);
+        compress_padded(hash, block, 0x5c, hmac->keyed.sha256.outer);
+    } else {
+        compress_padded(hash, block, 0x36, hmac->keyed.sha512.inner);
+        compress_padded(hash, block, 0x5c, hmac->keyed.sha512.outer);
+    }
     hbk_secret_wipe(block, sizeof(block));
 }
 
-/* A context that has consumed one block and arrived at `state`. */
-static void context_after_block(SHA256_CTX *context, const uint32_t state[8])
+/* A context that has consumed one block and arrived at `words`. */
+static void sha256_after_block(SHA256_CTX *context, const uint32_t words[8])
 {
-    SHA256_Init(context);
-    memcpy(context->h, state, sizeof(context->h));
-    context->Nl = 8 * HBK_SHA256_BLOCK_BYTES;
+    memcpy(context->h, words, sizeof(context->h));
+    context->Nl = 8 * SHA256_CBLOCK;
 }
 
-void hbk_hmac_sha256(const struct hbk_hmac_sha256 *hmac, const struct hbk_slice *parts,
-                     size_t part_count, uint8_t out_code[HBK_SHA256_BYTES])
+static void code_sha256(const struct hbk_hmac *hmac, const struct hbk_slice *parts,
+                        size_t part_count, uint8_t *out_code)
 {
     uint8_t digest[HBK_SHA256_BYTES];
-    SHA256_CTX context;
+    SHA256_CTX inner, outer;
 
-    context_after_block(&context, hmac->inner);
+    SHA256_Init(&inner);
+    outer = inner;
+    sha256_after_block(&inner, hmac->keyed.sha256.inner);
     for (size_t i = 0; i < part_count; i++) {
-        SHA256_Update(&context, parts[i].bytes, parts[i].size);
+        SHA256_Update(&inner, parts[i].bytes, parts[i].size);
     }
-    SHA256_Final(digest, &context);
+    SHA256_Final(digest, &inner);
 
-    context_after_block(&context, hmac->outer);
-    SHA256_Update(&context, digest, sizeof(digest));
-    SHA256_Final(out_code, &context);
+    sha256_after_block(&outer, hmac->keyed.sha256.outer);
+    SHA256_Update(&outer, digest, sizeof(digest));
+    SHA256_Final(out_code, &outer);
     hbk_secret_wipe(digest, sizeof(digest));
-    hbk_secret_wipe(&context, sizeof(context));
+    hbk_secret_wipe(&inner, sizeof(inner));
+    hbk_secret_wipe(&outer, sizeof(outer));
 }
 
-void hbk_hkdf_sha256_extract(struct hbk_slice salt, struct hbk_slice secret,
-                             uint8_t out_key[HBK_SHA256_BYTES])
+static void sha512_after_block(SHA512_CTX *context, const uint64_t words[8])
 {
-    struct hbk_hmac_sha256 hmac;
-
-    /* An absent salt is a key of zeros, which is what an empty key is padded to. */
-    hbk_hmac_sha256_init(&hmac, salt);
-    hbk_hmac_sha256(&hmac, &secret, 1, out_key);
-    hbk_secret_wipe(&hmac, sizeof(hmac));
+    memcpy(context->h, words, sizeof(context->h));
+    context->Nl = 8 * SHA512_CBLOCK;
 }
 
-bool hbk_hkdf_sha256_expand(struct hbk_slice key, struct hbk_slice info, struct hbk_span out_bytes)
+/* SHA-384 is SHA-512 from another beginning, cut at its end. */
+static void code_sha512(const struct hbk_hmac *hmac, const struct hbk_slice *parts,
+                        size_t part_count, uint8_t *out_code)
 {
-    struct hbk_hmac_sha256 hmac;
-    uint8_t block[HBK_SHA256_BYTES];
-    uint8_t counter = 1;
+    uint8_t digest[HBK_SHA512_BYTES];
+    SHA512_CTX inner, outer;
 
-    if (out_bytes.size > 255 * HBK_SHA256_BYTES) {
-        return false;
+    if (hmac->hash == HBK_HASH_SHA384) {
+        SHA384_Init(&inner);
+    } else {
+        SHA512_Init(&inner);
     }
-    hbk_hmac_sha256_init(&hmac, key);
-    for (size_t done = 0; done < out_bytes.size; done += sizeof(block), counter++) {
-        const struct hbk_slice parts[3] = {
-            hbk_slice_of(block, done == 0 ? 0 : sizeof(block)),
-            info,
-            hbk_slice_of(&counter, 1),
-        };
-        size_t left = out_bytes.size - done;
-        hbk_hmac_sha256(&hmac, parts, 3, block);
-        memcpy(out_bytes.bytes + done, block, left < sizeof(block) ? left : sizeof(block));
+    outer = inner;
+    sha512_after_block(&inner, hmac->keyed.sha512.inner);
+    for (size_t i = 0; i < part_count; i++) {
+        SHA512_Update(&inner, parts[i].bytes, parts[i].size);
     }
-    hbk_secret_wipe(block, sizeof(block));
-    hbk_secret_wipe(&hmac, sizeof(hmac));
-    return true;
+    SHA512_Final(digest, &inner);
+
+    sha512_after_block(&outer, hmac->keyed.sha512.outer);
+    SHA512_Update(&outer, digest, hbk_hash_bytes(hmac->hash));
+    SHA512_Final(out_code, &outer);
+    hbk_secret_wipe(digest, sizeof(digest));
+    hbk_secret_wipe(&inner, sizeof(inner));
+    hbk_secret_wipe(&outer, sizeof(outer));
+}
+
+void hbk_hmac_code(const struct hbk_hmac *hmac, const struct hbk_slice *parts, size_t part_count,
+                   uint8_t *out_code)
+{
+    if (hmac->hash == HBK_HASH_SHA256) {
+        code_sha256(hmac, parts, part_count, out_code);
+    } else {
+        code_sha512(hmac, parts, part_count, out_code);
+    }
 }

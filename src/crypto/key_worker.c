@@ -13,15 +13,11 @@
  *
  * A flush runs at most one batch, so the places take turns.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED /* the plain SHA functions, which fetch and allocate nothing \
-                                     */
-
 #include "crypto/key_worker.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -80,21 +76,21 @@ struct hbk_batcher *hbk_key_worker_batcher(const struct hbk_key_worker *worker)
 
 /* ---- what is computed: hashes and paddings ---- */
 
-static enum hbk_rsa_hash hash_of(enum hbk_sign_scheme scheme)
+static enum hbk_hash hash_of(enum hbk_sign_scheme scheme)
 {
     switch (scheme) {
     case HBK_SIGN_RSA_PKCS1_SHA256:
     case HBK_SIGN_RSA_PSS_RSAE_SHA256:
     case HBK_SIGN_ECDSA_P256_SHA256:
-        return HBK_RSA_SHA256;
+        return HBK_HASH_SHA256;
     case HBK_SIGN_RSA_PKCS1_SHA384:
     case HBK_SIGN_RSA_PSS_RSAE_SHA384:
     case HBK_SIGN_ECDSA_P384_SHA384:
-        return HBK_RSA_SHA384;
+        return HBK_HASH_SHA384;
     case HBK_SIGN_RSA_PKCS1_SHA512:
     case HBK_SIGN_RSA_PSS_RSAE_SHA512:
     case HBK_SIGN_ED25519: /* hashes for itself */
-        return HBK_RSA_SHA512;
+        return HBK_HASH_SHA512;
     }
     HBK_UNREACHABLE();
 }
@@ -105,56 +101,31 @@ static bool is_pss(enum hbk_sign_scheme scheme)
            scheme == HBK_SIGN_RSA_PSS_RSAE_SHA512;
 }
 
-static void hash_bytes(struct hbk_slice bytes, enum hbk_rsa_hash hash, uint8_t *out_digest)
-{
-    SHA256_CTX short_context;
-    SHA512_CTX context;
-
-    switch (hash) {
-    case HBK_RSA_SHA256:
-        SHA256_Init(&short_context);
-        SHA256_Update(&short_context, bytes.bytes, bytes.size);
-        SHA256_Final(out_digest, &short_context);
-        return;
-    case HBK_RSA_SHA384:
-        SHA384_Init(&context);
-        SHA384_Update(&context, bytes.bytes, bytes.size);
-        SHA384_Final(out_digest, &context);
-        return;
-    case HBK_RSA_SHA512:
-        SHA512_Init(&context);
-        SHA512_Update(&context, bytes.bytes, bytes.size);
-        SHA512_Final(out_digest, &context);
-        return;
-    }
-    HBK_UNREACHABLE();
-}
-
-static hbk_status hash_input(const struct hbk_key_operation *operation, enum hbk_rsa_hash hash,
-                             uint8_t out_digest[HBK_RSA_DIGEST_BYTES_MAX])
+static hbk_status hash_input(const struct hbk_key_operation *operation, enum hbk_hash hash,
+                             uint8_t out_digest[HBK_HASH_BYTES_MAX])
 {
     const struct hbk_slice input = operation->input;
 
     if (operation->action == HBK_KEY_SIGN_DIGEST) {
-        if (input.size != hbk_rsa_digest_bytes(hash)) {
+        if (input.size != hbk_hash_bytes(hash)) {
             return HBK_INVALID;
         }
         memcpy(out_digest, input.bytes, input.size);
         return HBK_OK;
     }
-    hash_bytes(input, hash, out_digest);
+    hbk_hash_once(hash, input, out_digest);
     return HBK_OK;
 }
 
-static hbk_status pad(struct hbk_key_operation *operation, enum hbk_rsa_hash hash,
+static hbk_status pad(struct hbk_key_operation *operation, enum hbk_hash hash,
                       const uint8_t *digest)
 {
     const unsigned bits = operation->key->bits;
-    uint8_t salt[HBK_RSA_DIGEST_BYTES_MAX];
+    uint8_t salt[HBK_HASH_BYTES_MAX];
     bool is_done;
 
     if (is_pss(operation->scheme)) {
-        if (RAND_bytes(salt, (int)hbk_rsa_digest_bytes(hash)) != 1) {
+        if (RAND_bytes(salt, (int)hbk_hash_bytes(hash)) != 1) {
             ERR_clear_error();
             return HBK_IO;
         }
@@ -178,8 +149,8 @@ static void set_rsa_job(struct hbk_key_operation *operation)
 
 static hbk_status prepare_sign(struct hbk_key_operation *operation)
 {
-    const enum hbk_rsa_hash hash = hash_of(operation->scheme);
-    uint8_t digest[HBK_RSA_DIGEST_BYTES_MAX];
+    const enum hbk_hash hash = hash_of(operation->scheme);
+    uint8_t digest[HBK_HASH_BYTES_MAX];
 
     HBK_TRY(hash_input(operation, hash, digest));
     switch (operation->key->kind) {
@@ -194,7 +165,7 @@ static hbk_status prepare_sign(struct hbk_key_operation *operation)
         memcpy(operation->job.operation.p256_sign.digest, digest, HBK_P256_BYTES);
         return HBK_OK;
     case HBK_KEY_EC_P384:
-        operation->block_bytes = hbk_rsa_digest_bytes(hash);
+        operation->block_bytes = hbk_hash_bytes(hash);
         memcpy(operation->block, digest, operation->block_bytes);
         return HBK_OK;
     case HBK_KEY_ED25519:

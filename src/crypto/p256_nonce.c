@@ -46,18 +46,18 @@ static void digest_to_residue(const uint8_t digest[HBK_P256_BYTES], uint8_t out[
 }
 
 /* The all-zero key with which every generation starts (3.2.c). */
-static struct hbk_hmac_sha256 initial_key;
+static struct hbk_hmac initial_key;
 static pthread_once_t initial_key_once = PTHREAD_ONCE_INIT;
 
 static void make_initial_key(void)
 {
     static const uint8_t zeros[HBK_SHA256_BYTES];
-    hbk_hmac_sha256_init(&initial_key, hbk_slice_of(zeros, sizeof(zeros)));
+    hbk_hmac_init(&initial_key, HBK_HASH_SHA256, hbk_slice_of(zeros, sizeof(zeros)));
 }
 
 /* The generator of RFC 6979, 3.2: its key, in the form that HMAC wants, and its value. */
 struct generator {
-    struct hbk_hmac_sha256 key;
+    struct hbk_hmac key;
     uint8_t value[HBK_SHA256_BYTES];
 };
 
@@ -72,9 +72,9 @@ static void generator_mix(struct generator *generator, uint8_t separator,
     for (size_t i = 0; i < seed_count; i++) {
         parts[2 + i] = seed[i];
     }
-    hbk_hmac_sha256(&generator->key, parts, 2 + seed_count, key);
-    hbk_hmac_sha256_init(&generator->key, hbk_slice_of(key, sizeof(key)));
-    hbk_hmac_sha256(&generator->key, &value, 1, generator->value);
+    hbk_hmac_code(&generator->key, parts, 2 + seed_count, key);
+    hbk_hmac_init(&generator->key, HBK_HASH_SHA256, hbk_slice_of(key, sizeof(key)));
+    hbk_hmac_code(&generator->key, &value, 1, generator->value);
     hbk_secret_wipe(key, sizeof(key));
 }
 
@@ -99,7 +99,7 @@ void hbk_p256_nonce(const uint8_t private_key[HBK_P256_BYTES], const uint8_t dig
     generator_mix(&generator, 0, seed, seed_count);
     generator_mix(&generator, 1, seed, seed_count);
     for (;;) {
-        hbk_hmac_sha256(&generator.key, &value, 1, generator.value);
+        hbk_hmac_code(&generator.key, &value, 1, generator.value);
         /* A number out of range comes once in 2^32 and tells nothing about the one taken. */
         if (hbk_p256_is_scalar(generator.value)) {
             break;

@@ -61,8 +61,7 @@ const char *hbk_sign_scheme_text(unsigned scheme)
 /* Of 1024 bits, PSS with SHA-512 does not fit (RFC 8017, 9.1.1: two hashes and two bytes). */
 static bool has_room(const struct hbk_private_key *key, enum hbk_sign_scheme scheme)
 {
-    return scheme != HBK_SIGN_RSA_PSS_RSAE_SHA512 ||
-           key->bits > 8 * (2 * HBK_RSA_DIGEST_BYTES_MAX + 1);
+    return scheme != HBK_SIGN_RSA_PSS_RSAE_SHA512 || key->bits > 8 * (2 * HBK_HASH_BYTES_MAX + 1);
 }
 
 bool hbk_private_key_can_sign(const struct hbk_private_key *key, unsigned scheme)

@@ -1,7 +1,5 @@
 #include "crypto/rsa_padding.h"
 
-#include <openssl/sha.h>
-
 #include "crypto/rsa.h"
 
 /* RFC 8017, 9.2, note 1: the DER of a DigestInfo up to the digest. */
@@ -19,50 +17,23 @@ enum {
     PSS_TRAILER = 0xbc,
 };
 
-static const uint8_t *prefix_of(enum hbk_rsa_hash hash)
+static const uint8_t *prefix_of(enum hbk_hash hash)
 {
     switch (hash) {
-    case HBK_RSA_SHA256:
+    case HBK_HASH_SHA256:
         return prefix_sha256;
-    case HBK_RSA_SHA384:
+    case HBK_HASH_SHA384:
         return prefix_sha384;
     default:
         return prefix_sha512;
     }
 }
 
-size_t hbk_rsa_digest_bytes(enum hbk_rsa_hash hash)
-{
-    switch (hash) {
-    case HBK_RSA_SHA256:
-        return SHA256_DIGEST_LENGTH;
-    case HBK_RSA_SHA384:
-        return SHA384_DIGEST_LENGTH;
-    default:
-        return SHA512_DIGEST_LENGTH;
-    }
-}
-
-static void digest_of(enum hbk_rsa_hash hash, const uint8_t *bytes, size_t size, uint8_t *out)
-{
-    switch (hash) {
-    case HBK_RSA_SHA256:
-        SHA256(bytes, size, out);
-        return;
-    case HBK_RSA_SHA384:
-        SHA384(bytes, size, out);
-        return;
-    case HBK_RSA_SHA512:
-        SHA512(bytes, size, out);
-        return;
-    }
-}
-
-bool hbk_rsa_pad_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned modulus_bits,
+bool hbk_rsa_pad_pkcs1(enum hbk_hash hash, const uint8_t *digest, unsigned modulus_bits,
                        uint8_t *out_block)
 {
     const size_t size = (modulus_bits + 7) / 8;
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
+    const size_t digest_bytes = hbk_hash_bytes(hash);
     const size_t tail_bytes = 1 + PREFIX_BYTES + digest_bytes;
 
     if (size < 2 + PKCS1_FILL_BYTES_MIN + tail_bytes) {
@@ -78,7 +49,7 @@ bool hbk_rsa_pad_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned m
     return true;
 }
 
-bool hbk_rsa_check_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned modulus_bits,
+bool hbk_rsa_check_pkcs1(enum hbk_hash hash, const uint8_t *digest, unsigned modulus_bits,
                          const uint8_t *block)
 {
     uint8_t expected[HBK_RSA_BYTES_MAX];
@@ -91,32 +62,31 @@ bool hbk_rsa_check_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned
 }
 
 /* MGF1 (RFC 8017, B.2.1): combines the mask for `seed` into `bytes` by exclusive or. */
-static void mask_with(enum hbk_rsa_hash hash, const uint8_t *seed, uint8_t *bytes, size_t size)
+static void mask_with(enum hbk_hash hash, const uint8_t *seed, uint8_t *bytes, size_t size)
 {
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
-    uint8_t input[HBK_RSA_DIGEST_BYTES_MAX + 4] = {0};
-    uint8_t mask[HBK_RSA_DIGEST_BYTES_MAX];
+    const size_t digest_bytes = hbk_hash_bytes(hash);
+    uint8_t input[HBK_HASH_BYTES_MAX + 4] = {0};
+    uint8_t mask[HBK_HASH_BYTES_MAX];
 
     memcpy(input, seed, digest_bytes);
     for (size_t i = 0; i < size; i++) {
         if (i % digest_bytes == 0) {
             input[digest_bytes + 3] = (uint8_t)(i / digest_bytes);
-            digest_of(hash, input, digest_bytes + 4, mask);
+            hbk_hash_once(hash, hbk_slice_of(input, digest_bytes + 4), mask);
         }
         bytes[i] ^= mask[i % digest_bytes];
     }
 }
 
 /* H = hash(eight zeros || digest || salt). */
-static void pss_hash(enum hbk_rsa_hash hash, const uint8_t *digest, const uint8_t *salt,
-                     uint8_t *out)
+static void pss_hash(enum hbk_hash hash, const uint8_t *digest, const uint8_t *salt, uint8_t *out)
 {
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
-    uint8_t message[PSS_ZEROS_BYTES + 2 * HBK_RSA_DIGEST_BYTES_MAX] = {0};
+    const size_t digest_bytes = hbk_hash_bytes(hash);
+    uint8_t message[PSS_ZEROS_BYTES + 2 * HBK_HASH_BYTES_MAX] = {0};
 
     memcpy(message + PSS_ZEROS_BYTES, digest, digest_bytes);
     memcpy(message + PSS_ZEROS_BYTES + digest_bytes, salt, digest_bytes);
-    digest_of(hash, message, PSS_ZEROS_BYTES + 2 * digest_bytes, out);
+    hbk_hash_once(hash, hbk_slice_of(message, PSS_ZEROS_BYTES + 2 * digest_bytes), out);
 }
 
 /*
@@ -132,9 +102,9 @@ struct pss_layout {
     uint8_t first_mask; /* the bits of DB's first byte that exist */
 };
 
-static bool pss_layout(enum hbk_rsa_hash hash, unsigned modulus_bits, struct pss_layout *out)
+static bool pss_layout(enum hbk_hash hash, unsigned modulus_bits, struct pss_layout *out)
 {
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
+    const size_t digest_bytes = hbk_hash_bytes(hash);
     const unsigned message_bits = modulus_bits - 1;
     const size_t message_bytes = (message_bits + 7) / 8;
 
@@ -148,10 +118,10 @@ static bool pss_layout(enum hbk_rsa_hash hash, unsigned modulus_bits, struct pss
     return true;
 }
 
-bool hbk_rsa_pad_pss(enum hbk_rsa_hash hash, const uint8_t *digest, const uint8_t *salt,
+bool hbk_rsa_pad_pss(enum hbk_hash hash, const uint8_t *digest, const uint8_t *salt,
                      unsigned modulus_bits, uint8_t *out_block)
 {
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
+    const size_t digest_bytes = hbk_hash_bytes(hash);
     struct pss_layout layout;
 
     if (!pss_layout(hash, modulus_bits, &layout)) {
@@ -170,13 +140,13 @@ bool hbk_rsa_pad_pss(enum hbk_rsa_hash hash, const uint8_t *digest, const uint8_
     return true;
 }
 
-bool hbk_rsa_check_pss(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned modulus_bits,
+bool hbk_rsa_check_pss(enum hbk_hash hash, const uint8_t *digest, unsigned modulus_bits,
                        const uint8_t *block)
 {
-    const size_t digest_bytes = hbk_rsa_digest_bytes(hash);
+    const size_t digest_bytes = hbk_hash_bytes(hash);
     struct pss_layout layout;
     uint8_t db[HBK_RSA_BYTES_MAX];
-    uint8_t expected[HBK_RSA_DIGEST_BYTES_MAX];
+    uint8_t expected[HBK_HASH_BYTES_MAX];
 
     if (modulus_bits > HBK_RSA_BITS_MAX || !pss_layout(hash, modulus_bits, &layout)) {
         return false;

@@ -8,30 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/slice.h"
-
-enum hbk_rsa_hash {
-    HBK_RSA_SHA256,
-    HBK_RSA_SHA384,
-    HBK_RSA_SHA512,
-};
-
-enum { HBK_RSA_DIGEST_BYTES_MAX = 64 };
-
-/* The size of the hash and of the salt. */
-size_t hbk_rsa_digest_bytes(enum hbk_rsa_hash hash);
+#include "crypto/hash.h"
 
 /*
  * Write a padded block for a modulus of `modulus_bits`; `digest` and `salt` have the size of the
  * hash. False, and nothing written, when the modulus is too short.
  */
-HBK_MUST_USE bool hbk_rsa_pad_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest,
+HBK_MUST_USE bool hbk_rsa_pad_pkcs1(enum hbk_hash hash, const uint8_t *digest,
                                     unsigned modulus_bits, uint8_t *out_block);
-HBK_MUST_USE bool hbk_rsa_pad_pss(enum hbk_rsa_hash hash, const uint8_t *digest,
-                                  const uint8_t *salt, unsigned modulus_bits, uint8_t *out_block);
+HBK_MUST_USE bool hbk_rsa_pad_pss(enum hbk_hash hash, const uint8_t *digest, const uint8_t *salt,
+                                  unsigned modulus_bits, uint8_t *out_block);
 
 /* Whether a block, as the public operation gave it, is a right padding of the digest. */
-bool hbk_rsa_check_pkcs1(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned modulus_bits,
+bool hbk_rsa_check_pkcs1(enum hbk_hash hash, const uint8_t *digest, unsigned modulus_bits,
                          const uint8_t *block);
-bool hbk_rsa_check_pss(enum hbk_rsa_hash hash, const uint8_t *digest, unsigned modulus_bits,
+bool hbk_rsa_check_pss(enum hbk_hash hash, const uint8_t *digest, unsigned modulus_bits,
                        const uint8_t *block);

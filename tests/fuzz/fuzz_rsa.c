@@ -65,10 +65,10 @@ static void compare_paths(bool is_private)
 
 static void check_paddings(void)
 {
-    for (int hash = HBK_RSA_SHA256; hash <= HBK_RSA_SHA512; hash++) {
-        (void)hbk_rsa_check_pkcs1((enum hbk_rsa_hash)hash, inputs[1], MODULUS_BITS, inputs[0]);
-        (void)hbk_rsa_check_pss((enum hbk_rsa_hash)hash, inputs[1], MODULUS_BITS, inputs[0]);
-        (void)hbk_rsa_check_pss((enum hbk_rsa_hash)hash, inputs[1], MODULUS_BITS - 7, inputs[0]);
+    for (int hash = HBK_HASH_SHA256; hash <= HBK_HASH_SHA512; hash++) {
+        (void)hbk_rsa_check_pkcs1((enum hbk_hash)hash, inputs[1], MODULUS_BITS, inputs[0]);
+        (void)hbk_rsa_check_pss((enum hbk_hash)hash, inputs[1], MODULUS_BITS, inputs[0]);
+        (void)hbk_rsa_check_pss((enum hbk_hash)hash, inputs[1], MODULUS_BITS - 7, inputs[0]);
     }
 }
 

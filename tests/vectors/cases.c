@@ -4,7 +4,6 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/cpu.h"
-#include "crypto/hmac.h"
+#include "crypto/hkdf.h"
 #include "crypto/p256.h"
 #include "crypto/rsa.h"
 #include "crypto/signature.h"
@@ -372,7 +371,7 @@ bool test_ecdsa(const json_t *group, const json_t *test, enum expectation expect
     }
     if (is_read && point.size == HBK_P256_POINT_BYTES) {
         subject->public_key = point.bytes;
-        SHA256(message.bytes, message.size, subject->digest);
+        hbk_hash_once(HBK_HASH_SHA256, slice(message), subject->digest);
         hbk_p256_keygen_lanes(HBK_PATH_TWIN, pair_lane);
         hbk_p256_sign_lanes(HBK_PATH_TWIN, sign_lane);
         lanes.good.u.p256_verify = (struct hbk_p256_verify){.public_key = pair.public_key};
@@ -390,27 +389,16 @@ bool test_ecdsa(const json_t *group, const json_t *test, enum expectation expect
 /* RSA. ------------------------------------------------------------------------------------------
  */
 
-bool wycheproof_hash_of(const char *name, enum hbk_rsa_hash *out_hash)
+bool wycheproof_hash_of(const char *name, enum hbk_hash *out_hash)
 {
     static const char *const names[] = {"SHA-256", "SHA-384", "SHA-512"};
     for (int i = 0; i < 3; i++) {
         if (strcmp(name, names[i]) == 0) {
-            *out_hash = (enum hbk_rsa_hash)i;
+            *out_hash = (enum hbk_hash)i;
             return true;
         }
     }
     return false;
-}
-
-static void digest_message(enum hbk_rsa_hash hash, struct hbk_span message, uint8_t out[64])
-{
-    if (hash == HBK_RSA_SHA256) {
-        SHA256(message.bytes, message.size, out);
-    } else if (hash == HBK_RSA_SHA384) {
-        SHA384(message.bytes, message.size, out);
-    } else {
-        SHA512(message.bytes, message.size, out);
-    }
 }
 
 /* The key of a group, read once. */
@@ -438,7 +426,7 @@ static bool load_rsa(const json_t *group, bool is_private)
 }
 
 struct rsa_check {
-    enum hbk_rsa_hash hash;
+    enum hbk_hash hash;
     const uint8_t *digest;
     bool is_pss;
 };
@@ -476,7 +464,7 @@ bool test_rsa_verify(const json_t *group, const json_t *test, enum expectation e
     if (load_rsa(group, false) &&
         wycheproof_hash_of(wycheproof_get_text(group, "sha"), &check.hash) &&
         signature.size == hbk_rsa_key_bytes(rsa.key)) {
-        digest_message(check.hash, message, digest);
+        hbk_hash_once(check.hash, slice(message), digest);
         lanes.subject.u.rsa = (struct hbk_rsa_operation){.key = rsa.key, .input = signature.bytes};
         rsa_neighbours(&lanes);
         is_right = run_lanes(&lanes, expectation);
@@ -496,7 +484,7 @@ static bool is_output(const struct operation *operation, const void *context)
 bool test_rsa_generate(const json_t *group, const json_t *test, enum expectation expectation)
 {
     uint8_t digest[64], block[HBK_RSA_BYTES_MAX];
-    enum hbk_rsa_hash hash;
+    enum hbk_hash hash;
     struct hbk_span message = get_hex(test, "msg");
     struct hbk_span signature = get_hex(test, "sig");
     struct lane_test lanes = {
@@ -504,7 +492,7 @@ bool test_rsa_generate(const json_t *group, const json_t *test, enum expectation
     bool is_right = expectation != MUST_PASS;
 
     if (load_rsa(group, true) && wycheproof_hash_of(wycheproof_get_text(group, "sha"), &hash)) {
-        digest_message(hash, message, digest);
+        hbk_hash_once(hash, slice(message), digest);
         if (hbk_rsa_pad_pkcs1(hash, digest, hbk_rsa_key_bits(rsa.key), block)) {
             lanes.subject.u.rsa = (struct hbk_rsa_operation){.key = rsa.key, .input = block};
             rsa_neighbours(&lanes);
@@ -631,18 +619,23 @@ bool test_aead(const json_t *group, const json_t *test, enum expectation expecta
     return is_right;
 }
 
+static enum hbk_hash hash_of(const json_t *group)
+{
+    return (enum hbk_hash)json_integer_value(json_object_get(group, "hash"));
+}
+
 bool test_hkdf(const json_t *group, const json_t *test, enum expectation expectation)
 {
     struct hbk_span secret = get_hex(test, "ikm"), salt = get_hex(test, "salt");
     struct hbk_span info = get_hex(test, "info"), expected = get_hex(test, "okm");
     const size_t size = (size_t)json_integer_value(json_object_get(test, "size"));
-    uint8_t key[HBK_SHA256_BYTES];
+    const enum hbk_hash hash = hash_of(group);
+    uint8_t key[HBK_HASH_BYTES_MAX];
     uint8_t *bytes = calloc(1, size + 1);
 
-    (void)group;
-    hbk_hkdf_sha256_extract(slice(salt), slice(secret), key);
-    bool is_done = bytes != NULL && hbk_hkdf_sha256_expand(hbk_slice_of(key, sizeof(key)),
-                                                           slice(info), hbk_span_of(bytes, size));
+    hbk_hkdf_extract(hash, slice(salt), slice(secret), key);
+    bool is_done = bytes != NULL && hbk_hkdf_expand(hash, hbk_slice_of(key, hbk_hash_bytes(hash)),
+                                                    slice(info), hbk_span_of(bytes, size));
     bool is_equal = is_done && size == expected.size && memcmp(bytes, expected.bytes, size) == 0;
     free(bytes);
     free(secret.bytes);
@@ -657,13 +650,12 @@ bool test_hmac(const json_t *group, const json_t *test, enum expectation expecta
     struct hbk_span key = get_hex(test, "key"), message = get_hex(test, "msg");
     struct hbk_span tag = get_hex(test, "tag");
     struct hbk_slice part = slice(message);
-    struct hbk_hmac_sha256 hmac;
-    uint8_t code[HBK_SHA256_BYTES];
+    struct hbk_hmac hmac;
+    uint8_t code[HBK_HASH_BYTES_MAX];
 
-    (void)group;
-    hbk_hmac_sha256_init(&hmac, slice(key));
-    hbk_hmac_sha256(&hmac, &part, 1, code);
-    bool is_equal = tag.size <= sizeof(code) && memcmp(code, tag.bytes, tag.size) == 0;
+    hbk_hmac_init(&hmac, hash_of(group), slice(key));
+    hbk_hmac_code(&hmac, &part, 1, code);
+    bool is_equal = tag.size <= hbk_hash_bytes(hmac.hash) && memcmp(code, tag.bytes, tag.size) == 0;
     free(key.bytes);
     free(message.bytes);
     free(tag.bytes);

@@ -21,7 +21,7 @@ const char *wycheproof_get_text(const json_t *object, const char *name);
 bool wycheproof_is_text(const json_t *object, const char *name, const char *expected);
 
 /* The hash of this name, if TLS uses it. */
-bool wycheproof_hash_of(const char *name, enum hbk_rsa_hash *out_hash);
+bool wycheproof_hash_of(const char *name, enum hbk_hash *out_hash);
 
 /* Around all cases; and between two files, whose groups may lie at the same address. */
 void wycheproof_init(void);

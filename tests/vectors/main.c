@@ -51,7 +51,7 @@ static test_function *find_aead(json_t *group, const char *algorithm, const char
 
 static test_function *find_rsa(const json_t *group, test_function *function, const char **out_why)
 {
-    enum hbk_rsa_hash hash;
+    enum hbk_hash hash;
     bool is_pss = wycheproof_is_text(group, "type", "RsassaPssVerify");
 
     *out_why = "a hash, mask or salt that TLS does not use";
@@ -61,13 +61,33 @@ static test_function *find_rsa(const json_t *group, test_function *function, con
     if (is_pss &&
         (!wycheproof_is_text(group, "mgf", "MGF1") ||
          strcmp(wycheproof_get_text(group, "sha"), wycheproof_get_text(group, "mgfSha")) != 0 ||
-         json_integer_value(json_object_get(group, "sLen")) !=
-             (json_int_t)hbk_rsa_digest_bytes(hash))) {
+         json_integer_value(json_object_get(group, "sLen")) != (json_int_t)hbk_hash_bytes(hash))) {
         return NULL;
     }
     *out_why = "a size of modulus that we do not take";
     json_int_t bits = json_integer_value(json_object_get(group, "keySize"));
     return bits < HBK_RSA_BITS_MIN || bits > HBK_RSA_BITS_MAX ? NULL : function;
+}
+
+/* HKDF and HMAC with the hashes that we have. */
+static test_function *find_keyed_hash(json_t *group, const char *algorithm)
+{
+    static const struct {
+        const char *algorithm;
+        test_function *function;
+        enum hbk_hash hash;
+    } known[] = {
+        {"HKDF-SHA-256", test_hkdf, HBK_HASH_SHA256}, {"HKDF-SHA-384", test_hkdf, HBK_HASH_SHA384},
+        {"HKDF-SHA-512", test_hkdf, HBK_HASH_SHA512}, {"HMACSHA256", test_hmac, HBK_HASH_SHA256},
+        {"HMACSHA384", test_hmac, HBK_HASH_SHA384},   {"HMACSHA512", test_hmac, HBK_HASH_SHA512},
+    };
+    for (size_t i = 0; i < HBK_COUNT(known); i++) {
+        if (strcmp(algorithm, known[i].algorithm) == 0) {
+            json_object_set_new(group, "hash", json_integer(known[i].hash));
+            return known[i].function;
+        }
+    }
+    return NULL;
 }
 
 /* The function for a group, or NULL and why it is skipped. */
@@ -108,10 +128,7 @@ static test_function *find_function(json_t *group, const char *algorithm, const 
     if (strcmp(type, "RsaesPkcs1Decrypt") == 0) {
         return test_rsa_decrypt;
     }
-    if (strcmp(algorithm, "HKDF-SHA-256") == 0) {
-        return test_hkdf;
-    }
-    return strcmp(algorithm, "HMACSHA256") == 0 ? test_hmac : NULL;
+    return find_keyed_hash(group, algorithm);
 }
 
 static enum expectation expectation_of(const json_t *test)

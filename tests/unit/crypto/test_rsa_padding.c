@@ -9,11 +9,11 @@
 
 enum { MODULUS_BITS = 2050 };
 
-static const EVP_MD *digest_function(enum hbk_rsa_hash hash)
+static const EVP_MD *digest_function(enum hbk_hash hash)
 {
-    return hash == HBK_RSA_SHA256   ? EVP_sha256()
-           : hash == HBK_RSA_SHA384 ? EVP_sha384()
-                                    : EVP_sha512();
+    return hash == HBK_HASH_SHA256   ? EVP_sha256()
+           : hash == HBK_HASH_SHA384 ? EVP_sha384()
+                                     : EVP_sha512();
 }
 
 /* One key for all tests. */
@@ -52,7 +52,7 @@ static void run(bool is_private, const uint8_t *input, uint8_t *output)
     assert_int_equal(operation.status, HBK_LANE_OK);
 }
 
-static EVP_PKEY_CTX *libcrypto_context(enum hbk_rsa_hash hash, bool is_pss, bool is_sign)
+static EVP_PKEY_CTX *libcrypto_context(enum hbk_hash hash, bool is_pss, bool is_sign)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
     assert_int_equal(is_sign ? EVP_PKEY_sign_init(context) : EVP_PKEY_verify_init(context), 1);
@@ -68,7 +68,7 @@ static void libcrypto_accepts_what_we_pad(void **state)
 {
     (void)state;
     for (int round = 0; round < 6; round++) {
-        enum hbk_rsa_hash hash = (enum hbk_rsa_hash)(round % 3);
+        enum hbk_hash hash = (enum hbk_hash)(round % 3);
         bool is_pss = round >= 3;
         uint8_t digest[64], salt[64], block[HBK_RSA_BYTES_MAX], signature[HBK_RSA_BYTES_MAX];
         RAND_bytes(digest, 64);
@@ -78,7 +78,7 @@ static void libcrypto_accepts_what_we_pad(void **state)
         run(true, block, signature);
         EVP_PKEY_CTX *context = libcrypto_context(hash, is_pss, false);
         assert_int_equal(EVP_PKEY_verify(context, signature, hbk_rsa_key_bytes(key), digest,
-                                         hbk_rsa_digest_bytes(hash)),
+                                         hbk_hash_bytes(hash)),
                          1);
         EVP_PKEY_CTX_free(context);
     }
@@ -88,17 +88,16 @@ static void we_accept_what_libcrypto_pads_and_nothing_near_it(void **state)
 {
     (void)state;
     for (int round = 0; round < 6; round++) {
-        enum hbk_rsa_hash hash = (enum hbk_rsa_hash)(round % 3);
+        enum hbk_hash hash = (enum hbk_hash)(round % 3);
         bool is_pss = round >= 3;
         uint8_t digest[64], block[HBK_RSA_BYTES_MAX], signature[HBK_RSA_BYTES_MAX];
         size_t size = sizeof(signature);
         RAND_bytes(digest, 64);
         EVP_PKEY_CTX *context = libcrypto_context(hash, is_pss, true);
-        assert_int_equal(
-            EVP_PKEY_sign(context, signature, &size, digest, hbk_rsa_digest_bytes(hash)), 1);
+        assert_int_equal(EVP_PKEY_sign(context, signature, &size, digest, hbk_hash_bytes(hash)), 1);
         EVP_PKEY_CTX_free(context);
         run(false, signature, block);
-        bool (*check)(enum hbk_rsa_hash, const uint8_t *, unsigned, const uint8_t *) =
+        bool (*check)(enum hbk_hash, const uint8_t *, unsigned, const uint8_t *) =
             is_pss ? hbk_rsa_check_pss : hbk_rsa_check_pkcs1;
         assert_true(check(hash, digest, MODULUS_BITS, block));
         for (size_t i = 0; i < size; i++) {
@@ -118,24 +117,24 @@ static void a_block_one_byte_longer_than_the_message_starts_with_zero(void **sta
     (void)state;
     uint8_t digest[64] = {1}, salt[64] = {2}, block[HBK_RSA_BYTES_MAX];
     memset(block, 0xee, sizeof(block));
-    assert_true(hbk_rsa_pad_pss(HBK_RSA_SHA256, digest, salt, 2049, block));
+    assert_true(hbk_rsa_pad_pss(HBK_HASH_SHA256, digest, salt, 2049, block));
     assert_int_equal(block[0], 0);
     assert_int_equal(block[256], 0xbc);
-    assert_true(hbk_rsa_check_pss(HBK_RSA_SHA256, digest, 2049, block));
+    assert_true(hbk_rsa_check_pss(HBK_HASH_SHA256, digest, 2049, block));
     block[0] = 1;
-    assert_false(hbk_rsa_check_pss(HBK_RSA_SHA256, digest, 2049, block));
+    assert_false(hbk_rsa_check_pss(HBK_HASH_SHA256, digest, 2049, block));
 }
 
 static void a_modulus_too_short_for_the_padding_is_refused(void **state)
 {
     (void)state;
     uint8_t digest[64] = {0}, salt[64] = {0}, block[HBK_RSA_BYTES_MAX];
-    assert_false(hbk_rsa_pad_pss(HBK_RSA_SHA512, digest, salt, 1024, block));
-    assert_true(hbk_rsa_pad_pss(HBK_RSA_SHA512, digest, salt, 1042, block));
-    assert_false(hbk_rsa_pad_pkcs1(HBK_RSA_SHA512, digest, 744 - 8, block));
-    assert_true(hbk_rsa_pad_pkcs1(HBK_RSA_SHA512, digest, 752, block));
-    assert_false(hbk_rsa_check_pss(HBK_RSA_SHA256, digest, 4104, block));
-    assert_false(hbk_rsa_check_pkcs1(HBK_RSA_SHA256, digest, 4104, block));
+    assert_false(hbk_rsa_pad_pss(HBK_HASH_SHA512, digest, salt, 1024, block));
+    assert_true(hbk_rsa_pad_pss(HBK_HASH_SHA512, digest, salt, 1042, block));
+    assert_false(hbk_rsa_pad_pkcs1(HBK_HASH_SHA512, digest, 744 - 8, block));
+    assert_true(hbk_rsa_pad_pkcs1(HBK_HASH_SHA512, digest, 752, block));
+    assert_false(hbk_rsa_check_pss(HBK_HASH_SHA256, digest, 4104, block));
+    assert_false(hbk_rsa_check_pkcs1(HBK_HASH_SHA256, digest, 4104, block));
 }
 
 int main(void)
