@@ -374,6 +374,9 @@ static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue inde
         batcher->queued--;
     }
     batcher->counters.batches[index][count - 1]++;
+    if (batcher->options.on_batch != NULL) {
+        batcher->options.on_batch(index, jobs, count);
+    }
     return count;
 }
 

@@ -93,6 +93,10 @@ struct hbk_batcher_options {
     /* From how many jobs on a queue is run on the vector path, from 1 to HBK_LANES + 1 (never);
      * with fewer, libcrypto computes the first of them, and the next flush looks again. */
     uint8_t break_even[HBK_QUEUE_COUNT];
+
+    /* Told of each batch when it is taken out of its queue: `count` jobs. NULL: nobody is. */
+    void (*on_batch)(enum hbk_batch_queue queue, struct hbk_job *const jobs[HBK_LANES],
+                     unsigned count);
 };
 
 enum {

@@ -4,6 +4,8 @@
  *     submit: hash and pad --+-- the provider has no waiting time --> the worker's batcher
  *                            +-- cryptomb --> a batcher that waits poll_delay
  *                            +-- software --> a batcher that knows libcrypto alone
+ *                            +-- a device --> its slots; full, down, failed, wrong or late: as if
+ *                            |   it had no waiting time, or to libcrypto if that queue is full
  *                            +-- P-384, Ed25519: no kernel --> `singles`, one a flush
  *
  * Batchers of providers are made when their first operation comes, and are shared by all keys of
@@ -21,6 +23,8 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "crypto/device_queue.h"
+#include "crypto/key_provider_parts.h"
 #include "crypto/private_key_parts.h"
 #include "crypto/rsa_padding.h"
 
@@ -28,6 +32,7 @@ enum operation_state {
     OPERATION_IDLE, /* zero: as the submitter made it */
     OPERATION_IN_BATCHER,
     OPERATION_SINGLE,
+    OPERATION_AT_DEVICE,
 };
 
 /* A batcher with a provider's policy. */
@@ -41,6 +46,7 @@ struct hbk_key_worker {
     struct hbk_batcher *batcher; /* the worker's own, borrowed */
     struct place places[HBK_KEY_WORKER_BATCHERS_MAX];
     struct hbk_list singles;
+    struct hbk_device_queue devices;
     unsigned turn;                     /* who runs next: see flush */
     const struct hbk_batcher *running; /* whose flush is under way; it must not be freed */
 };
@@ -54,6 +60,7 @@ hbk_status hbk_key_worker_new(struct hbk_batcher *batcher, struct hbk_key_worker
     }
     worker->batcher = batcher;
     hbk_list_init(&worker->singles);
+    hbk_device_queue_init(&worker->devices);
     *out_worker = worker;
     return HBK_OK;
 }
@@ -63,10 +70,18 @@ void hbk_key_worker_free(struct hbk_key_worker *worker)
     if (worker == NULL) {
         return;
     }
+    hbk_device_queue_fini(&worker->devices);
     for (int i = 0; i < HBK_KEY_WORKER_BATCHERS_MAX; i++) {
         hbk_batcher_free(worker->places[i].batcher);
     }
     free(worker);
+}
+
+hbk_status hbk_key_worker_set_wake(struct hbk_key_worker *worker, void (*wake)(void *argument),
+                                   void *argument)
+{
+    HBK_ASSERT(worker->devices.mailbox == NULL);
+    return hbk_device_queue_open(&worker->devices, wake, argument);
 }
 
 struct hbk_batcher *hbk_key_worker_batcher(const struct hbk_key_worker *worker)
@@ -285,6 +300,31 @@ static void run_single(struct hbk_key_worker *worker)
 
 /* ---- where it is computed ---- */
 
+/* Batches of a provider's batcher hold its operations alone; each provider in it counts it once. */
+static void on_batch(enum hbk_batch_queue queue, struct hbk_job *const jobs[HBK_LANES],
+                     unsigned count)
+{
+    const bool is_ecdsa = queue == HBK_QUEUE_P256_SIGN;
+    struct hbk_key_provider *providers[HBK_LANES];
+    unsigned provider_count = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        providers[provider_count] =
+            HBK_CONTAINER(jobs[i], struct hbk_key_operation, job)->key->provider;
+        unsigned k = 0;
+        while (providers[k] != providers[provider_count]) {
+            k++;
+        }
+        if (k < provider_count) {
+            continue;
+        }
+        atomic_fetch_add_explicit(is_ecdsa ? &providers[k]->ecdsa_queue_sizes[count - 1]
+                                           : &providers[k]->rsa_queue_sizes[count - 1],
+                                  1, memory_order_relaxed);
+        provider_count++;
+    }
+}
+
 static void place_options(const struct hbk_key_provider_options *provider,
                           struct hbk_batcher_options *out_options)
 {
@@ -294,6 +334,7 @@ static void place_options(const struct hbk_key_provider_options *provider,
     } else {
         out_options->policy = HBK_BATCH_FIXED;
         out_options->delay_ns = provider->poll_delay_ns;
+        out_options->on_batch = on_batch;
     }
 }
 
@@ -321,14 +362,13 @@ static struct place *make_room(struct hbk_key_worker *worker)
     return idle;
 }
 
-/* The batcher that serves a provider; the worker's own where there is no room or no memory. */
+/* The batcher with these options; the worker's own where there is no room or no memory. */
 static struct hbk_batcher *batcher_of(struct hbk_key_worker *worker,
-                                      const struct hbk_key_provider *provider)
+                                      const struct hbk_key_provider_options *options)
 {
-    const struct hbk_key_provider_options *options = hbk_key_provider_options(provider);
     struct hbk_batcher_options batcher_options;
 
-    if (options->kind == HBK_KEY_PROVIDER_BATCHER) {
+    if (options->kind == HBK_KEY_PROVIDER_BATCHER || options->kind == HBK_KEY_PROVIDER_QAT) {
         return worker->batcher;
     }
     for (int i = 0; i < HBK_KEY_WORKER_BATCHERS_MAX; i++) {
@@ -353,6 +393,31 @@ static bool has_kernel(const struct hbk_private_key *key)
     return key->kind == HBK_KEY_RSA || key->kind == HBK_KEY_EC_P256;
 }
 
+static hbk_status submit_to(struct hbk_batcher *batcher, struct hbk_key_operation *operation,
+                            uint64_t now_ns)
+{
+    operation->job.complete = on_job;
+    operation->batcher = batcher;
+    HBK_TRY(hbk_batcher_submit(batcher, &operation->job, now_ns));
+    operation->state = OPERATION_IN_BATCHER;
+    return HBK_OK;
+}
+
+/* What a device does not compute goes to the batcher, and to libcrypto when that is full. */
+static hbk_status fall_back(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
+                            uint64_t now_ns)
+{
+    static const struct hbk_key_provider_options software = {.kind = HBK_KEY_PROVIDER_SOFTWARE};
+
+    if (submit_to(worker->batcher, operation, now_ns) == HBK_OK) {
+        hbk_key_provider_count(operation->key->provider, HBK_KEY_COUNT_TO_BATCHER);
+        return HBK_OK;
+    }
+    HBK_TRY(submit_to(batcher_of(worker, &software), operation, now_ns));
+    hbk_key_provider_count(operation->key->provider, HBK_KEY_COUNT_TO_SOFTWARE);
+    return HBK_OK;
+}
+
 hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
                           uint64_t now_ns)
 {
@@ -366,10 +431,14 @@ hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operatio
         hbk_list_append(&worker->singles, &operation->link);
         return HBK_OK;
     }
-    operation->job.complete = on_job;
-    operation->batcher = batcher_of(worker, operation->key->provider);
-    HBK_TRY(hbk_batcher_submit(operation->batcher, &operation->job, now_ns));
-    operation->state = OPERATION_IN_BATCHER;
+    const struct hbk_key_provider_options *options = &operation->key->provider->options;
+    if (options->device == NULL) {
+        return submit_to(batcher_of(worker, options), operation, now_ns);
+    }
+    if (!hbk_device_queue_submit(&worker->devices, operation, now_ns)) {
+        return fall_back(worker, operation, now_ns);
+    }
+    operation->state = OPERATION_AT_DEVICE;
     return HBK_OK;
 }
 
@@ -385,18 +454,41 @@ void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *ope
     case OPERATION_SINGLE:
         hbk_link_remove(&operation->link);
         break;
+    case OPERATION_AT_DEVICE:
+        hbk_device_queue_cancel(operation);
+        break;
     }
     operation->state = OPERATION_IDLE;
 }
 
-/* ---- flushing: turn 0 is the worker's batcher's, 1 the singles', the others the places' ---- */
+/* ---- flushing ---- */
 
 enum {
     TURN_BATCHER,
     TURN_SINGLES,
+    TURN_DEVICES,
     TURN_PLACES,
     TURN_COUNT = TURN_PLACES + HBK_KEY_WORKER_BATCHERS_MAX
 };
+
+/* A completion may cancel operations that stand behind it in the list. */
+static void run_devices(struct hbk_key_worker *worker, uint64_t now_ns)
+{
+    struct hbk_link *link;
+
+    hbk_device_queue_run(&worker->devices, now_ns);
+    while ((link = hbk_list_pop(&worker->devices.ended)) != NULL) {
+        struct hbk_key_operation *operation = HBK_CONTAINER(link, struct hbk_key_operation, link);
+        if (operation->status == HBK_OK) {
+            finish(operation, HBK_OK, operation->block_bytes);
+            continue;
+        }
+        hbk_status status = fall_back(worker, operation, now_ns);
+        if (status != HBK_OK) {
+            finish(operation, HBK_IO, 0);
+        }
+    }
+}
 
 static uint64_t turn_due_ns(const struct hbk_key_worker *worker, unsigned turn)
 {
@@ -406,6 +498,9 @@ static uint64_t turn_due_ns(const struct hbk_key_worker *worker, unsigned turn)
     if (turn == TURN_SINGLES) {
         return hbk_list_is_empty(&worker->singles) ? UINT64_MAX : 0;
     }
+    if (turn == TURN_DEVICES) {
+        return hbk_device_queue_due_ns(&worker->devices);
+    }
     const struct place *place = &worker->places[turn - TURN_PLACES];
     return place->batcher == NULL ? UINT64_MAX : hbk_batcher_due_ns(place->batcher);
 }
@@ -414,6 +509,10 @@ static void run_turn(struct hbk_key_worker *worker, unsigned turn, uint64_t now_
 {
     if (turn == TURN_SINGLES) {
         run_single(worker);
+        return;
+    }
+    if (turn == TURN_DEVICES) {
+        run_devices(worker, now_ns);
         return;
     }
     struct hbk_batcher *batcher =

@@ -42,7 +42,9 @@ struct hbk_key_operation {
 
     /* The key worker's own; zero before the operation is first submitted. */
     uint8_t state;
-    struct hbk_batcher *batcher; /* that has the job */
+    struct hbk_batcher *batcher;   /* that has the job */
+    struct hbk_key_answer *answer; /* to come from a device; NULL: none is */
+    uint64_t deadline_ns;          /* of that */
     struct hbk_job job;
     struct hbk_link link;
     size_t block_bytes;
@@ -59,7 +61,16 @@ enum { HBK_KEY_WORKER_BATCHERS_MAX = 16 };
 HBK_MUST_USE hbk_status hbk_key_worker_new(struct hbk_batcher *batcher,
                                            struct hbk_key_worker **out_worker);
 
-/* Operations that are still under way are forgotten: cancel or complete them before. */
+/*
+ * Lets the worker use devices: `wake` is called on any thread when an answer has arrived, and makes
+ * the worker call hbk_key_worker_flush soon. Without it the operations of a device's keys go to the
+ * batcher. Fails: HBK_NO_MEMORY.
+ */
+HBK_MUST_USE hbk_status hbk_key_worker_set_wake(struct hbk_key_worker *worker,
+                                                void (*wake)(void *argument), void *argument);
+
+/* Operations that are still under way are forgotten: cancel or complete them before. `wake` is not
+ * called once this returns. */
 void hbk_key_worker_free(struct hbk_key_worker *worker);
 
 /*

@@ -8,6 +8,8 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "crypto/key_device.h"
+#include "crypto/key_provider_parts.h"
 #include "crypto/p256_nonce.h"
 #include "crypto/private_key_parts.h"
 #include "crypto/rsa_padding.h"
@@ -189,6 +191,10 @@ static hbk_status read_key(struct hbk_private_key *key, struct hbk_error *error)
 
 static void free_key(struct hbk_private_key *key)
 {
+    if (key->device_key != NULL) {
+        struct hbk_key_device *device = key->provider->options.device;
+        device->key_free(device, key->device_key);
+    }
     hbk_rsa_key_free(key->rsa);
     EVP_PKEY_free(key->pkey);
     hbk_key_provider_unref(key->provider);
@@ -208,6 +214,16 @@ static hbk_status set_provider(struct hbk_private_key *key, struct hbk_key_provi
     return hbk_key_provider_new(&options, &key->provider, error);
 }
 
+/* The provider's opinion comes first, because its words are those that its users know. */
+static hbk_status read_for_provider(struct hbk_private_key *key, struct hbk_error *error)
+{
+    struct hbk_key_device *device = key->provider->options.device;
+
+    HBK_TRY(hbk_key_provider_check(key->provider, key->pkey, error));
+    HBK_TRY(read_key(key, error));
+    return device == NULL ? HBK_OK : device->key_new(device, key->pkey, &key->device_key, error);
+}
+
 hbk_status hbk_private_key_new(EVP_PKEY *pkey, struct hbk_key_provider *provider,
                                struct hbk_private_key **out_key, struct hbk_error *error)
 {
@@ -221,7 +237,7 @@ hbk_status hbk_private_key_new(EVP_PKEY *pkey, struct hbk_key_provider *provider
     atomic_init(&key->references, 1);
     hbk_status status = set_provider(key, provider, error);
     if (status == HBK_OK) {
-        status = read_key(key, error);
+        status = read_for_provider(key, error);
     }
     ERR_clear_error();
     if (status != HBK_OK) {

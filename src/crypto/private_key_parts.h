@@ -14,5 +14,6 @@ struct hbk_private_key {
     unsigned bits;
     struct hbk_rsa_key *rsa;        /* owned; NULL unless RSA */
     uint8_t scalar[HBK_P256_BYTES]; /* of P-256 */
+    void *device_key;               /* the form of the provider's device; NULL without one */
     _Atomic uint32_t references;    /* release on giving back, acquire before the free */
 };
