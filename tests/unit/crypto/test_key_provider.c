@@ -149,6 +149,7 @@ static struct hbk_slice pem_of(EVP_PKEY *pkey, char *text, size_t room, const ch
     return hbk_slice_of(text, (size_t)size);
 }
 
+/* Long but flat: a table of cases. */
 static void a_provider_stands_before_the_ordinary_key_and_falls_back_to_it(void **state)
 {
     (void)state;
