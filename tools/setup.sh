@@ -12,9 +12,10 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
     exit 0
 fi
 
+architecture=$(dpkg --print-architecture)
 wanted=""
 for group in "$@"; do
-    packages=$(sed -n "s/^$group //p" "$list")
+    packages=$(sed -n "s/^$group //p; s/^$group-$architecture //p" "$list")
     if [ -z "$packages" ]; then
         echo "setup: no group \"$group\" in $list (build, test, peer, check)" >&2
         exit 2
