@@ -75,6 +75,12 @@ static const char *const queue_names[HBK_QUEUE_COUNT] = {
     [HBK_QUEUE_RSA_PRIVATE_3072] = "rsa-3072-private",
     [HBK_QUEUE_RSA_PRIVATE_4096] = "rsa-4096-private",
     [HBK_QUEUE_RSA_PRIVATE_OTHER] = "rsa-other-private",
+    [HBK_QUEUE_P384_KEYGEN] = "p384-keygen",
+    [HBK_QUEUE_P384_AGREE] = "p384-agree",
+    [HBK_QUEUE_P384_SIGN] = "p384-sign",
+    [HBK_QUEUE_P384_VERIFY] = "p384-verify",
+    [HBK_QUEUE_ED25519_SIGN] = "ed25519-sign",
+    [HBK_QUEUE_ED25519_VERIFY] = "ed25519-verify",
 };
 
 const char *hbk_batch_queue_name(enum hbk_batch_queue queue)
@@ -84,15 +90,28 @@ const char *hbk_batch_queue_name(enum hbk_batch_queue queue)
 
 void hbk_batcher_options_init(struct hbk_batcher_options *options)
 {
-    /* Time of a batch over the time of libcrypto for one, rounded up. */
+    /* Time of a batch over the time of libcrypto for one, rounded up; never without a kernel. */
     static const uint8_t break_even[HBK_QUEUE_COUNT] = {
-        [HBK_QUEUE_P256_KEYGEN] = 2,      [HBK_QUEUE_P256_AGREE] = 2,
-        [HBK_QUEUE_P256_SIGN] = 2,        [HBK_QUEUE_P256_VERIFY] = 2,
-        [HBK_QUEUE_X25519_KEYGEN] = 1,    [HBK_QUEUE_X25519_AGREE] = 2,
-        [HBK_QUEUE_RSA_PUBLIC_2048] = 2,  [HBK_QUEUE_RSA_PUBLIC_3072] = 2,
-        [HBK_QUEUE_RSA_PUBLIC_4096] = 2,  [HBK_QUEUE_RSA_PUBLIC_OTHER] = HBK_LANES + 1,
-        [HBK_QUEUE_RSA_PRIVATE_2048] = 5, [HBK_QUEUE_RSA_PRIVATE_3072] = 3,
-        [HBK_QUEUE_RSA_PRIVATE_4096] = 3, [HBK_QUEUE_RSA_PRIVATE_OTHER] = HBK_LANES + 1,
+        [HBK_QUEUE_P256_KEYGEN] = 2,
+        [HBK_QUEUE_P256_AGREE] = 2,
+        [HBK_QUEUE_P256_SIGN] = 2,
+        [HBK_QUEUE_P256_VERIFY] = 2,
+        [HBK_QUEUE_X25519_KEYGEN] = 1,
+        [HBK_QUEUE_X25519_AGREE] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_2048] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_3072] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_4096] = 2,
+        [HBK_QUEUE_RSA_PUBLIC_OTHER] = HBK_LANES + 1,
+        [HBK_QUEUE_RSA_PRIVATE_2048] = 5,
+        [HBK_QUEUE_RSA_PRIVATE_3072] = 3,
+        [HBK_QUEUE_RSA_PRIVATE_4096] = 3,
+        [HBK_QUEUE_RSA_PRIVATE_OTHER] = HBK_LANES + 1,
+        [HBK_QUEUE_P384_KEYGEN] = HBK_LANES + 1,
+        [HBK_QUEUE_P384_AGREE] = HBK_LANES + 1,
+        [HBK_QUEUE_P384_SIGN] = HBK_LANES + 1,
+        [HBK_QUEUE_P384_VERIFY] = HBK_LANES + 1,
+        [HBK_QUEUE_ED25519_SIGN] = HBK_LANES + 1,
+        [HBK_QUEUE_ED25519_VERIFY] = HBK_LANES + 1,
     };
 
     *options = (struct hbk_batcher_options){
@@ -156,25 +175,30 @@ static enum hbk_batch_queue rsa_queue(enum hbk_batch_queue first, const struct h
 
 static enum hbk_batch_queue queue_of(const struct hbk_job *job)
 {
+    static const enum hbk_batch_queue queues[HBK_JOB_KIND_COUNT] = {
+        [HBK_JOB_P256_KEYGEN] = HBK_QUEUE_P256_KEYGEN,
+        [HBK_JOB_P256_AGREE] = HBK_QUEUE_P256_AGREE,
+        [HBK_JOB_P256_SIGN] = HBK_QUEUE_P256_SIGN,
+        [HBK_JOB_P256_VERIFY] = HBK_QUEUE_P256_VERIFY,
+        [HBK_JOB_X25519_KEYGEN] = HBK_QUEUE_X25519_KEYGEN,
+        [HBK_JOB_X25519_AGREE] = HBK_QUEUE_X25519_AGREE,
+        [HBK_JOB_P384_KEYGEN] = HBK_QUEUE_P384_KEYGEN,
+        [HBK_JOB_P384_AGREE] = HBK_QUEUE_P384_AGREE,
+        [HBK_JOB_P384_SIGN] = HBK_QUEUE_P384_SIGN,
+        [HBK_JOB_P384_VERIFY] = HBK_QUEUE_P384_VERIFY,
+        [HBK_JOB_ED25519_SIGN] = HBK_QUEUE_ED25519_SIGN,
+        [HBK_JOB_ED25519_VERIFY] = HBK_QUEUE_ED25519_VERIFY,
+    };
+
     switch (job->kind) {
-    case HBK_JOB_P256_KEYGEN:
-        return HBK_QUEUE_P256_KEYGEN;
-    case HBK_JOB_P256_AGREE:
-        return HBK_QUEUE_P256_AGREE;
-    case HBK_JOB_P256_SIGN:
-        return HBK_QUEUE_P256_SIGN;
-    case HBK_JOB_P256_VERIFY:
-        return HBK_QUEUE_P256_VERIFY;
-    case HBK_JOB_X25519_KEYGEN:
-        return HBK_QUEUE_X25519_KEYGEN;
-    case HBK_JOB_X25519_AGREE:
-        return HBK_QUEUE_X25519_AGREE;
     case HBK_JOB_RSA_PRIVATE:
         return rsa_queue(HBK_QUEUE_RSA_PRIVATE_2048, job->operation.rsa.key);
     case HBK_JOB_RSA_PUBLIC:
         return rsa_queue(HBK_QUEUE_RSA_PUBLIC_2048, job->operation.rsa.key);
+    default:
+        HBK_ASSERT(job->kind < HBK_JOB_KIND_COUNT);
+        return queues[job->kind];
     }
-    HBK_UNREACHABLE();
 }
 
 static bool is_rsa_private(enum hbk_batch_queue queue)
@@ -182,11 +206,12 @@ static bool is_rsa_private(enum hbk_batch_queue queue)
     return queue >= HBK_QUEUE_RSA_PRIVATE_2048 && queue <= HBK_QUEUE_RSA_PRIVATE_OTHER;
 }
 
-/* Keys of any size meet in the queues for other sizes, where nothing is gained by a batch. */
+/* Without a kernel nothing is gained by a batch; keys of any size meet in RSA's other queues. */
 static unsigned lanes_max(enum hbk_batch_queue queue)
 {
-    bool is_mixed = queue == HBK_QUEUE_RSA_PUBLIC_OTHER || queue == HBK_QUEUE_RSA_PRIVATE_OTHER;
-    return is_mixed ? 1 : HBK_LANES;
+    bool has_kernel = queue < HBK_QUEUE_P384_KEYGEN && queue != HBK_QUEUE_RSA_PUBLIC_OTHER &&
+                      queue != HBK_QUEUE_RSA_PRIVATE_OTHER;
+    return has_kernel ? HBK_LANES : 1;
 }
 
 static struct hbk_job *job_of(struct hbk_link *link)
@@ -419,6 +444,32 @@ static void complete_jobs(struct hbk_batcher *batcher, struct hbk_job *const job
         run;                                                             \
     } while (0)
 
+static void run_single(struct hbk_job *job)
+{
+    switch (job->kind) {
+    case HBK_JOB_P384_KEYGEN:
+        hbk_p384_keygen(&job->operation.p384_keygen);
+        return;
+    case HBK_JOB_P384_AGREE:
+        hbk_p384_agree(&job->operation.p384_agree);
+        return;
+    case HBK_JOB_P384_SIGN:
+        hbk_p384_sign(&job->operation.p384_sign);
+        return;
+    case HBK_JOB_P384_VERIFY:
+        hbk_p384_verify(&job->operation.p384_verify);
+        return;
+    case HBK_JOB_ED25519_SIGN:
+        hbk_ed25519_sign(&job->operation.ed25519_sign);
+        return;
+    case HBK_JOB_ED25519_VERIFY:
+        hbk_ed25519_verify(&job->operation.ed25519_verify);
+        return;
+    default:
+        HBK_UNREACHABLE();
+    }
+}
+
 static void run_short(struct hbk_batcher *batcher, enum hbk_path path,
                       struct hbk_job *const jobs[HBK_LANES])
 {
@@ -444,10 +495,10 @@ static void run_short(struct hbk_batcher *batcher, enum hbk_path path,
     case HBK_JOB_RSA_PUBLIC:
         RUN_LANES(rsa, hbk_rsa_public_lanes(path, batcher->rsa_public, lanes));
         return;
-    case HBK_JOB_RSA_PRIVATE:
-        break;
+    default:
+        run_single(jobs[0]);
+        return;
     }
-    HBK_UNREACHABLE();
 }
 
 static void begin_rsa(struct hbk_batcher *batcher, enum hbk_path path,

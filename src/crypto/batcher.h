@@ -13,8 +13,10 @@
 
 #include "base/list.h"
 #include "base/status.h"
+#include "crypto/ed25519.h"
 #include "crypto/lane.h"
 #include "crypto/p256.h"
+#include "crypto/p384.h"
 #include "crypto/rsa.h"
 #include "crypto/x25519.h"
 
@@ -27,6 +29,14 @@ enum hbk_job_kind {
     HBK_JOB_X25519_AGREE,
     HBK_JOB_RSA_PRIVATE,
     HBK_JOB_RSA_PUBLIC,
+    /* These have no kernel: libcrypto computes one a flush. */
+    HBK_JOB_P384_KEYGEN,
+    HBK_JOB_P384_AGREE,
+    HBK_JOB_P384_SIGN,
+    HBK_JOB_P384_VERIFY,
+    HBK_JOB_ED25519_SIGN,
+    HBK_JOB_ED25519_VERIFY,
+    HBK_JOB_KIND_COUNT,
 };
 
 /* There is a queue for each kind, and for RSA one for each size that the kernels know and one for
@@ -46,6 +56,12 @@ enum hbk_batch_queue {
     HBK_QUEUE_RSA_PRIVATE_3072,
     HBK_QUEUE_RSA_PRIVATE_4096,
     HBK_QUEUE_RSA_PRIVATE_OTHER,
+    HBK_QUEUE_P384_KEYGEN,
+    HBK_QUEUE_P384_AGREE,
+    HBK_QUEUE_P384_SIGN,
+    HBK_QUEUE_P384_VERIFY,
+    HBK_QUEUE_ED25519_SIGN,
+    HBK_QUEUE_ED25519_VERIFY,
     HBK_QUEUE_COUNT,
 };
 
@@ -68,6 +84,12 @@ struct hbk_job {
         struct hbk_x25519_keygen x25519_keygen;
         struct hbk_x25519_agree x25519_agree;
         struct hbk_rsa_operation rsa;
+        struct hbk_p384_keygen p384_keygen;
+        struct hbk_p384_agree p384_agree;
+        struct hbk_p384_sign p384_sign;
+        struct hbk_p384_verify p384_verify;
+        struct hbk_ed25519_sign ed25519_sign;
+        struct hbk_ed25519_verify ed25519_verify;
     } operation;
 
     /* The batcher's own; zero before the job is first submitted. */

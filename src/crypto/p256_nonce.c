@@ -3,44 +3,13 @@
 #include <pthread.h>
 
 #include "base/secret.h"
+#include "crypto/ec_order.h"
 #include "crypto/hmac.h"
-
-static const uint8_t order[HBK_P256_BYTES] = {
-    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
-};
-
-/* Writes number - order; returns 1 if that is negative, else 0. */
-static unsigned subtract_order(const uint8_t number[HBK_P256_BYTES],
-                               uint8_t out_difference[HBK_P256_BYTES])
-{
-    unsigned borrow = 0;
-
-    for (size_t i = HBK_P256_BYTES; i-- > 0;) {
-        unsigned difference = (unsigned)number[i] - order[i] - borrow;
-        out_difference[i] = (uint8_t)difference;
-        borrow = difference >> 8 & 1;
-    }
-    return borrow;
-}
-
-bool hbk_p256_is_scalar(const uint8_t number[HBK_P256_BYTES])
-{
-    uint8_t difference[HBK_P256_BYTES];
-    unsigned any_bit = 0;
-
-    for (size_t i = 0; i < HBK_P256_BYTES; i++) {
-        any_bit |= number[i];
-    }
-    bool is_below = subtract_order(number, difference) == 1;
-    hbk_secret_wipe(difference, sizeof(difference));
-    return is_below & (any_bit != 0);
-}
 
 /* bits2octets of RFC 6979, 2.3.4: the digest as a residue of n; 2^256 is less than 2 n. */
 static void digest_to_residue(const uint8_t digest[HBK_P256_BYTES], uint8_t out[HBK_P256_BYTES])
 {
-    if (subtract_order(digest, out) == 1) {
+    if (hbk_ec_order_subtract(&hbk_p256_order, digest, out) == 1) {
         memcpy(out, digest, HBK_P256_BYTES);
     }
 }
@@ -101,7 +70,7 @@ void hbk_p256_nonce(const uint8_t private_key[HBK_P256_BYTES], const uint8_t dig
     for (;;) {
         hbk_hmac_code(&generator.key, &value, 1, generator.value);
         /* A number out of range comes once in 2^32 and tells nothing about the one taken. */
-        if (hbk_p256_is_scalar(generator.value)) {
+        if (hbk_ec_order_admits(&hbk_p256_order, generator.value)) {
             break;
         }
         generator_mix(&generator, 0, NULL, 0);

@@ -14,6 +14,3 @@ enum { HBK_P256_NONCE_ENTROPY_BYTES = 16 };
  */
 void hbk_p256_nonce(const uint8_t private_key[HBK_P256_BYTES], const uint8_t digest[HBK_P256_BYTES],
                     struct hbk_slice entropy, uint8_t out_nonce[HBK_P256_BYTES]);
-
-/* Whether the number is from 1 to n-1. The time does not depend on it. */
-bool hbk_p256_is_scalar(const uint8_t number[HBK_P256_BYTES]);

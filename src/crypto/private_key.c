@@ -8,9 +8,9 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "crypto/ec_order.h"
 #include "crypto/key_device.h"
 #include "crypto/key_provider_parts.h"
-#include "crypto/p256_nonce.h"
 #include "crypto/private_key_parts.h"
 #include "crypto/rsa_padding.h"
 
@@ -152,7 +152,7 @@ static hbk_status read_p256(struct hbk_private_key *key, struct hbk_error *error
         return no_private_part(key, error);
     }
     const bool is_good = BN_bn2binpad(scalar, key->scalar, sizeof(key->scalar)) > 0 &&
-                         hbk_p256_is_scalar(key->scalar);
+                         hbk_ec_order_admits(&hbk_p256_order, key->scalar);
     BN_clear_free(scalar);
     return is_good ? HBK_OK
                    : hbk_error_set(error, HBK_INVALID,

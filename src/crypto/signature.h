@@ -1,6 +1,7 @@
 /*
- * Signatures that have no kernel: ECDSA on P-384 and Ed25519, by libcrypto. They are verified one
- * at a time; a mesh sees them rarely. Any thread.
+ * Signatures that have no kernel, as they stand in a protocol: ECDSA on P-384 over the SHA-384 of a
+ * message, in DER, and Ed25519. Verified at once, by libcrypto; who can wait posts the operations
+ * of p384.h and ed25519.h to the batcher. Any thread.
  */
 #pragma once
 

@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/p256.h"
+#include "crypto/ecdsa_der.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t signature[HBK_P256_SIGNATURE_BYTES];
-    uint8_t der[HBK_P256_DER_BYTES_MAX];
+    for (size_t bytes = 32; bytes <= HBK_ECDSA_NUMBER_BYTES_MAX; bytes += 16) {
+        uint8_t signature[2 * HBK_ECDSA_NUMBER_BYTES_MAX];
+        uint8_t der[HBK_ECDSA_DER_BYTES_MAX];
 
-    if (hbk_p256_signature_from_der(hbk_slice_of(data, size), signature) &&
-        (hbk_p256_signature_to_der(signature, der) != size || memcmp(der, data, size) != 0)) {
-        abort();
+        if (hbk_ecdsa_from_der(hbk_slice_of(data, size), bytes, signature) &&
+            (hbk_ecdsa_to_der(signature, bytes, der) != size || memcmp(der, data, size) != 0)) {
+            abort();
+        }
     }
     return 0;
 }

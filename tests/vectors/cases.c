@@ -11,10 +11,12 @@
 
 #include "crypto/aead.h"
 #include "crypto/cpu.h"
+#include "crypto/ecdsa_der.h"
+#include "crypto/ed25519.h"
 #include "crypto/hkdf.h"
 #include "crypto/p256.h"
+#include "crypto/p384.h"
 #include "crypto/rsa.h"
-#include "crypto/signature.h"
 #include "crypto/x25519.h"
 
 static struct hbk_rsa_batch *rsa_batch;
@@ -234,23 +236,23 @@ static bool is_any(const struct operation *operation, const void *context)
     return true;
 }
 
-/* A number of any length as 32 bytes; false when it does not fit. */
-static bool to_32(uint8_t out[32], struct hbk_span number)
+/* A number of any length as `size` bytes; false when it does not fit. */
+static bool to_size(uint8_t *out, size_t size, struct hbk_span number)
 {
     size_t skip = 0;
-    while (number.size - skip > 32 && number.bytes[skip] == 0) {
+    while (number.size - skip > size && number.bytes[skip] == 0) {
         skip++;
     }
-    if (number.size - skip > 32) {
+    if (number.size - skip > size) {
         return false;
     }
-    memset(out, 0, 32);
-    memcpy(out + 32 - (number.size - skip), number.bytes + skip, number.size - skip);
+    memset(out, 0, size);
+    memcpy(out + size - (number.size - skip), number.bytes + skip, number.size - skip);
     return true;
 }
 
-/* The point inside a SubjectPublicKeyInfo, or nothing. */
-static struct hbk_span point_of_spki(struct hbk_span der)
+/* The point of that group inside a SubjectPublicKeyInfo, or nothing. */
+static struct hbk_span point_of_spki(struct hbk_span der, const char *expected_group)
 {
     const uint8_t *cursor = der.bytes;
     EVP_PKEY *key = d2i_PUBKEY(NULL, &cursor, (long)der.size);
@@ -260,7 +262,7 @@ static struct hbk_span point_of_spki(struct hbk_span der)
     if (key != NULL && EVP_PKEY_is_a(key, "EC") == 1) {
         char group[32] = "";
         EVP_PKEY_get_group_name(key, group, sizeof(group), NULL);
-        if (strcmp(group, "prime256v1") == 0) {
+        if (strcmp(group, expected_group) == 0) {
             size = EVP_PKEY_get1_encoded_public_key(key, &point);
         }
     }
@@ -274,6 +276,16 @@ static struct hbk_span point_of_spki(struct hbk_span der)
     OPENSSL_free(point);
     EVP_PKEY_free(key);
     return hbk_span_of(copy, size);
+}
+
+/* Some files give points, others whole public keys. */
+static void to_point(const json_t *group, const char *expected_group, struct hbk_span *public_key)
+{
+    if (wycheproof_is_text(group, "type", "EcdhTest")) {
+        struct hbk_span point = point_of_spki(*public_key, expected_group);
+        free(public_key->bytes);
+        *public_key = point;
+    }
 }
 
 bool test_ecdh(const json_t *group, const json_t *test, enum expectation expectation)
@@ -291,15 +303,12 @@ bool test_ecdh(const json_t *group, const json_t *test, enum expectation expecta
                               .context = &shared};
     bool is_right = expectation != MUST_PASS; /* for inputs that no kernel takes */
 
-    if (wycheproof_is_text(group, "type", "EcdhTest")) {
-        struct hbk_span point = point_of_spki(public_key);
-        free(public_key.bytes);
-        public_key = point;
-    }
+    to_point(group, "prime256v1", &public_key);
     hbk_p256_keygen_lanes(HBK_PATH_TWIN, pair_lane);
     memcpy(off_curve, pair.public_key, sizeof(off_curve));
     off_curve[64] ^= 1;
-    if (public_key.size == HBK_P256_POINT_BYTES && to_32(private_key, secret_key)) {
+    if (public_key.size == HBK_P256_POINT_BYTES &&
+        to_size(private_key, sizeof(private_key), secret_key)) {
         lanes.subject.u.p256_agree =
             (struct hbk_p256_agree){.private_key = private_key, .peer_key = public_key.bytes};
         lanes.good.u.p256_agree =
@@ -541,25 +550,70 @@ bool test_rsa_decrypt(const json_t *group, const json_t *test, enum expectation 
 /* What has no lanes. ----------------------------------------------------------------------------
  */
 
-bool test_signature(const json_t *group, const json_t *test, enum expectation expectation)
+bool test_ecdh_p384(const json_t *group, const json_t *test, enum expectation expectation)
 {
-    bool is_ed25519 = wycheproof_is_text(group, "type", "EddsaVerify");
-    struct hbk_span key =
-        get_hex(json_object_get(group, "publicKey"), is_ed25519 ? "pk" : "uncompressed");
+    struct hbk_span public_key = get_hex(test, "public");
+    struct hbk_span secret_key = get_hex(test, "private");
+    struct hbk_span shared = get_hex(test, "shared");
+    uint8_t private_key[HBK_P384_BYTES];
+    struct hbk_p384_agree agree = {.private_key = private_key, .status = HBK_LANE_REFUSED};
+
+    to_point(group, "secp384r1", &public_key);
+    if (public_key.size == HBK_P384_POINT_BYTES &&
+        to_size(private_key, sizeof(private_key), secret_key)) {
+        agree.peer_key = public_key.bytes;
+        hbk_p384_agree(&agree);
+    }
+    bool has_passed = agree.status == HBK_LANE_OK && shared.size == sizeof(agree.secret) &&
+                      memcmp(agree.secret, shared.bytes, shared.size) == 0;
+    free(public_key.bytes);
+    free(secret_key.bytes);
+    free(shared.bytes);
+    return fits(expectation, has_passed);
+}
+
+bool test_ecdsa_p384(const json_t *group, const json_t *test, enum expectation expectation)
+{
+    struct hbk_span key = get_hex(json_object_get(group, "publicKey"), "uncompressed");
     struct hbk_span message = get_hex(test, "msg");
     struct hbk_span signature = get_hex(test, "sig");
-    struct hbk_signature_verify operation = {
-        .scheme = is_ed25519 ? HBK_SIGNATURE_ED25519 : HBK_SIGNATURE_ECDSA_P384_SHA384,
-        .public_key = slice(key),
-        .message = slice(message),
-        .signature = slice(signature),
-    };
+    struct hbk_p384_verify verify = {.public_key = key.bytes, .status = HBK_LANE_REFUSED};
+    bool is_read;
 
-    hbk_signature_verify(&operation);
+    if (wycheproof_is_text(group, "type", "EcdsaP1363Verify")) {
+        is_read = signature.size == sizeof(verify.signature);
+        if (is_read) {
+            memcpy(verify.signature, signature.bytes, signature.size);
+        }
+    } else {
+        is_read = hbk_ecdsa_from_der(slice(signature), HBK_P384_BYTES, verify.signature);
+    }
+    if (is_read && key.size == HBK_P384_POINT_BYTES) {
+        hbk_hash_once(HBK_HASH_SHA384, slice(message), verify.digest);
+        hbk_p384_verify(&verify);
+    }
     free(key.bytes);
     free(message.bytes);
     free(signature.bytes);
-    return fits(expectation, operation.status == HBK_LANE_OK);
+    return fits(expectation, verify.status == HBK_LANE_OK);
+}
+
+bool test_ed25519(const json_t *group, const json_t *test, enum expectation expectation)
+{
+    struct hbk_span key = get_hex(json_object_get(group, "publicKey"), "pk");
+    struct hbk_span message = get_hex(test, "msg");
+    struct hbk_span signature = get_hex(test, "sig");
+    struct hbk_ed25519_verify verify = {
+        .public_key = key.bytes, .message = slice(message), .status = HBK_LANE_REFUSED};
+
+    if (key.size == HBK_ED25519_BYTES && signature.size == sizeof(verify.signature)) {
+        memcpy(verify.signature, signature.bytes, signature.size);
+        hbk_ed25519_verify(&verify);
+    }
+    free(key.bytes);
+    free(message.bytes);
+    free(signature.bytes);
+    return fits(expectation, verify.status == HBK_LANE_OK);
 }
 
 static bool open_and_seal(enum hbk_aead aead, enum hbk_aead_backend backend, const json_t *test,

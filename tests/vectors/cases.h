@@ -14,7 +14,8 @@ typedef bool test_function(const json_t *group, const json_t *test, enum expecta
 
 test_function test_ecdh, test_xdh, test_ecdsa; /* lanes */
 test_function test_rsa_verify, test_rsa_generate, test_rsa_decrypt;
-test_function test_signature, test_aead, test_hkdf, test_hmac; /* no lanes */
+test_function test_ecdh_p384, test_ecdsa_p384, test_ed25519; /* no lanes */
+test_function test_aead, test_hkdf, test_hmac;
 
 /* A member of an object as text, "" when it has none; whether it is this text. */
 const char *wycheproof_get_text(const json_t *object, const char *name);

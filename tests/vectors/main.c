@@ -101,14 +101,15 @@ static test_function *find_function(json_t *group, const char *algorithm, const 
     }
     if (strcmp(type, "EcdhEcpointTest") == 0 || strcmp(type, "EcdhTest") == 0) {
         *out_why = wycheproof_get_text(group, "curve");
-        return wycheproof_is_text(group, "curve", "secp256r1") ? test_ecdh : NULL;
+        return wycheproof_is_text(group, "curve", "secp256r1")   ? test_ecdh
+               : wycheproof_is_text(group, "curve", "secp384r1") ? test_ecdh_p384
+                                                                 : NULL;
     }
     if (strcmp(type, "EcdsaVerify") == 0 || strcmp(type, "EcdsaP1363Verify") == 0) {
-        bool is_p384 = is_curve(group, "secp384r1", "SHA-384") && strcmp(type, "EcdsaVerify") == 0;
-        *out_why = "another curve, hash or form of signature";
-        return is_curve(group, "secp256r1", "SHA-256") ? test_ecdsa
-               : is_p384                               ? test_signature
-                                                       : NULL;
+        *out_why = "another curve or hash";
+        return is_curve(group, "secp256r1", "SHA-256")   ? test_ecdsa
+               : is_curve(group, "secp384r1", "SHA-384") ? test_ecdsa_p384
+                                                         : NULL;
     }
     if (strcmp(type, "XdhComp") == 0) {
         *out_why = wycheproof_get_text(group, "curve");
@@ -116,7 +117,7 @@ static test_function *find_function(json_t *group, const char *algorithm, const 
     }
     if (strcmp(type, "EddsaVerify") == 0) {
         return wycheproof_is_text(json_object_get(group, "publicKey"), "curve", "edwards25519")
-                   ? test_signature
+                   ? test_ed25519
                    : NULL;
     }
     if (strcmp(type, "RsassaPkcs1Verify") == 0 || strcmp(type, "RsassaPssVerify") == 0) {

@@ -1,0 +1,44 @@
+#include "crypto/ec_order.h"
+
+#include "base/secret.h"
+
+const struct hbk_ec_order hbk_p256_order = {
+    .bytes = 32,
+    .number = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+               0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+               0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51},
+};
+
+const struct hbk_ec_order hbk_p384_order = {
+    .bytes = 48,
+    .number = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+               0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+               0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf, 0x58, 0x1a, 0x0d, 0xb2,
+               0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73},
+};
+
+unsigned hbk_ec_order_subtract(const struct hbk_ec_order *order, const uint8_t *number,
+                               uint8_t *out_difference)
+{
+    unsigned borrow = 0;
+
+    for (size_t i = order->bytes; i-- > 0;) {
+        unsigned difference = (unsigned)number[i] - order->number[i] - borrow;
+        out_difference[i] = (uint8_t)difference;
+        borrow = difference >> 8 & 1;
+    }
+    return borrow;
+}
+
+bool hbk_ec_order_admits(const struct hbk_ec_order *order, const uint8_t *number)
+{
+    uint8_t difference[HBK_EC_BYTES_MAX];
+    unsigned any_bit = 0;
+
+    for (size_t i = 0; i < order->bytes; i++) {
+        any_bit |= number[i];
+    }
+    bool is_below = hbk_ec_order_subtract(order, number, difference) == 1;
+    hbk_secret_wipe(difference, sizeof(difference));
+    return is_below & (any_bit != 0);
+}
