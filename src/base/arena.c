@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/secret.h"
+
 enum { BLOCK_BYTES_MIN = 4096, ALIGNMENT = alignof(max_align_t) };
 
 struct hbk_arena_block {
@@ -26,6 +28,13 @@ void hbk_arena_fini(struct hbk_arena *arena)
         free(block);
     }
     arena->used_bytes = 0;
+}
+
+void hbk_arena_wipe(struct hbk_arena *arena)
+{
+    for (struct hbk_arena_block *block = arena->blocks; block != NULL; block = block->next) {
+        hbk_secret_wipe(block->bytes, block->size_bytes);
+    }
 }
 
 static bool add_block(struct hbk_arena *arena, size_t size)

@@ -21,6 +21,9 @@ void hbk_arena_init(struct hbk_arena *arena);
 /* Frees everything that was taken from the arena; it is empty and usable afterwards. */
 void hbk_arena_fini(struct hbk_arena *arena);
 
+/* Wipes all that was taken, for arenas that held secrets; the memory stays taken. */
+void hbk_arena_wipe(struct hbk_arena *arena);
+
 /* Zeroed memory for any type, borrowed from the arena; NULL when out of memory. size may be 0. */
 HBK_MUST_USE void *hbk_arena_take(struct hbk_arena *arena, size_t size);
 

@@ -20,8 +20,10 @@ extern const struct hbk_command hbk_commands[];
 /* One function per subcommand, each in its own file. */
 int hbk_command_bench(int argc, char **argv);
 int hbk_command_ca(int argc, char **argv);
+int hbk_command_config(int argc, char **argv);
 int hbk_command_demo(int argc, char **argv);
 int hbk_command_echo(int argc, char **argv);
+int hbk_command_gateway(int argc, char **argv);
 int hbk_command_load(int argc, char **argv);
 int hbk_command_node(int argc, char **argv);
 int hbk_command_redirect(int argc, char **argv);

@@ -1,0 +1,424 @@
+/* envoy.config.cluster.v3, envoy.config.endpoint.v3. */
+#include "config/envoy.h"
+
+/* ---- endpoints ---- */
+
+#define T struct hbk_gw_endpoint_health_check
+static const struct hbk_proto_field endpoint_health_fields[] = {
+    F_U32(port_value, .max = 65535),
+    F_TEXT(hostname),
+    F_LATER("address"),
+    F_LATER("disable_active_health_check"),
+};
+static const struct hbk_proto_message endpoint_health = {
+    MESSAGE("envoy.config.endpoint.v3.Endpoint.HealthCheckConfig", endpoint_health_fields)};
+#undef T
+
+#define T struct hbk_gw_endpoint
+static const struct hbk_proto_field endpoint_fields[] = {
+    F_MSG(address, hbk_envoy_address, .is_required = true),
+    F_MSG(health_check_config, endpoint_health),
+    F_TEXT(hostname),
+    F_LATER("additional_addresses"),
+};
+static const struct hbk_proto_message endpoint = {
+    MESSAGE("envoy.config.endpoint.v3.Endpoint", endpoint_fields)};
+#undef T
+
+static const struct hbk_proto_enum health_status_enum = {
+    "HealthStatus", (const struct hbk_proto_word[]){{"UNKNOWN", 0},
+                                                    {"HEALTHY", 1},
+                                                    {"UNHEALTHY", 2},
+                                                    {"DRAINING", 3},
+                                                    {"TIMEOUT", 4},
+                                                    {"DEGRADED", 5},
+                                                    {0}}};
+
+#define T struct hbk_gw_lb_endpoint
+static const struct hbk_proto_field lb_endpoint_fields[] = {
+    F_MSG(endpoint, endpoint, .is_required = true),
+    F_LATER("endpoint_name"),
+    F_ENUM(health_status, health_status_enum),
+    F_NOTHING("metadata", "nothing here reads it"),
+    F_U32(load_balancing_weight, .is_wrapper = true, .min = 1, .max = 65535),
+};
+static void prepare_lb_endpoint(void *message)
+{
+    ((T *)message)->load_balancing_weight = 1;
+}
+static const struct hbk_proto_message lb_endpoint = {
+    MESSAGE("envoy.config.endpoint.v3.LbEndpoint", lb_endpoint_fields),
+    .prepare = prepare_lb_endpoint};
+#undef T
+
+#define T struct hbk_gw_locality_endpoints
+static const struct hbk_proto_field locality_fields[] = {
+    F_NOTHING("locality", "endpoints of all localities are one set"),
+    F_MSGS(lb_endpoints, lb_endpoint),
+    F_LATER("load_balancer_endpoints"),
+    F_LATER("leds_cluster_locality_config"),
+    F_NOTHING("load_balancing_weight", "endpoints of all localities are one set"),
+    F_U32(priority, .max = 0, .note = "0 only: failover between priorities is not supported yet"),
+    F_LATER("proximity"),
+};
+static hbk_status check_locality(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                                 void *message)
+{
+    if (((T *)message)->priority > 0) {
+        hbk_proto_error(reader, node,
+                        "priority is %u; allowed: 0, since failover between priorities "
+                        "is not supported yet",
+                        ((T *)message)->priority);
+    }
+    return HBK_OK;
+}
+static const struct hbk_proto_message locality_endpoints = {
+    MESSAGE("envoy.config.endpoint.v3.LocalityLbEndpoints", locality_fields),
+    .check = check_locality};
+#undef T
+
+#define T struct hbk_gw_load_assignment
+static const struct hbk_proto_field assignment_fields[] = {
+    F_TEXT(cluster_name, .is_required = true, .min = 1),
+    F_MSGS(endpoints, locality_endpoints),
+    F_LATER("named_endpoints"),
+    F_LATER("policy"),
+};
+static const struct hbk_proto_message load_assignment = {
+    MESSAGE("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment_fields)};
+#undef T
+
+/* ---- health checks ---- */
+
+#define T struct hbk_gw_health_payload
+static const struct hbk_proto_field payload_fields[] = {
+    F_ONE_TEXT(text, payload, 1, 1, .min = 1),
+    HBK_PROTO_ONE(T, binary, HBK_PROTO_BYTES, payload, 2, 1, .note = "base64"),
+};
+static const struct hbk_proto_message health_payload = {
+    MESSAGE("envoy.config.core.v3.HealthCheck.Payload", payload_fields),
+    .oneofs = {{"text or binary", true}}};
+#undef T
+
+static const struct hbk_proto_enum health_method_enum = {
+    "RequestMethod", (const struct hbk_proto_word[]){{"METHOD_UNSPECIFIED", 0},
+                                                     {"GET", 1},
+                                                     {"HEAD", 2},
+                                                     {"POST", 3, true},
+                                                     {"PUT", 4, true},
+                                                     {"DELETE", 5, true},
+                                                     {"OPTIONS", 7, true},
+                                                     {0}}};
+static const struct hbk_proto_enum health_codec_enum = {
+    "CodecClientType",
+    (const struct hbk_proto_word[]){{"HTTP1", 0}, {"HTTP2", 1, true}, {"HTTP3", 2, true}, {0}}};
+
+#define T struct hbk_gw_http_health_check
+static const struct hbk_proto_field http_health_fields[] = {
+    F_TEXT(host),
+    F_TEXT(path, .is_required = true, .min = 1),
+    F_LATER("send"),
+    F_LATER("receive"),
+    F_LATER("response_buffer_size"),
+    F_LATER("request_headers_to_add"),
+    F_LATER("request_headers_to_remove"),
+    F_MSGS(expected_statuses, hbk_envoy_int64_range),
+    F_LATER("retriable_statuses"),
+    F_ENUM(codec_client_type, health_codec_enum),
+    F_LATER("service_name_matcher"),
+    F_ENUM(method, health_method_enum),
+};
+static const struct hbk_proto_message http_health = {
+    MESSAGE("envoy.config.core.v3.HealthCheck.HttpHealthCheck", http_health_fields)};
+#undef T
+
+#define T struct hbk_gw_tcp_health_check
+static const struct hbk_proto_field tcp_health_fields[] = {
+    F_MSG(send, health_payload),
+    F_MSGS(receive, health_payload),
+    F_LATER("proxy_protocol_config"),
+};
+static const struct hbk_proto_message tcp_health = {
+    MESSAGE("envoy.config.core.v3.HealthCheck.TcpHealthCheck", tcp_health_fields)};
+#undef T
+
+#define T struct hbk_gw_health_check
+static const struct hbk_proto_field health_fields[] = {
+    F_TIME(timeout, .is_required = true, .min = 1000000),
+    F_TIME(interval, .is_required = true, .min = 1000000),
+    F_TIME(initial_jitter),
+    F_TIME(interval_jitter),
+    F_LATER("interval_jitter_percent"),
+    F_U32(unhealthy_threshold, .is_required = true, .is_wrapper = true, .min = 1, .max = 65535),
+    F_U32(healthy_threshold, .is_required = true, .is_wrapper = true, .min = 1, .max = 65535),
+    F_LATER("alt_port"),
+    F_BOOL(reuse_connection, .is_wrapper = true),
+    F_ONE_MSG(http_health_check, http_health, health_checker, 1, 1),
+    F_ONE_MSG(tcp_health_check, tcp_health, health_checker, 2, 1),
+    {.name = "grpc_health_check", .kind = HBK_PROTO_REFUSED, .oneof = 1},
+    {.name = "custom_health_check", .kind = HBK_PROTO_REFUSED, .oneof = 1},
+    F_TIME(no_traffic_interval),
+    F_LATER("no_traffic_healthy_interval"),
+    F_TIME(unhealthy_interval),
+    F_TIME(unhealthy_edge_interval),
+    F_TIME(healthy_edge_interval),
+    F_LATER("event_log_path"),
+    F_LATER("event_logger"),
+    F_LATER("event_service"),
+    F_LATER("always_log_health_check_failures"),
+    F_LATER("always_log_health_check_success"),
+    F_LATER("tls_options"),
+    F_LATER("transport_socket_match_criteria"),
+};
+static void prepare_health(void *message)
+{
+    T *check = message;
+    check->reuse_connection = true;
+    check->no_traffic_interval = UINT64_C(60000000000);
+}
+static const struct hbk_proto_message health_check = {
+    MESSAGE("envoy.config.core.v3.HealthCheck", health_fields),
+    .oneofs = {{"http_health_check or tcp_health_check", true}}, .prepare = prepare_health};
+#undef T
+
+/* ---- limits ---- */
+
+static const struct hbk_proto_enum priority_enum = {
+    "RoutingPriority", (const struct hbk_proto_word[]){{"DEFAULT", 0}, {"HIGH", 1}, {0}}};
+
+#define T struct hbk_gw_thresholds
+static const struct hbk_proto_field thresholds_fields[] = {
+    F_ENUM(priority, priority_enum),
+    F_U32(max_connections, .is_wrapper = true),
+    F_U32(max_pending_requests, .is_wrapper = true),
+    F_U32(max_requests, .is_wrapper = true),
+    F_U32(max_retries, .is_wrapper = true),
+    F_LATER("retry_budget"),
+    F_LATER("track_remaining"),
+    F_LATER("max_connection_pools"),
+};
+static void prepare_thresholds(void *message)
+{
+    T *thresholds = message;
+    thresholds->max_connections = 1024;
+    thresholds->max_pending_requests = 1024;
+    thresholds->max_requests = 1024;
+    thresholds->max_retries = 3;
+}
+static const struct hbk_proto_message thresholds_message = {
+    MESSAGE("envoy.config.cluster.v3.CircuitBreakers.Thresholds", thresholds_fields),
+    .prepare = prepare_thresholds};
+#undef T
+
+#define T struct hbk_gw_circuit_breakers
+static const struct hbk_proto_field breakers_fields[] = {
+    F_MSGS(thresholds, thresholds_message),
+    F_LATER("per_host_thresholds"),
+};
+static const struct hbk_proto_message circuit_breakers = {
+    MESSAGE("envoy.config.cluster.v3.CircuitBreakers", breakers_fields)};
+#undef T
+
+#define T struct hbk_gw_bind_config
+static const struct hbk_proto_field bind_fields[] = {
+    F_MSG(source_address, hbk_envoy_socket_address),
+    F_LATER("freebind"),
+    F_LATER("socket_options"),
+    F_LATER("extra_source_addresses"),
+    F_LATER("additional_source_addresses"),
+    F_LATER("local_address_selector"),
+};
+static const struct hbk_proto_message bind_config = {
+    MESSAGE("envoy.config.core.v3.BindConfig", bind_fields)};
+#undef T
+
+#define T struct hbk_gw_least_request_config
+static const struct hbk_proto_field least_request_fields[] = {
+    F_U32(choice_count, .is_wrapper = true, .min = 2, .max = 65535),
+    F_LATER("active_request_bias"),
+    F_LATER("slow_start_config"),
+};
+static void prepare_least_request(void *message)
+{
+    ((T *)message)->choice_count = 2;
+}
+static const struct hbk_proto_message least_request = {
+    MESSAGE("envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", least_request_fields),
+    .prepare = prepare_least_request};
+#undef T
+
+#define T struct hbk_gw_transport_socket
+static const struct hbk_proto_field socket_fields[] = {
+    F_TEXT(name, .is_required = true, .min = 1),
+    F_ANY(typed_config, hbk_envoy_upstream_sockets),
+};
+static const struct hbk_proto_message upstream_socket = {
+    MESSAGE("envoy.config.core.v3.TransportSocket", socket_fields)};
+#undef T
+
+static const struct hbk_proto_any_types option_types = {
+    .title = "protocol options",
+    .known = (const struct hbk_proto_message *const[]){&hbk_envoy_http_protocol_options, NULL}};
+
+#define T struct hbk_gw_protocol_options_entry
+static const struct hbk_proto_field entry_fields[] = {
+    F_TEXT(key),
+    F_ANY(value, option_types),
+};
+static const struct hbk_proto_message options_entry = {
+    .size = sizeof(T), .fields = entry_fields, .field_count = HBK_COUNT(entry_fields)};
+#undef T
+
+/* ---- clusters ---- */
+
+static const struct hbk_proto_enum type_enum = {
+    "Cluster.DiscoveryType", (const struct hbk_proto_word[]){{"STATIC", 0},
+                                                             {"STRICT_DNS", 1},
+                                                             {"LOGICAL_DNS", 2, true},
+                                                             {"EDS", 3, true},
+                                                             {"ORIGINAL_DST", 4},
+                                                             {0}}};
+static const struct hbk_proto_enum lb_enum = {
+    "Cluster.LbPolicy", (const struct hbk_proto_word[]){{"ROUND_ROBIN", 0},
+                                                        {"LEAST_REQUEST", 1},
+                                                        {"RING_HASH", 2, true},
+                                                        {"RANDOM", 3},
+                                                        {"MAGLEV", 5, true},
+                                                        {"CLUSTER_PROVIDED", 6},
+                                                        {"LOAD_BALANCING_POLICY_CONFIG", 7, true},
+                                                        {0}}};
+static const struct hbk_proto_enum family_enum = {
+    "Cluster.DnsLookupFamily",
+    (const struct hbk_proto_word[]){
+        {"AUTO", 0}, {"V4_ONLY", 1}, {"V6_ONLY", 2}, {"V4_PREFERRED", 3}, {"ALL", 4}, {0}}};
+
+#define T struct hbk_gw_cluster
+static void check_endpoints(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                            T *cluster)
+{
+    const struct hbk_gw_load_assignment *assignment = cluster->load_assignment;
+    if ((assignment == NULL) != (cluster->type == HBK_GW_ORIGINAL_DST)) {
+        hbk_proto_error(reader, node,
+                        assignment == NULL
+                            ? "\"load_assignment\" is missing, which this type needs"
+                            : "a cluster of type ORIGINAL_DST has no \"load_assignment\"");
+        return;
+    }
+    for (uint32_t i = 0; assignment != NULL && i < assignment->endpoints_count; i++) {
+        const struct hbk_gw_locality_endpoints *locality = &assignment->endpoints[i];
+        cluster->endpoint_count += locality->lb_endpoints_count;
+        for (uint32_t k = 0; k < locality->lb_endpoints_count; k++) {
+            const struct hbk_gw_socket_address *address =
+                locality->lb_endpoints[k].endpoint->address->socket_address;
+            if (!address->is_ip && cluster->type == HBK_GW_STATIC) {
+                hbk_proto_error(reader, node,
+                                "the endpoint \"%s\" is a name; a cluster of type STATIC "
+                                "has IP addresses, STRICT_DNS names",
+                                (const char *)address->address.bytes);
+            }
+        }
+    }
+}
+
+/* The protocol comes from the typed options, or from the older form beside them. */
+static hbk_status check_cluster(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                                void *message)
+{
+    T *cluster = message;
+    check_endpoints(reader, node, cluster);
+    for (uint32_t i = 0; i < cluster->typed_extension_protocol_options_count; i++) {
+        cluster->http = cluster->typed_extension_protocol_options[i].value.message;
+    }
+    if (cluster->http != NULL) {
+        bool is_http2 = cluster->http->explicit_http_config != NULL &&
+                        cluster->http->explicit_http_config->choice == 2;
+        cluster->upstream_protocol =
+            cluster->http->upstream_protocol_options == 2   ? HBK_GW_UPSTREAM_DOWNSTREAM
+            : cluster->http->upstream_protocol_options == 3 ? HBK_GW_UPSTREAM_AUTO
+            : is_http2                                      ? HBK_GW_UPSTREAM_HTTP2
+                                                            : HBK_GW_UPSTREAM_HTTP1;
+    } else if (cluster->http2_protocol_options != NULL) {
+        cluster->upstream_protocol = HBK_GW_UPSTREAM_HTTP2;
+    }
+    if (cluster->upstream_protocol == HBK_GW_UPSTREAM_AUTO) {
+        hbk_proto_error(reader, node,
+                        "auto_config is not supported yet; allowed: explicit_http_config, "
+                        "use_downstream_protocol_config");
+    }
+    if ((cluster->type == HBK_GW_ORIGINAL_DST) != (cluster->lb_policy == HBK_GW_CLUSTER_PROVIDED)) {
+        hbk_proto_error(reader, node,
+                        "type ORIGINAL_DST and lb_policy CLUSTER_PROVIDED belong "
+                        "together");
+    }
+    return HBK_OK;
+}
+
+static const struct hbk_proto_field cluster_fields[] = {
+    F_TEXT(name, .is_required = true, .min = 1),
+    F_TEXT(alt_stat_name),
+    F_ENUM(type, type_enum, .oneof = 1),
+    F_LATER("cluster_type"),
+    F_LATER("eds_cluster_config"),
+    F_TIME(connect_timeout, .min = 1000000),
+    F_U32(per_connection_buffer_limit_bytes, .is_wrapper = true, .min = 1024, .max = 1 << 30),
+    F_ENUM(lb_policy, lb_enum),
+    F_MSG(load_assignment, load_assignment),
+    F_MSGS(health_checks, health_check),
+    F_U32(max_requests_per_connection, .is_wrapper = true),
+    F_MSG(circuit_breakers, circuit_breakers),
+    F_LATER("upstream_http_protocol_options"),
+    F_MSG(common_http_protocol_options, hbk_envoy_http_options),
+    F_MSG(http_protocol_options, hbk_envoy_http1_options, .note = "the older form"),
+    F_MSG(http2_protocol_options, hbk_envoy_http2_options, .note = "the older form"),
+    HBK_PROTO_LIST(T, typed_extension_protocol_options, HBK_PROTO_MESSAGE, .type = &options_entry,
+                   .is_map = true),
+    F_TIME(dns_refresh_rate, .min = 1000000),
+    F_LATER("dns_jitter"),
+    F_LATER("dns_failure_refresh_rate"),
+    F_BOOL(respect_dns_ttl),
+    F_ENUM(dns_lookup_family, family_enum),
+    F_LATER("dns_resolvers"),
+    F_LATER("use_tcp_for_dns_lookups"),
+    F_LATER("dns_resolution_config"),
+    F_LATER("typed_dns_resolver_config"),
+    F_LATER("wait_for_warm_on_init"),
+    F_LATER("outlier_detection"),
+    F_TIME(cleanup_interval),
+    F_MSG(upstream_bind_config, bind_config),
+    F_LATER("lb_subset_config"),
+    F_LATER("ring_hash_lb_config"),
+    F_LATER("maglev_lb_config"),
+    F_LATER("original_dst_lb_config"),
+    F_MSG(least_request_lb_config, least_request),
+    F_LATER("round_robin_lb_config"),
+    F_NOTHING("common_lb_config", "there is no panic threshold and no zone"),
+    F_MSG(transport_socket, upstream_socket),
+    F_GUARD("transport_socket_matches"),
+    F_GUARD("transport_socket_matcher"),
+    F_NOTHING("metadata", "nothing here reads it"),
+    F_NOTHING("protocol_selection", "the typed options choose"),
+    F_LATER("upstream_connection_options"),
+    F_BOOL(close_connections_on_host_health_failure),
+    F_BOOL(ignore_health_on_host_removal),
+    F_GUARD("filters"),
+    F_LATER("load_balancing_policy"),
+    F_LATER("lrs_server"),
+    F_LATER("lrs_report_endpoint_metrics"),
+    F_NOTHING("track_timeout_budgets", "only Envoy's statistics read it"),
+    F_LATER("upstream_config"),
+    F_NOTHING("track_cluster_stats", "only Envoy's statistics read it"),
+    F_LATER("preconnect_policy"),
+    F_NOTHING("connection_pool_per_downstream_connection", "pools belong to workers"),
+};
+static void prepare_cluster(void *message)
+{
+    T *cluster = message;
+    cluster->connect_timeout = UINT64_C(5000000000);
+    cluster->per_connection_buffer_limit_bytes = 1 << 20;
+    cluster->dns_refresh_rate = UINT64_C(5000000000);
+    cluster->cleanup_interval = UINT64_C(5000000000);
+}
+const struct hbk_proto_message hbk_envoy_cluster = {
+    MESSAGE("envoy.config.cluster.v3.Cluster", cluster_fields), .prepare = prepare_cluster,
+    .check = check_cluster};
+#undef T

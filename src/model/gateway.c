@@ -1,0 +1,52 @@
+#include "model/gateway.h"
+
+#include <stdlib.h>
+
+struct hbk_gw_config *hbk_gw_config_new(void)
+{
+    struct hbk_gw_config *config = calloc(1, sizeof *config);
+    if (config != NULL) {
+        hbk_arena_init(&config->arena);
+        atomic_init(&config->references, 1);
+    }
+    return config;
+}
+
+struct hbk_gw_config *hbk_gw_config_ref(struct hbk_gw_config *config)
+{
+    atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+    return config;
+}
+
+void hbk_gw_config_unref(struct hbk_gw_config *config)
+{
+    if (config == NULL ||
+        atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    hbk_arena_wipe(&config->arena);
+    hbk_arena_fini(&config->arena);
+    free(config);
+}
+
+const struct hbk_gw_cluster *hbk_gw_find_cluster(const struct hbk_gw_static_resources *all,
+                                                 struct hbk_slice name)
+{
+    for (uint32_t i = 0; i < all->clusters_count; i++) {
+        if (hbk_slice_equal(all->clusters[i].name, name)) {
+            return &all->clusters[i];
+        }
+    }
+    return NULL;
+}
+
+const struct hbk_gw_secret *hbk_gw_find_secret(const struct hbk_gw_static_resources *all,
+                                               struct hbk_slice name)
+{
+    for (uint32_t i = 0; i < all->secrets_count; i++) {
+        if (hbk_slice_equal(all->secrets[i].name, name)) {
+            return &all->secrets[i];
+        }
+    }
+    return NULL;
+}
