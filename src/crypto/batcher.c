@@ -97,7 +97,7 @@ void hbk_batcher_options_init(struct hbk_batcher_options *options)
         [HBK_QUEUE_P256_SIGN] = 2,
         [HBK_QUEUE_P256_VERIFY] = 2,
         [HBK_QUEUE_X25519_KEYGEN] = 1,
-        [HBK_QUEUE_X25519_AGREE] = 2,
+        [HBK_QUEUE_X25519_AGREE] = 1,
         [HBK_QUEUE_RSA_PUBLIC_2048] = 2,
         [HBK_QUEUE_RSA_PUBLIC_3072] = 2,
         [HBK_QUEUE_RSA_PUBLIC_4096] = 2,
@@ -212,6 +212,35 @@ static unsigned lanes_max(enum hbk_batch_queue queue)
     bool has_kernel = queue < HBK_QUEUE_P384_KEYGEN && queue != HBK_QUEUE_RSA_PUBLIC_OTHER &&
                       queue != HBK_QUEUE_RSA_PRIVATE_OTHER;
     return has_kernel ? HBK_LANES : 1;
+}
+
+hbk_status hbk_batcher_options_set_break_even(struct hbk_batcher_options *options,
+                                              struct hbk_slice queue, unsigned lanes,
+                                              struct hbk_error *error)
+{
+    int index = 0;
+
+    while (index < HBK_QUEUE_COUNT && !hbk_slice_equal(queue, hbk_slice_text(queue_names[index]))) {
+        index++;
+    }
+    if (index == HBK_QUEUE_COUNT) {
+        return hbk_error_set(error, HBK_NOT_FOUND,
+                             "no queue is called \"%.*s\"; `hauberk speed primitives` prints the "
+                             "names",
+                             HBK_SLICE_ARGS(queue));
+    }
+    if (lanes_max((enum hbk_batch_queue)index) == 1) {
+        return hbk_error_set(error, HBK_INVALID, "the queue %s has no kernel and no break-even",
+                             queue_names[index]);
+    }
+    if (lanes < 1 || lanes > HBK_LANES + 1) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "a break-even of %u lanes for %s; from 1 to %d are allowed, and %d "
+                             "for never",
+                             lanes, queue_names[index], HBK_LANES, HBK_LANES + 1);
+    }
+    options->break_even[index] = (uint8_t)lanes;
+    return HBK_OK;
 }
 
 static struct hbk_job *job_of(struct hbk_link *link)

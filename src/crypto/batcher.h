@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/list.h"
 #include "base/status.h"
 #include "crypto/ed25519.h"
@@ -129,6 +130,16 @@ enum {
 
 /* Policy now on this processor's path, with the break-evens measured on servers of 2022 to 2024. */
 void hbk_batcher_options_init(struct hbk_batcher_options *options);
+
+/*
+ * Takes a break-even of another machine, as `hauberk speed primitives` measures it there: `queue`
+ * is a name of hbk_batch_queue_name, `lanes` from 1 to HBK_LANES + 1 (never).
+ *
+ * Fails: HBK_NOT_FOUND (no such queue), HBK_INVALID (the number, or a queue without a kernel).
+ */
+HBK_MUST_USE hbk_status hbk_batcher_options_set_break_even(struct hbk_batcher_options *options,
+                                                           struct hbk_slice queue, unsigned lanes,
+                                                           struct hbk_error *error);
 
 /* Counted since the start; read them on the worker's thread. */
 struct hbk_batcher_counters {

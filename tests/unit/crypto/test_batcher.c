@@ -547,6 +547,36 @@ static void jobs_of_one_queue_complete_in_their_order(void **state)
     hbk_batcher_free(batcher);
 }
 
+static void a_break_even_is_set_by_the_name_of_its_queue(void **state)
+{
+    (void)state;
+    struct hbk_batcher_options options;
+    struct hbk_error error = {0};
+    hbk_batcher_options_init(&options);
+
+    assert_int_equal(
+        hbk_batcher_options_set_break_even(&options, HBK_SLICE("rsa-2048-private"), 7, &error),
+        HBK_OK);
+    assert_int_equal(options.break_even[HBK_QUEUE_RSA_PRIVATE_2048], 7);
+    static const struct {
+        const char *queue;
+        unsigned lanes;
+        hbk_status status;
+    } wrong[] = {
+        {"rsa-2048-privat", 2, HBK_NOT_FOUND}, {"", 2, HBK_NOT_FOUND},
+        {"rsa-2048-private", 0, HBK_INVALID},  {"rsa-2048-private", 10, HBK_INVALID},
+        {"p384-sign", 2, HBK_INVALID},         {"rsa-other-private", 2, HBK_INVALID},
+    };
+    for (size_t i = 0; i < HBK_COUNT(wrong); i++) {
+        error = (struct hbk_error){0};
+        assert_int_equal(hbk_batcher_options_set_break_even(
+                             &options, hbk_slice_text(wrong[i].queue), wrong[i].lanes, &error),
+                         wrong[i].status);
+        assert_true(error.text[0] != '\0');
+        assert_int_equal(options.break_even[HBK_QUEUE_RSA_PRIVATE_2048], 7);
+    }
+}
+
 static void every_queue_has_a_name(void **state)
 {
     (void)state;
@@ -574,6 +604,7 @@ int main(void)
         cmocka_unit_test(random_sequences_agree_with_the_model),
         cmocka_unit_test(too_few_jobs_go_to_libcrypto_one_by_one_until_there_are_enough),
         cmocka_unit_test(jobs_of_one_queue_complete_in_their_order),
+        cmocka_unit_test(a_break_even_is_set_by_the_name_of_its_queue),
         cmocka_unit_test(every_queue_has_a_name),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
