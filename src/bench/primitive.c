@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "bench/key_schedule.h"
 #include "bench/primitive_operation.h"
 #include "crypto/aead.h"
 #include "crypto/cpu.h"
@@ -67,40 +68,68 @@ static bool is_wanted(const struct hbk_primitive_options *options, const char *n
 struct running {
     const struct hbk_primitive_operation *operation;
     struct hbk_primitive_state state;
+    enum hbk_path path;
 };
 
-static void call_operation(void *state, unsigned lanes)
+static void call_libcrypto(void *state, unsigned lanes)
 {
     struct running *running = state;
-    if (lanes == 0) {
-        running->operation->run_libcrypto(&running->state);
-    } else {
-        running->operation->run_lanes(&running->state, lanes);
+    (void)lanes;
+    running->operation->run_libcrypto(&running->state);
+}
+
+static void call_lanes(void *state, unsigned lanes)
+{
+    struct running *running = state;
+    running->operation->run_lanes(&running->state, running->path, lanes);
+}
+
+/* A batch takes the same time with any number of lanes: from how many on it pays. */
+static unsigned break_even(double batch_ns, double twin_ns)
+{
+    const double lanes = batch_ns / twin_ns;
+    return lanes >= HBK_LANES ? HBK_LANES + 1 : 1 + (unsigned)lanes;
+}
+
+static void measure_lanes(struct running *running, struct hbk_primitive_row *row,
+                          const struct hbk_primitive_options *options, hbk_primitive_report *report,
+                          void *context)
+{
+    const double libcrypto = row->ops_per_second;
+    struct subject subject = {.call = call_lanes, .state = running, .lanes = 1};
+
+    running->path = HBK_PATH_TWIN;
+    const double twin_ns = ns_per_call(&subject, options->seconds);
+    running->path = HBK_PATH_VECTOR;
+    row->path = "vector";
+    for (unsigned lanes = 1; lanes <= HBK_LANES; lanes *= 2) {
+        subject.lanes = lanes;
+        const double batch_ns = ns_per_call(&subject, options->seconds);
+        row->lanes = lanes;
+        row->ops_per_second = 1e9 * lanes / batch_ns;
+        row->ratio = row->ops_per_second / libcrypto;
+        if (lanes == HBK_LANES) {
+            row->queue = hbk_batch_queue_name(running->operation->queue);
+            row->twin_ops_per_second = 1e9 / twin_ns;
+            row->break_even_lanes = break_even(batch_ns, twin_ns);
+        }
+        report(context, row);
     }
 }
 
 static void measure_operation(struct running *running, const struct hbk_primitive_options *options,
                               hbk_primitive_report *report, void *context)
 {
-    struct subject subject = {.call = call_operation, .state = running, .lanes = 0};
-    const double libcrypto = 1e9 / ns_per_call(&subject, options->seconds);
+    const struct subject subject = {.call = call_libcrypto, .state = running};
     struct hbk_primitive_row row = {.operation = running->operation->name,
                                     .path = "libcrypto",
                                     .lanes = 1,
-                                    .ops_per_second = libcrypto,
+                                    .ops_per_second = 1e9 / ns_per_call(&subject, options->seconds),
                                     .ratio = 1};
 
     report(context, &row);
-    if (!HBK_PATH_IS_VECTOR(hbk_cpu_path())) {
-        return;
-    }
-    row.path = "vector";
-    for (unsigned lanes = 1; lanes <= HBK_LANES; lanes *= 2) {
-        subject.lanes = lanes;
-        row.lanes = lanes;
-        row.ops_per_second = 1e9 * lanes / ns_per_call(&subject, options->seconds);
-        row.ratio = row.ops_per_second / libcrypto;
-        report(context, &row);
+    if (running->operation->run_lanes != NULL && HBK_PATH_IS_VECTOR(hbk_cpu_path())) {
+        measure_lanes(running, &row, options, report, context);
     }
 }
 
@@ -257,9 +286,63 @@ static hbk_status measure_records(const struct hbk_primitive_options *options,
                             : hbk_error_set(error, status, "records: libcrypto has no memory");
 }
 
+static void call_schedule(void *state, unsigned by_libcrypto)
+{
+    HBK_ASSERT(hbk_key_schedule_run(state, by_libcrypto != 0));
+}
+
+/* What a mutual handshake costs besides asymmetric operations and parsing. */
+static hbk_status measure_schedule(const char *name, enum hbk_hash hash,
+                                   const struct hbk_primitive_options *options,
+                                   hbk_primitive_report *report, void *context,
+                                   struct hbk_error *error)
+{
+    struct hbk_key_schedule *schedule = hbk_key_schedule_new(hash);
+
+    if (schedule == NULL) {
+        return hbk_error_set(error, HBK_NO_MEMORY, "%s: libcrypto has no memory", name);
+    }
+    struct subject subject = {.call = call_schedule, .state = schedule, .lanes = 1};
+    const double libcrypto = 1e9 / ns_per_call(&subject, options->seconds);
+    struct hbk_primitive_row row = {.operation = name,
+                                    .path = "libcrypto",
+                                    .lanes = 1,
+                                    .ops_per_second = libcrypto,
+                                    .ratio = 1};
+    report(context, &row);
+    subject.lanes = 0;
+    row.path = "vector";
+    row.ops_per_second = 1e9 / ns_per_call(&subject, options->seconds);
+    row.ratio = row.ops_per_second / libcrypto;
+    report(context, &row);
+    hbk_key_schedule_free(schedule);
+    return HBK_OK;
+}
+
+static hbk_status measure_schedules(const struct hbk_primitive_options *options,
+                                    hbk_primitive_report *report, void *context,
+                                    struct hbk_error *error)
+{
+    static const struct {
+        const char *name;
+        enum hbk_hash hash;
+    } schedules[] = {
+        {"tls13-key-schedule-sha256", HBK_HASH_SHA256},
+        {"tls13-key-schedule-sha384", HBK_HASH_SHA384},
+    };
+    for (size_t i = 0; i < HBK_COUNT(schedules); i++) {
+        if (is_wanted(options, schedules[i].name)) {
+            HBK_TRY(measure_schedule(schedules[i].name, schedules[i].hash, options, report, context,
+                                     error));
+        }
+    }
+    return HBK_OK;
+}
+
 hbk_status hbk_primitive_run(const struct hbk_primitive_options *options,
                              hbk_primitive_report *report, void *context, struct hbk_error *error)
 {
     HBK_TRY(measure_operations(options, report, context, error));
+    HBK_TRY(measure_schedules(options, report, context, error));
     return measure_records(options, report, context, error);
 }

@@ -20,12 +20,21 @@ struct hbk_primitive_options {
 /* One figure. The texts are constants. */
 struct hbk_primitive_row {
     const char *operation;
-    const char *path;      /* "libcrypto"; "vector"; "vector-no-vaes" for records without VAES */
+    /* "libcrypto"; "vector": the kernels, libipsec-mb for records, the crypto room's own functions
+     * for key schedules; "vector-no-vaes" for records without VAES. */
+    const char *path;
     unsigned lanes;        /* filled in the batch; 0 in a row about records */
     size_t bytes;          /* of a record; 0 in a row about operations */
     double ops_per_second; /* of operations */
     double ns_per_record;  /* of records */
     double ratio;          /* how many times faster than libcrypto's row of this run */
+
+    /* In the row of eight lanes, else NULL and 0: the batcher's queue; libcrypto as the batcher
+     * calls it below the break-even, keys parsed anew; and from how many lanes on a batch takes
+     * less time than that, HBK_LANES + 1 for never. */
+    const char *queue;
+    double twin_ops_per_second;
+    unsigned break_even_lanes;
 };
 
 typedef void hbk_primitive_report(void *context, const struct hbk_primitive_row *row);

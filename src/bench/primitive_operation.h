@@ -6,18 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "crypto/p256.h"
-#include "crypto/rsa.h"
-#include "crypto/x25519.h"
+#include "crypto/batcher.h"
 
 /* Keys, inputs and contexts of one operation. */
 struct hbk_primitive_state {
-    EVP_PKEY *pkey;        /* libcrypto's, and the RSA key of all lanes */
-    EVP_PKEY *peer;        /* libcrypto's, for agreements */
-    EVP_PKEY_CTX *context; /* libcrypto's, initialised for the operation */
-    uint8_t signature[80]; /* of `digest`, in DER */
+    EVP_PKEY *pkey;                            /* libcrypto's, and the RSA key of all lanes */
+    EVP_PKEY *peer;                            /* libcrypto's, for agreements */
+    EVP_PKEY_CTX *context;                     /* libcrypto's, initialised for the operation */
+    EVP_MD_CTX *md_context;                    /* libcrypto's, for Ed25519 */
+    uint8_t signature[HBK_P384_DER_BYTES_MAX]; /* of `digest`, in DER */
     size_t signature_bytes;
-    uint8_t digest[32];
+    uint8_t digest[HBK_P384_BYTES];
+    size_t digest_bytes;
 
     struct hbk_p256_keygen pairs[HBK_LANES];
     struct hbk_x25519_keygen x25519_pairs[HBK_LANES];
@@ -41,7 +41,9 @@ struct hbk_primitive_operation {
     unsigned rsa_bits; /* 0 for curves */
     bool (*set_up)(struct hbk_primitive_state *state, unsigned rsa_bits);
     void (*run_libcrypto)(struct hbk_primitive_state *state);
-    void (*run_lanes)(struct hbk_primitive_state *state, unsigned lanes);
+    /* NULL where there is no kernel. */
+    void (*run_lanes)(struct hbk_primitive_state *state, enum hbk_path path, unsigned lanes);
+    enum hbk_batch_queue queue;
 };
 
 /* All of them, ended by an entry without a name. */

@@ -34,7 +34,7 @@ static void an_operation_has_a_row_for_libcrypto_and_one_for_each_number_of_lane
 {
     (void)state;
     static const unsigned lanes[] = {1, 1, 2, 4, 8};
-    const struct rows rows = measure("^(x25519|ecdsa|ecdh|keygen|rsa-2048)");
+    const struct rows rows = measure("^(x25519|.*p256|rsa-2048)");
     const unsigned each = hbk_cpu_path() == HBK_PATH_VECTOR ? 5 : 1;
 
     assert_int_equal(rows.count, 8 * each);
@@ -44,6 +44,49 @@ static void an_operation_has_a_row_for_libcrypto_and_one_for_each_number_of_lane
         assert_int_equal(rows.row[i].bytes, 0);
         assert_true(rows.row[i].ops_per_second > 0);
         assert_true(rows.row[i].ratio > 0);
+    }
+}
+
+static void an_operation_without_a_kernel_has_a_row_for_libcrypto_alone(void **state)
+{
+    (void)state;
+    const struct rows rows = measure("p384|ed25519");
+
+    assert_int_equal(rows.count, 6);
+    for (unsigned i = 0; i < rows.count; i++) {
+        assert_string_equal(rows.row[i].path, "libcrypto");
+        assert_null(rows.row[i].queue);
+    }
+}
+
+static void the_row_of_eight_lanes_says_from_how_many_on_they_pay(void **state)
+{
+    (void)state;
+    const struct rows rows = measure("^(x25519|.*p256)");
+
+    for (unsigned i = 0; i < rows.count; i++) {
+        if (rows.row[i].lanes == HBK_LANES) {
+            assert_non_null(rows.row[i].queue);
+            assert_in_range(rows.row[i].break_even_lanes, 1, HBK_LANES + 1);
+            assert_true(rows.row[i].twin_ops_per_second > 0);
+        } else {
+            assert_null(rows.row[i].queue);
+        }
+    }
+}
+
+/* hbk_primitive_run itself asserts that both ways come to the same secrets. */
+static void a_key_schedule_is_measured_with_each_hash(void **state)
+{
+    (void)state;
+    const struct rows rows = measure("^tls13-key-schedule");
+
+    assert_int_equal(rows.count, 4);
+    for (unsigned i = 0; i < rows.count; i++) {
+        assert_string_equal(rows.row[i].operation,
+                            i < 2 ? "tls13-key-schedule-sha256" : "tls13-key-schedule-sha384");
+        assert_string_equal(rows.row[i].path, i % 2 == 0 ? "libcrypto" : "vector");
+        assert_true(rows.row[i].ops_per_second > 0);
     }
 }
 
@@ -75,6 +118,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_operation_has_a_row_for_libcrypto_and_one_for_each_number_of_lanes),
+        cmocka_unit_test(an_operation_without_a_kernel_has_a_row_for_libcrypto_alone),
+        cmocka_unit_test(the_row_of_eight_lanes_says_from_how_many_on_they_pay),
+        cmocka_unit_test(a_key_schedule_is_measured_with_each_hash),
         cmocka_unit_test(a_pattern_chooses_operations),
         cmocka_unit_test(records_have_a_row_for_each_size),
     };
