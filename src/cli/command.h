@@ -4,8 +4,9 @@
 /* Exit statuses of every subcommand. */
 enum {
     HBK_EXIT_OK = 0,
-    HBK_EXIT_FAILED = 1, /* the work was done or tried, and its answer is no */
-    HBK_EXIT_USAGE = 2,  /* the command line is wrong; nothing was tried */
+    HBK_EXIT_FAILED = 1,    /* the work was done or tried, and its answer is no */
+    HBK_EXIT_USAGE = 2,     /* the command line is wrong; nothing was tried */
+    HBK_EXIT_THRESHOLD = 3, /* the work was done, and a condition that was set for it is missed */
 };
 
 struct hbk_command {

@@ -1,40 +1,9 @@
 #include "load/answer.h"
 
-#include <stdio.h>
+#include <string.h>
 
 /* The last 1xx that is followed by no other head. We never ask for it. */
 enum { STATUS_SWITCHING_PROTOCOLS = 101 };
-
-hbk_status hbk_load_request_build(const struct hbk_load_plan *plan, struct hbk_buffer *out)
-{
-    bool has_host = false, has_agent = false;
-    for (unsigned i = 0; i < plan->header_count; i++) {
-        size_t colon = 0;
-        (void)hbk_slice_find(plan->headers[i], ':', &colon);
-        struct hbk_slice name = hbk_slice_part(plan->headers[i], 0, colon);
-        has_host |= hbk_slice_equal_nocase(name, HBK_SLICE("host"));
-        has_agent |= hbk_slice_equal_nocase(name, HBK_SLICE("user-agent"));
-    }
-    HBK_TRY(hbk_buffer_print(out, "GET %.*s HTTP/1.1\r\n", HBK_SLICE_ARGS(plan->target.path)));
-    if (!has_host) {
-        HBK_TRY(hbk_buffer_print(out, "Host: %.*s\r\n", HBK_SLICE_ARGS(plan->target.authority)));
-    }
-    if (!has_agent) {
-        HBK_TRY(hbk_buffer_append(out, HBK_SLICE("User-Agent: hauberk/" HBK_VERSION "\r\n")));
-    }
-    for (unsigned i = 0; i < plan->header_count; i++) {
-        HBK_TRY(hbk_buffer_print(out, "%.*s\r\n", HBK_SLICE_ARGS(plan->headers[i])));
-    }
-    return hbk_buffer_append(out, HBK_SLICE("\r\n"));
-}
-
-void hbk_load_message_build(uint32_t connection, uint64_t number,
-                            uint8_t out[static HBK_LOAD_MESSAGE_BYTES])
-{
-    char text[HBK_LOAD_MESSAGE_BYTES + 1];
-    snprintf(text, sizeof text, "%08x%016llx", connection, (unsigned long long)number);
-    memcpy(out, text, HBK_LOAD_MESSAGE_BYTES);
-}
 
 void hbk_answer_init(struct hbk_answer *answer)
 {
@@ -95,7 +64,7 @@ static enum hbk_answer_step read_head(struct hbk_answer *answer, struct hbk_slic
 {
     struct hbk_http1_response response;
     do {
-        switch (hbk_http1_read_response(&answer->reader, *bytes, false, &response)) {
+        switch (hbk_http1_read_response(&answer->reader, *bytes, answer->is_to_head, &response)) {
         case HBK_HTTP1_NEED_MORE:
             return HBK_ANSWER_MORE;
         case HBK_HTTP1_INVALID:

@@ -1,9 +1,10 @@
 /*
- * A connection is on exactly one of five lists, and the list is its state. Requests, connection
- * attempts and rests have one constant time limit each, so that the lists are in the order of their
- * deadlines by themselves: only heads have to be looked at, and no timer is set per request.
+ * A connection is on exactly one of five lists, and the list is its state. Calls under way are on a
+ * list of their own. Requests, connection attempts and rests have one constant time limit each, so
+ * that the lists are in the order of their deadlines by themselves: only heads have to be looked
+ * at, and no timer is set per request.
  *
- *     CLOSED --> CONNECTING --> IDLE <--> BUSY
+ *     CLOSED --> CONNECTING --> IDLE <--> FULL
  *       ^  ^         |           |          |       (failed, closed by the server)
  *       |  RESTING <-'           |          |
  *       '------------------------'----------'
@@ -12,257 +13,111 @@
  * connection simply stays the schedule's next one; whoever becomes idle takes it, and its response
  * time counts from when it was due. It waits at most the time-out, which bounds the backlog.
  *
- * Connections are reopened at the end of a turn only: an event for the old descriptor can still
- * stand in the batch that the loop is working off, and must not be taken for one of the new.
+ * Where connections are opened late (Fortio's schedule, a limit of requests per connection) a
+ * closed connection is IDLE, too: the call that it is given opens it.
+ *
+ * Sockets are opened at the end of a turn only: an event for the old descriptor can still stand in
+ * the batch that the loop is working off, and must not be taken for one of the new.
  */
 #include "load/client.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "load/answer.h"
-#include "os/fd.h"
-#include "os/socket.h"
+#include "load/client_private.h"
 #include "os/thread.h"
 
-/* How long a connection rests after it could not be opened. */
-static const uint64_t rest_ns = 250 * HBK_NS_PER_MS;
+/* ---- the end of the run ---- */
 
-struct hbk_load_connection {
-    struct hbk_source source;
-    struct hbk_link link; /* on the list of its state */
-    struct hbk_load_client *client;
-    uint64_t intended_ns;
-    uint64_t sent_ns; /* or when connecting began */
-    uint64_t deadline_ns;
-    struct hbk_slice unsent; /* of the call's bytes */
-    struct hbk_answer answer;
-    uint8_t state;
-    bool is_settled; /* has ended its warm-up, well or badly */
-    bool is_warming; /* the call under way is not recorded */
-    bool is_proven;  /* has brought an answer since it was opened */
-    uint8_t message[HBK_LOAD_MESSAGE_BYTES];
-};
-
-static void wake_at(struct hbk_load_client *client, uint64_t due_ns)
+static void begin_recording(struct hbk_load_client *client)
 {
-    if (due_ns < client->alarm.due_ns) {
-        client->alarm.due_ns = due_ns;
-    }
-}
-
-static bool is_open_loop(const struct hbk_load_client *client)
-{
-    return client->plan->rate_per_s > 0;
-}
-
-static struct hbk_load_connection *connection_of(struct hbk_link *link)
-{
-    return HBK_CONTAINER(link, struct hbk_load_connection, link);
-}
-
-static struct hbk_load_connection *first_of(struct hbk_load_client *client,
-                                            enum hbk_load_state state)
-{
-    struct hbk_list *list = &client->lists[state];
-    return hbk_list_is_empty(list) ? NULL : connection_of(list->head.next);
-}
-
-static void move_to(struct hbk_load_connection *connection, enum hbk_load_state state)
-{
-    struct hbk_load_client *client = connection->client;
-    hbk_link_remove(&connection->link);
-    client->counts[connection->state]--;
-    connection->state = (uint8_t)state;
-    client->counts[state]++;
-    hbk_list_append(&client->lists[state], &connection->link);
-}
-
-static void set_deadline(struct hbk_load_connection *connection, uint64_t deadline_ns)
-{
-    connection->deadline_ns = deadline_ns;
-    wake_at(connection->client, deadline_ns);
-}
-
-/* When the next scheduled call is due by the clock; HBK_SCHEDULE_OVER when there is none. */
-static uint64_t next_due_ns(const struct hbk_load_client *client)
-{
-    uint64_t due_ns = hbk_schedule_due_ns(&client->schedule);
-    return due_ns == HBK_SCHEDULE_OVER ? due_ns : client->start_ns + due_ns;
-}
-
-static void settle(struct hbk_load_connection *connection)
-{
-    struct hbk_load_client *client = connection->client;
-    if (connection->is_settled) {
-        return;
-    }
-    connection->is_settled = true;
-    client->unsettled--;
-    if (client->unsettled == 0 && client->phase == HBK_LOAD_WARMING) {
-        client->phase = HBK_LOAD_WARM;
-        client->on_warm(client);
-    }
-}
-
-/* ---- the end of calls ---- */
-
-static bool has_calls_left(const struct hbk_load_client *client, uint64_t now_ns)
-{
-    if (is_open_loop(client)) {
-        return hbk_schedule_due_ns(&client->schedule) != HBK_SCHEDULE_OVER;
-    }
-    return client->calls_left > 0 && now_ns < client->end_ns;
+    struct hbk_load_result *result = &client->result;
+    hbk_load_result_begin(result);
+    hbk_histogram_clear(&client->interval);
+    struct hbk_usage usage = hbk_thread_usage();
+    result->start_realtime_ns = hbk_clock_realtime_ns();
+    result->cpu_user_ns = usage.user_ns;
+    result->cpu_system_ns = usage.system_ns;
+    result->cpu_wait_ns = usage.wait_ns;
+    client->is_recording = true;
 }
 
 static void end_run(struct hbk_load_client *client, uint64_t now_ns)
 {
     struct hbk_load_result *result = &client->result;
+    if (!client->is_recording) {
+        begin_recording(client);
+    }
     struct hbk_usage usage = hbk_thread_usage();
     client->phase = HBK_LOAD_OVER;
     client->alarm.due_ns = UINT64_MAX;
-    result->elapsed_ns = now_ns > client->start_ns ? now_ns - client->start_ns : 0;
-    if (is_open_loop(client) && client->end_ns != UINT64_MAX && now_ns < client->end_ns &&
-        !result->was_interrupted) {
+    result->elapsed_ns = now_ns > client->record_ns ? now_ns - client->record_ns : 0;
+    if (is_open_loop(client) && !is_fortio(client) && client->end_ns != UINT64_MAX &&
+        now_ns < client->end_ns && !result->was_interrupted) {
         /* The last call's share of the time lies behind it: 10 calls in 1 s are 10/s. */
-        result->elapsed_ns = client->end_ns - client->start_ns;
+        result->elapsed_ns = client->end_ns - client->record_ns;
     }
     result->cpu_user_ns = usage.user_ns - result->cpu_user_ns;
     result->cpu_system_ns = usage.system_ns - result->cpu_system_ns;
     result->cpu_wait_ns = usage.wait_ns - result->cpu_wait_ns;
+    hbk_load_result_note_share(result);
     client->on_done(client);
 }
 
-static void end_run_if_over(struct hbk_load_client *client, uint64_t now_ns)
+void hbk_load_end_if_over(struct hbk_load_client *client, uint64_t now_ns)
 {
-    if (client->phase == HBK_LOAD_RUNNING && client->counts[HBK_LOAD_BUSY] == 0 &&
+    if (client->phase == HBK_LOAD_RUNNING && client->busy_count == 0 &&
         !has_calls_left(client, now_ns)) {
         end_run(client, now_ns);
     }
 }
 
-static void record_failure(struct hbk_load_client *client, enum hbk_load_failure failure,
-                           uint64_t intended_ns, uint64_t now_ns)
-{
-    client->result.failures[failure]++;
-    hbk_histogram_record(&client->result.response, now_ns - intended_ns);
-    hbk_histogram_record(&client->result.failed, now_ns - intended_ns);
-}
-
-static void record_answer(struct hbk_load_connection *connection, uint64_t now_ns)
-{
-    struct hbk_load_result *result = &connection->client->result;
-    const struct hbk_answer *answer = &connection->answer;
-    enum hbk_load_failure failure;
-    result->statuses[answer->status]++;
-    hbk_load_tally_add(&result->body_bytes, answer->body_bytes);
-    hbk_load_tally_add(&result->head_bytes, answer->head_bytes);
-    if (is_open_loop(connection->client)) {
-        hbk_histogram_record(&result->service, now_ns - connection->sent_ns);
-    }
-    if (hbk_load_status_failure(answer->status, &failure)) {
-        record_failure(connection->client, failure, connection->intended_ns, now_ns);
-    } else {
-        hbk_histogram_record(&result->response, now_ns - connection->intended_ns);
-    }
-}
-
-static void close_connection(struct hbk_load_connection *connection)
-{
-    struct hbk_load_client *client = connection->client;
-    hbk_loop_remove(client->loop, &connection->source);
-    hbk_fd_close(&connection->source.fd);
-    hbk_answer_reset(&connection->answer);
-    move_to(connection, HBK_LOAD_CLOSED);
-    hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
-}
-
-static void make_idle(struct hbk_load_connection *connection, uint64_t now_ns)
-{
-    struct hbk_load_client *client = connection->client;
-    if (client->counts[HBK_LOAD_IDLE] == 0) {
-        client->starved_until_ns = now_ns;
-    }
-    move_to(connection, HBK_LOAD_IDLE);
-    if (client->phase == HBK_LOAD_RUNNING && is_open_loop(client)) {
-        wake_at(client, next_due_ns(client));
-    }
-    settle(connection);
-}
-
-static void fail_call(struct hbk_load_connection *connection, enum hbk_load_failure failure,
-                      uint64_t now_ns)
-{
-    struct hbk_load_client *client = connection->client;
-    if (connection->is_warming) {
-        client->result.failures[failure]++;
-    } else {
-        hbk_histogram_record(&client->result.service, now_ns - connection->sent_ns);
-        record_failure(client, failure, connection->intended_ns, now_ns);
-    }
-    close_connection(connection);
-    settle(connection);
-}
-
-/* The connection could not be opened, or was closed before it was of any use. It rests, so that a
- * server that hangs up at once is not dialled as fast as we can. In closed loop, where no schedule
- * waits, it is a call that failed. */
-static void fail_opening(struct hbk_load_connection *connection, enum hbk_load_failure failure,
-                         uint64_t now_ns)
-{
-    struct hbk_load_client *client = connection->client;
-    bool is_call = client->phase == HBK_LOAD_RUNNING && !is_open_loop(client) &&
-                   has_calls_left(client, now_ns);
-    if (is_call) {
-        client->calls_left--;
-        record_failure(client, failure, connection->sent_ns, now_ns);
-    } else {
-        client->result.failures[failure]++;
-    }
-    hbk_loop_remove(client->loop, &connection->source);
-    hbk_fd_close(&connection->source.fd);
-    move_to(connection, HBK_LOAD_RESTING);
-    set_deadline(connection, now_ns + rest_ns);
-    settle(connection);
-}
-
 /* ---- sending ---- */
 
-static void send_unsent(struct hbk_load_connection *connection, uint64_t now_ns)
+static void on_open_for_call(struct hbk_task *task)
 {
-    while (connection->unsent.size > 0) {
-        size_t size;
-        enum hbk_io io = hbk_socket_send(connection->source.fd, connection->unsent, &size);
-        if (io == HBK_IO_AGAIN) {
-            connection->source.ready &= ~(uint32_t)HBK_WRITABLE;
-            return;
-        }
-        if (io != HBK_IO_DONE) {
-            fail_call(connection, errno == ECONNRESET ? HBK_LOAD_RESET : HBK_LOAD_SEND, now_ns);
-            return;
-        }
-        connection->unsent = hbk_slice_part(connection->unsent, size, connection->unsent.size);
-        connection->client->result.sent_bytes += size;
+    struct hbk_load_connection *connection = HBK_CONTAINER(task, struct hbk_load_connection, open);
+    if (connection->busy > 0 && connection->source.fd < 0) {
+        hbk_load_connect(connection, hbk_clock_monotonic_ns());
+        hbk_load_on_turn(connection->client);
     }
 }
 
-static void send_call(struct hbk_load_connection *connection, uint64_t intended_ns, uint64_t now_ns)
+void hbk_load_start_call(struct hbk_load_connection *connection, bool is_warming,
+                         uint64_t intended_ns, uint64_t now_ns)
 {
     struct hbk_load_client *client = connection->client;
-    connection->intended_ns = intended_ns;
-    connection->sent_ns = now_ns;
-    connection->unsent = client->request;
-    if (client->plan->target.scheme == HBK_LOAD_TCP) {
-        uint32_t number = (uint32_t)(connection - client->connections);
-        hbk_load_message_build(number, client->message_number++, connection->message);
-        connection->unsent = hbk_slice_of(connection->message, HBK_LOAD_MESSAGE_BYTES);
-        hbk_answer_expect(&connection->answer, connection->unsent);
+    struct hbk_load_requests *requests = client->requests;
+    HBK_ASSERT(!hbk_list_is_empty(&connection->free));
+    struct hbk_load_call *call =
+        HBK_CONTAINER(connection->free.head.next, struct hbk_load_call, link);
+    double random = requests->count > 1 ? hbk_schedule_random(&client->random) : 1;
+    call->path = (uint8_t)hbk_load_requests_choose(requests, random);
+    struct hbk_load_request *request = &requests->list[call->path];
+    hbk_load_request_renew(request, &client->random);
+    call->request = request;
+    call->intended_ns = intended_ns;
+    call->sent_ns = now_ns;
+    call->deadline_ns = now_ns + client->plan->timeout_ns;
+    call->body_bytes = call->head_bytes = call->status = 0;
+    call->is_warming = is_warming;
+    call->is_unsent = !hbk_load_is_open(connection);
+    hbk_link_remove(&call->link);
+    hbk_list_append(&client->busy, &call->link);
+    client->busy_count++;
+    connection->busy++;
+    wake_at(client, call->deadline_ns);
+    if (call->is_unsent) {
+        move_to(connection, HBK_LOAD_FULL); /* until it is open */
+        hbk_loop_post(client->loop, HBK_PHASE_END, &connection->open);
+        return;
     }
-    move_to(connection, HBK_LOAD_BUSY);
-    set_deadline(connection, now_ns + client->plan->timeout_ns);
-    send_unsent(connection, now_ns);
+    connection->uses_left -= connection->uses_left == UINT32_MAX ? 0 : 1;
+    /* Behind the others, so that streams are spread over connections. */
+    move_to(connection, HBK_LOAD_IDLE);
+    hbk_load_send(connection, call);
+    hbk_load_on_room(connection, now_ns);
 }
 
 /* Sends the scheduled calls that are due; drops those that waited too long for a connection. */
@@ -271,8 +126,13 @@ static void send_due(struct hbk_load_client *client, uint64_t now_ns)
     struct hbk_load_result *result = &client->result;
     for (uint64_t due_ns; (due_ns = next_due_ns(client)) <= now_ns;) {
         struct hbk_load_connection *connection = first_of(client, HBK_LOAD_IDLE);
+        bool is_lead = hbk_schedule_is_lead(&client->schedule);
         if (now_ns - due_ns >= client->plan->timeout_ns) {
-            record_failure(client, HBK_LOAD_NO_CONNECTION, due_ns, now_ns);
+            if (is_lead) {
+                result->failures[HBK_LOAD_NO_CONNECTION]++;
+            } else {
+                hbk_load_record_unsent(client, HBK_LOAD_NO_CONNECTION, due_ns, now_ns);
+            }
         } else if (connection == NULL) {
             return;
         } else {
@@ -281,18 +141,47 @@ static void send_due(struct hbk_load_client *client, uint64_t now_ns)
             } else {
                 hbk_histogram_record(&result->lateness, now_ns - due_ns);
             }
-            send_call(connection, due_ns, now_ns);
+            hbk_load_start_call(connection, is_lead, due_ns, now_ns);
             now_ns = hbk_clock_monotonic_ns();
         }
         hbk_schedule_advance(&client->schedule);
     }
 }
 
+/* Fortio's schedule: each connection by its own clock. */
+static void send_by_clocks(struct hbk_load_client *client, uint64_t now_ns)
+{
+    struct hbk_load_result *result = &client->result;
+    while (hbk_due_heap_first_ns(&client->due) <= now_ns) {
+        struct hbk_due due = hbk_due_heap_take(&client->due);
+        struct hbk_load_connection *connection = due.owner;
+        if (connection->state != HBK_LOAD_IDLE) { /* it rests, or is opened anew */
+            hbk_due_heap_add(&client->due, now_ns + HBK_NS_PER_MS, connection);
+            continue;
+        }
+        uint64_t since_ns = now_ns - client->start_ns;
+        if (hbk_fortio_clock_is_too_late(&connection->clock, since_ns)) {
+            client->clocks_left--;
+            continue;
+        }
+        if (!is_open_loop(client)) {
+            due.due_ns = now_ns;
+        } else if (connection->idle_ns > due.due_ns) {
+            result->waited++; /* the answer before came too late for it */
+        } else {
+            hbk_histogram_record(&result->lateness, now_ns - due.due_ns);
+        }
+        hbk_load_start_call(connection, false, due.due_ns, now_ns);
+        now_ns = hbk_clock_monotonic_ns();
+    }
+}
+
 static void send_at_will(struct hbk_load_client *client, uint64_t now_ns)
 {
+    bool is_lead = now_ns < client->record_ns;
     while (client->counts[HBK_LOAD_IDLE] > 0 && has_calls_left(client, now_ns)) {
-        client->calls_left--;
-        send_call(first_of(client, HBK_LOAD_IDLE), now_ns, now_ns);
+        client->calls_left -= is_lead ? 0 : 1;
+        hbk_load_start_call(first_of(client, HBK_LOAD_IDLE), is_lead, now_ns, now_ns);
     }
 }
 
@@ -301,183 +190,42 @@ static void pump(struct hbk_load_client *client, uint64_t now_ns)
     if (client->phase != HBK_LOAD_RUNNING) {
         return;
     }
-    if (is_open_loop(client)) {
+    if (!client->is_recording && now_ns >= client->record_ns) {
+        begin_recording(client);
+    }
+    if (is_fortio(client)) {
+        send_by_clocks(client, now_ns);
+    } else if (is_open_loop(client)) {
         send_due(client, now_ns);
     } else if (now_ns >= client->start_ns) {
         send_at_will(client, now_ns);
     }
-    end_run_if_over(client, now_ns);
+    hbk_load_end_if_over(client, now_ns);
 }
 
-/* ---- receiving ---- */
-
-static void finish_call(struct hbk_load_connection *connection, bool is_last, uint64_t now_ns)
+void hbk_load_on_turn(struct hbk_load_client *client)
 {
-    enum hbk_load_failure failure;
-    if (!connection->is_warming) {
-        record_answer(connection, now_ns);
-    } else if (hbk_load_status_failure(connection->answer.status, &failure)) {
-        connection->client->result.failures[failure]++;
-    }
-    connection->is_warming = false;
-    connection->is_proven = true;
-    hbk_answer_reset(&connection->answer);
-    if (is_last || (connection->source.ready & (HBK_ENDED | HBK_HUNG_UP)) != 0) {
-        close_connection(connection);
-        settle(connection);
-    } else {
-        make_idle(connection, now_ns);
-    }
-}
-
-static void take_bytes(struct hbk_load_connection *connection, struct hbk_slice bytes)
-{
-    uint64_t now_ns = hbk_clock_monotonic_ns();
-    connection->client->result.received_bytes += bytes.size;
-    if (connection->state == HBK_LOAD_IDLE) {
-        /* Nobody asked. What a call of ours would read next could not be trusted. */
-        connection->client->result.failures[HBK_LOAD_MALFORMED]++;
-        close_connection(connection);
-        return;
-    }
-    switch (hbk_answer_read(&connection->answer, bytes)) {
-    case HBK_ANSWER_MORE:
-        break;
-    case HBK_ANSWER_WHOLE:
-        finish_call(connection, false, now_ns);
-        break;
-    case HBK_ANSWER_LAST:
-        finish_call(connection, true, now_ns);
-        break;
-    case HBK_ANSWER_MALFORMED:
-        fail_call(connection, HBK_LOAD_MALFORMED, now_ns);
-        break;
-    }
-}
-
-static void take_end(struct hbk_load_connection *connection, bool is_reset)
-{
-    if (connection->state == HBK_LOAD_IDLE) {
-        if (connection->is_proven) {
-            close_connection(connection); /* the server was free to */
-        } else {
-            fail_opening(connection, is_reset ? HBK_LOAD_RESET : HBK_LOAD_EARLY_CLOSE,
-                         hbk_clock_monotonic_ns());
-        }
-        return;
-    }
-    if (!is_reset && hbk_answer_is_ended_by_close(&connection->answer)) {
-        finish_call(connection, true, hbk_clock_monotonic_ns());
-        return;
-    }
-    fail_call(connection, is_reset ? HBK_LOAD_RESET : HBK_LOAD_EARLY_CLOSE,
-              hbk_clock_monotonic_ns());
-}
-
-/* Reads what there is. A read that does not fill the room has emptied the socket; asking again is
- * only needed where the end is known to lie behind. */
-static void receive(struct hbk_load_connection *connection)
-{
-    struct hbk_source *source = &connection->source;
-    while ((source->ready & HBK_READABLE) != 0 && source->on_ready != NULL) {
-        size_t size;
-        switch (hbk_socket_receive(source->fd, connection->client->room, &size)) {
-        case HBK_IO_DONE:
-            if (size < connection->client->room.size && (source->ready & HBK_ENDED) == 0) {
-                source->ready &= ~(uint32_t)HBK_READABLE;
-            }
-            take_bytes(connection, hbk_slice_of(connection->client->room.bytes, size));
-            break;
-        case HBK_IO_AGAIN:
-            source->ready &= ~(uint32_t)HBK_READABLE;
-            break;
-        case HBK_IO_END:
-            take_end(connection, false);
-            return;
-        case HBK_IO_FAILED:
-            take_end(connection, true);
-            return;
-        }
-    }
-}
-
-/* ---- connecting ---- */
-
-static enum hbk_load_failure connect_failure(int error_number)
-{
-    return error_number == ECONNREFUSED ? HBK_LOAD_CONNECT_REFUSED
-           : error_number == ETIMEDOUT  ? HBK_LOAD_CONNECT_TIMEOUT
-                                        : HBK_LOAD_CONNECT_OTHER;
-}
-
-static void finish_connect(struct hbk_load_connection *connection)
-{
-    struct hbk_load_client *client = connection->client;
-    uint64_t now_ns = hbk_clock_monotonic_ns();
-    int error_number = hbk_socket_error(connection->source.fd);
-    hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
-    if (error_number != 0) {
-        fail_opening(connection, connect_failure(error_number), now_ns);
-        return;
-    }
-    hbk_histogram_record(&client->result.connect, now_ns - connection->sent_ns);
-    client->result.connections_opened++;
-    /* Whoever counts calls exactly (-n) wants no others on the wire. */
-    if (connection->is_settled || client->plan->calls > 0) {
-        make_idle(connection, now_ns);
-    } else {
-        connection->is_warming = true;
-        send_call(connection, now_ns, now_ns);
-    }
-}
-
-static void on_connection_ready(struct hbk_source *source)
-{
-    struct hbk_load_connection *connection =
-        HBK_CONTAINER(source, struct hbk_load_connection, source);
-    struct hbk_load_client *client = connection->client;
-    if (connection->state == HBK_LOAD_CONNECTING && (source->ready & HBK_WRITABLE) != 0) {
-        finish_connect(connection);
-    } else if (connection->unsent.size > 0 && (source->ready & HBK_WRITABLE) != 0) {
-        send_unsent(connection, hbk_clock_monotonic_ns());
-    }
-    if (connection->state == HBK_LOAD_BUSY || connection->state == HBK_LOAD_IDLE) {
-        receive(connection);
-    }
     pump(client, hbk_clock_monotonic_ns());
 }
 
-static void begin_connect(struct hbk_load_connection *connection)
-{
-    struct hbk_load_client *client = connection->client;
-    const struct hbk_connect_options options = {0};
-    uint64_t now_ns = hbk_clock_monotonic_ns();
-    int fd = -1;
-    connection->sent_ns = now_ns;
-    connection->unsent = hbk_slice_of(NULL, 0);
-    connection->is_proven = false;
-    move_to(connection, HBK_LOAD_CONNECTING);
-    set_deadline(connection, now_ns + client->plan->timeout_ns);
-    hbk_status status = hbk_socket_connect(client->address, &options, &fd);
-    if (status == HBK_OK) {
-        hbk_socket_tune(fd);
-        status = hbk_loop_add(client->loop, &connection->source, fd, on_connection_ready);
-    }
-    if (status != HBK_OK) {
-        hbk_fd_close(&fd);
-        connection->source.fd = -1;
-        fail_opening(connection, connect_failure(errno), now_ns);
-    }
-}
+/* ---- opening ahead ---- */
 
 static void on_open_task(struct hbk_task *task)
 {
     struct hbk_load_client *client = HBK_CONTAINER(task, struct hbk_load_client, open_task);
-    while (client->phase != HBK_LOAD_OVER && client->counts[HBK_LOAD_CLOSED] > 0 &&
-           client->counts[HBK_LOAD_CONNECTING] < HBK_LOAD_CONNECTING_MAX) {
-        begin_connect(first_of(client, HBK_LOAD_CLOSED));
+    unsigned max = HBK_LOAD_CONNECTING_MAX;
+    if (client->plan->opens_one_by_one && client->phase == HBK_LOAD_WARMING) {
+        max = client->busy_count > 0 ? 0 : 1;
     }
-    end_run_if_over(client, hbk_clock_monotonic_ns());
+    while (client->phase != HBK_LOAD_OVER && client->counts[HBK_LOAD_CLOSED] > 0 &&
+           client->counts[HBK_LOAD_CONNECTING] < max) {
+        struct hbk_load_connection *connection = first_of(client, HBK_LOAD_CLOSED);
+        uint64_t now_ns = hbk_clock_monotonic_ns();
+        move_to(connection, HBK_LOAD_CONNECTING);
+        set_deadline(connection, now_ns + client->plan->timeout_ns);
+        hbk_load_connect(connection, now_ns);
+    }
+    hbk_load_end_if_over(client, hbk_clock_monotonic_ns());
 }
 
 /* ---- time ---- */
@@ -485,36 +233,50 @@ static void on_open_task(struct hbk_task *task)
 static void expire_heads(struct hbk_load_client *client, uint64_t now_ns)
 {
     struct hbk_load_connection *connection;
-    while ((connection = first_of(client, HBK_LOAD_BUSY)) != NULL &&
-           connection->deadline_ns <= now_ns) {
-        fail_call(connection, HBK_LOAD_TIMEOUT, now_ns);
+    while (!hbk_list_is_empty(&client->busy)) {
+        struct hbk_load_call *call =
+            HBK_CONTAINER(client->busy.head.next, struct hbk_load_call, link);
+        if (call->deadline_ns > now_ns) {
+            break;
+        }
+        hbk_load_time_out(call, now_ns);
     }
     while ((connection = first_of(client, HBK_LOAD_CONNECTING)) != NULL &&
            connection->deadline_ns <= now_ns) {
-        fail_opening(connection, HBK_LOAD_CONNECT_TIMEOUT, now_ns);
+        hbk_load_fail_opening(connection, HBK_LOAD_CONNECT_TIMEOUT, now_ns);
     }
     while ((connection = first_of(client, HBK_LOAD_RESTING)) != NULL &&
            connection->deadline_ns <= now_ns) {
-        move_to(connection, HBK_LOAD_CLOSED);
-        hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
+        if (opens_late(client)) {
+            hbk_load_make_idle(connection);
+        } else {
+            move_to(connection, HBK_LOAD_CLOSED);
+            hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
+        }
     }
 }
 
 static void set_alarm(struct hbk_load_client *client)
 {
-    static const enum hbk_load_state timed[] = {HBK_LOAD_BUSY, HBK_LOAD_CONNECTING,
-                                                HBK_LOAD_RESTING};
+    static const enum hbk_load_state timed[] = {HBK_LOAD_CONNECTING, HBK_LOAD_RESTING};
     client->alarm.due_ns = UINT64_MAX;
     for (size_t i = 0; i < HBK_COUNT(timed); i++) {
         const struct hbk_load_connection *first = first_of(client, timed[i]);
-        if (first != NULL) {
-            wake_at(client, first->deadline_ns);
-        }
+        wake_at(client, first == NULL ? UINT64_MAX : first->deadline_ns);
+    }
+    if (!hbk_list_is_empty(&client->busy)) {
+        wake_at(client,
+                HBK_CONTAINER(client->busy.head.next, struct hbk_load_call, link)->deadline_ns);
     }
     if (client->phase != HBK_LOAD_RUNNING) {
         return;
     }
-    if (!is_open_loop(client)) {
+    if (!client->is_recording) {
+        wake_at(client, client->record_ns);
+    }
+    if (is_fortio(client)) {
+        wake_at(client, hbk_due_heap_first_ns(&client->due));
+    } else if (!is_open_loop(client)) {
         bool is_early = hbk_clock_monotonic_ns() < client->start_ns;
         wake_at(client, is_early ? client->start_ns : client->end_ns);
     } else if (client->counts[HBK_LOAD_IDLE] > 0) {
@@ -537,62 +299,125 @@ static void on_alarm(struct hbk_alarm *alarm)
 
 /* ---- life ---- */
 
+/* Nothing to try ahead: connections are opened by their first calls. */
+static void on_warm_task(struct hbk_task *task)
+{
+    struct hbk_load_client *client = HBK_CONTAINER(task, struct hbk_load_client, warm_task);
+    for (unsigned i = 0; i < client->connection_count; i++) {
+        hbk_load_make_idle(&client->connections[i]);
+    }
+    if (client->connection_count == 0 && client->phase == HBK_LOAD_WARMING) {
+        client->phase = HBK_LOAD_WARM;
+        client->on_warm(client);
+    }
+}
+
+static void init_connection(struct hbk_load_client *client, unsigned number)
+{
+    const struct hbk_load_plan *plan = client->plan;
+    struct hbk_load_connection *connection = &client->connections[number];
+    connection->client = client;
+    connection->index = number * plan->threads + client->lane;
+    connection->calls = &client->calls[(size_t)number * plan->streams];
+    hbk_load_connection_init(connection);
+    hbk_task_init(&connection->open, on_open_for_call);
+    hbk_link_init(&connection->link);
+    hbk_list_append(&client->lists[HBK_LOAD_CLOSED], &connection->link);
+}
+
+static hbk_status take_memory(struct hbk_load_client *client, unsigned count)
+{
+    size_t calls = (size_t)count * client->plan->streams;
+    HBK_TRY(hbk_load_result_init(&client->result));
+    hbk_load_result_set_unit(&client->result, client->plan->unit_s, client->plan->offset_s);
+    HBK_TRY(hbk_histogram_init(&client->interval));
+    HBK_TRY(hbk_due_heap_init(&client->due, count));
+    client->room = hbk_span_of(malloc(HBK_LOAD_RECEIVE_BYTES), HBK_LOAD_RECEIVE_BYTES);
+    client->connections = calloc(count > 0 ? count : 1, sizeof *client->connections);
+    client->calls = calloc(calls > 0 ? calls : 1, sizeof *client->calls);
+    return client->room.bytes == NULL || client->connections == NULL || client->calls == NULL
+               ? HBK_NO_MEMORY
+               : HBK_OK;
+}
+
 hbk_status hbk_load_client_open(struct hbk_load_client *client)
 {
     const struct hbk_load_plan *plan = client->plan;
-    unsigned count = plan->connections / plan->threads;
-    count += client->lane < plan->connections % plan->threads ? 1 : 0;
-    HBK_TRY(hbk_load_result_init(&client->result));
-    client->room = hbk_span_of(malloc(HBK_LOAD_RECEIVE_BYTES), HBK_LOAD_RECEIVE_BYTES);
-    client->connections = calloc(count, sizeof *client->connections);
-    if (client->room.bytes == NULL || client->connections == NULL) {
-        return HBK_NO_MEMORY;
-    }
+    unsigned all = is_fortio(client) ? client->shape->connections : plan->connections;
+    unsigned count = all / plan->threads + (client->lane < all % plan->threads ? 1 : 0);
     for (unsigned state = 0; state < HBK_LOAD_STATE_COUNT; state++) {
         hbk_list_init(&client->lists[state]);
     }
-    for (unsigned i = 0; i < count; i++) {
-        struct hbk_load_connection *connection = &client->connections[i];
-        connection->client = client;
-        connection->source.fd = -1;
-        hbk_answer_init(&connection->answer);
-        hbk_list_append(&client->lists[HBK_LOAD_CLOSED], &connection->link);
-    }
+    hbk_list_init(&client->busy);
+    hbk_task_init(&client->open_task, on_open_task);
+    hbk_task_init(&client->warm_task, on_warm_task);
+    HBK_TRY(take_memory(client, count));
+    client->random = hbk_schedule_random_state(plan->seed, UINT64_C(1) << 32 | client->lane);
     client->connection_count = client->unsettled = client->counts[HBK_LOAD_CLOSED] = count;
+    for (unsigned i = 0; i < count; i++) {
+        init_connection(client, i);
+    }
     client->phase = HBK_LOAD_WARMING;
     client->alarm = (struct hbk_alarm){.due_ns = UINT64_MAX, .on_due = on_alarm};
     client->loop->alarm = &client->alarm;
-    hbk_task_init(&client->open_task, on_open_task);
-    hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
+    bool has_trial = !(opens_late(client) && plan->calls > 0) && count > 0;
+    hbk_loop_post(client->loop, HBK_PHASE_END, has_trial ? &client->open_task : &client->warm_task);
     return HBK_OK;
+}
+
+static void start_clocks(struct hbk_load_client *client)
+{
+    client->clocks_left = client->connection_count;
+    client->result.planned = 0;
+    for (unsigned i = 0; i < client->connection_count; i++) {
+        struct hbk_load_connection *connection = &client->connections[i];
+        hbk_fortio_clock_init(&connection->clock, client->fortio, client->shape, connection->index);
+        client->result.planned += connection->clock.calls;
+        connection->idle_ns = client->start_ns;
+        hbk_due_heap_add(&client->due,
+                         client->start_ns + hbk_fortio_clock_first_ns(&connection->clock),
+                         connection);
+    }
+}
+
+static void start_schedule(struct hbk_load_client *client)
+{
+    const struct hbk_load_plan *plan = client->plan;
+    bool is_open = is_open_loop(client);
+    const struct hbk_schedule_plan schedule = {
+        .rate_per_s = is_open ? plan->rate_per_s : 1, /* closed: only deals out the calls */
+        .ramp_ns = is_open ? plan->ramp_ns : 0,
+        .warm_up_ns = is_open ? plan->warm_up_ns : 0,
+        .duration_ns = is_open ? plan->duration_ns : 0,
+        .calls = plan->calls,
+        .is_poisson = plan->arrival == HBK_LOAD_POISSON,
+        .seed = plan->seed,
+    };
+    hbk_schedule_init(&client->schedule, &schedule, client->lane, plan->threads);
+    client->result.planned = hbk_schedule_planned(&schedule, client->lane, plan->threads);
+    client->calls_left =
+        client->result.planned == 0 && plan->calls == 0 ? UINT64_MAX : client->result.planned;
 }
 
 void hbk_load_client_start(struct hbk_load_client *client, uint64_t start_ns)
 {
     const struct hbk_load_plan *plan = client->plan;
-    struct hbk_load_result *result = &client->result;
     if (client->phase != HBK_LOAD_WARM) {
         return; /* stopped meanwhile */
     }
-    uint64_t calls = plan->calls > 0          ? plan->calls
-                     : plan->duration_ns == 0 ? UINT64_MAX
-                     : is_open_loop(client)
-                         ? hbk_schedule_calls(plan->rate_per_s, plan->duration_ns)
-                         : UINT64_MAX;
-    /* In closed loop the schedule only deals out the calls; its times are not looked at. */
-    hbk_schedule_init(&client->schedule, is_open_loop(client) ? plan->rate_per_s : 1, calls,
-                      client->lane, plan->threads);
-    client->calls_left = hbk_schedule_left(&client->schedule);
     client->start_ns = start_ns;
-    client->end_ns =
-        plan->calls > 0 || plan->duration_ns == 0 ? UINT64_MAX : start_ns + plan->duration_ns;
-    hbk_load_result_begin(result);
-    result->planned = calls == UINT64_MAX ? 0 : client->calls_left;
-    result->start_realtime_ns = hbk_clock_realtime_ns();
-    struct hbk_usage usage = hbk_thread_usage();
-    result->cpu_user_ns = usage.user_ns;
-    result->cpu_system_ns = usage.system_ns;
-    result->cpu_wait_ns = usage.wait_ns;
+    client->record_ns = start_ns + plan->ramp_ns + plan->warm_up_ns;
+    client->end_ns = plan->calls > 0 || plan->duration_ns == 0
+                         ? UINT64_MAX
+                         : client->record_ns + plan->duration_ns;
+    if (is_fortio(client)) {
+        start_clocks(client);
+    } else {
+        start_schedule(client);
+    }
+    if (client->record_ns == start_ns) {
+        begin_recording(client);
+    }
     client->phase = HBK_LOAD_RUNNING;
     set_alarm(client);
     wake_at(client, start_ns); /* which may have passed already */
@@ -603,16 +428,15 @@ void hbk_load_client_stop(struct hbk_load_client *client)
     if (client->phase == HBK_LOAD_OVER) {
         return;
     }
-    if (client->phase != HBK_LOAD_RUNNING) {
-        hbk_load_result_begin(&client->result); /* what failed until now was warm-up */
-        client->result.start_realtime_ns = hbk_clock_realtime_ns();
-    }
     client->result.was_interrupted = true;
-    client->result.failures[HBK_LOAD_ABORTED] = client->counts[HBK_LOAD_BUSY];
     if (client->phase == HBK_LOAD_RUNNING) {
+        uint64_t aborted = client->busy_count;
         end_run(client, hbk_clock_monotonic_ns());
+        client->result.failures[HBK_LOAD_ABORTED] = aborted;
         return;
     }
+    hbk_load_result_begin(&client->result); /* what failed until now was warm-up */
+    client->result.start_realtime_ns = hbk_clock_realtime_ns();
     client->phase = HBK_LOAD_OVER;
     client->alarm.due_ns = UINT64_MAX;
     client->on_done(client);
@@ -620,18 +444,20 @@ void hbk_load_client_stop(struct hbk_load_client *client)
 
 void hbk_load_client_fini(struct hbk_load_client *client)
 {
-    for (unsigned i = 0; i < client->connection_count; i++) {
-        struct hbk_load_connection *connection = &client->connections[i];
-        hbk_loop_remove(client->loop, &connection->source);
-        hbk_fd_close(&connection->source.fd);
-        hbk_answer_reset(&connection->answer);
+    for (unsigned i = 0; client->connections != NULL && i < client->connection_count; i++) {
+        hbk_load_close(&client->connections[i]);
+        hbk_task_cancel(&client->connections[i].open);
     }
     if (client->loop->alarm == &client->alarm) {
         client->loop->alarm = NULL;
     }
     hbk_task_cancel(&client->open_task);
+    hbk_task_cancel(&client->warm_task);
+    hbk_due_heap_fini(&client->due);
     free(client->connections);
+    free(client->calls);
     free(client->room.bytes);
+    hbk_histogram_fini(&client->interval);
     hbk_load_result_fini(&client->result);
     *client = (struct hbk_load_client){0};
 }

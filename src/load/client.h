@@ -9,7 +9,10 @@
 #pragma once
 
 #include "base/address.h"
+#include "load/due_heap.h"
+#include "load/fortio_clock.h"
 #include "load/plan.h"
+#include "load/request.h"
 #include "load/result.h"
 #include "load/schedule.h"
 #include "runtime/loop.h"
@@ -19,13 +22,13 @@ enum {
     HBK_LOAD_RECEIVE_BYTES = 128 * 1024, /* lent to whichever connection reads */
 };
 
-/* The states of a connection; each has a list, and those with a deadline keep its order. */
+/* The states of a connection; each has a list. */
 enum hbk_load_state {
     HBK_LOAD_CLOSED,     /* waits for its turn to connect */
     HBK_LOAD_CONNECTING, /* until its deadline */
     HBK_LOAD_RESTING,    /* connecting failed; waits for its deadline to try again */
-    HBK_LOAD_IDLE,       /* open, without a request */
-    HBK_LOAD_BUSY,       /* a request is under way, until its deadline */
+    HBK_LOAD_IDLE,       /* can take a call; open, or opened by it */
+    HBK_LOAD_FULL,       /* cannot take any more calls */
     HBK_LOAD_STATE_COUNT,
 };
 
@@ -37,35 +40,50 @@ enum hbk_load_phase {
 };
 
 struct hbk_load_connection;
+struct hbk_load_call;
 
 struct hbk_load_client {
     /* Given before open(), borrowed until fini(). */
     const struct hbk_load_plan *plan;
     const struct hbk_address *address;
-    struct hbk_slice request; /* the bytes of a call over HTTP */
+    struct hbk_load_requests *requests; /* this thread's own */
+    const struct hbk_fortio_plan *fortio;
+    const struct hbk_fortio_shape *shape;
     struct hbk_loop *loop;
     unsigned lane; /* of plan->threads */
     void (*on_warm)(struct hbk_load_client *client);
     void (*on_done)(struct hbk_load_client *client);
-    void *owner; /* for the callbacks */
+    void (*on_abort)(struct hbk_load_client *client); /* the plan's abort_status was seen */
+    void *owner;                                      /* for the callbacks */
 
     /* What it found out: complete after on_done. */
     struct hbk_load_result result;
+    struct hbk_histogram interval; /* response times since somebody took them */
+    uint64_t interval_failed;
 
     /* The client's own. */
     enum hbk_load_phase phase;
     struct hbk_load_connection *connections; /* owned */
+    struct hbk_load_call *calls;             /* owned, plan->streams of each connection */
     unsigned connection_count;
     unsigned unsettled; /* connections that have not ended their warm-up */
     struct hbk_list lists[HBK_LOAD_STATE_COUNT];
     unsigned counts[HBK_LOAD_STATE_COUNT];
+    struct hbk_list busy;         /* calls under way in the order of their deadlines */
+    unsigned busy_count;          /* of them */
     struct hbk_schedule schedule; /* open loop */
+    struct hbk_due_heap due;      /* Fortio's schedule: idle connections by their clocks */
+    unsigned clocks_left;         /* Fortio's schedule: connections with further calls */
     uint64_t calls_left;          /* closed loop */
     uint64_t start_ns, end_ns;    /* of the run; end_ns in closed loop, UINT64_MAX: never */
+    uint64_t record_ns;           /* when the recorded part begins */
     uint64_t starved_until_ns;    /* until then no connection was idle */
-    uint64_t message_number;      /* of the next TCP message */
+    uint64_t random;
+    bool is_recording;
+    bool was_aborted;
     struct hbk_alarm alarm;
     struct hbk_task open_task;
+    struct hbk_task warm_task;
     struct hbk_span room; /* owned: where connections receive */
 };
 

@@ -9,7 +9,9 @@
  */
 #include "load/fortio.h"
 
+#include <ctype.h>
 #include <jansson.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,7 +29,7 @@ static double seconds(double ns)
 
 static json_t *text_of(struct hbk_slice slice)
 {
-    return json_stringn((const char *)slice.bytes, slice.size);
+    return slice.size == 0 ? json_string("") : json_stringn((const char *)slice.bytes, slice.size);
 }
 
 /* One bucket: (low, high] of values that were recorded `count` times, `seen` up to its end. */
@@ -48,6 +50,39 @@ static unsigned occupied_buckets(const struct hbk_histogram *histogram, unsigned
     }
     return occupied;
 }
+
+/* ---- Fortio's own histogram ---- */
+
+static json_t *fortio_object(const struct hbk_load_plan *plan,
+                             const struct hbk_fortio_histogram *histogram)
+{
+    struct hbk_fortio_bucket buckets[HBK_FORTIO_BUCKETS];
+    unsigned count = hbk_fortio_histogram_export(histogram, buckets);
+    json_t *data = count == 0 ? json_null() : json_array();
+    for (unsigned i = 0; i < count; i++) {
+        json_array_append_new(data, json_pack("{s:f, s:f, s:f, s:I}", "Start", buckets[i].start,
+                                              "End", buckets[i].end, "Percent", buckets[i].percent,
+                                              "Count", (json_int_t)buckets[i].count));
+    }
+    json_t *object =
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "Count", (json_int_t)histogram->count,
+                  "Min", histogram->min, "Max", histogram->max, "Sum", histogram->sum, "Avg",
+                  hbk_fortio_histogram_mean(histogram), "StdDev",
+                  hbk_fortio_histogram_deviation(histogram), "Data", data);
+    json_t *percentiles = json_array();
+    for (unsigned i = 0; count > 0 && i < plan->percentile_count; i++) {
+        double value = hbk_fortio_histogram_percentile(histogram, plan->percentiles[i]);
+        json_array_append_new(percentiles, json_pack("{s:f, s:f}", "Percentile",
+                                                     plan->percentiles[i], "Value", value));
+    }
+    if (count > 0) {
+        json_object_set(object, "Percentiles", percentiles);
+    }
+    json_decref(percentiles);
+    return object;
+}
+
+/* ---- ours, in its shape ---- */
 
 /* Joins `step` neighbours (a power of two, so that a group never crosses a change of width). */
 static json_t *buckets(const struct hbk_histogram *histogram)
@@ -108,6 +143,20 @@ static json_t *histogram_with_percentiles(const struct hbk_load_plan *plan,
     }
     json_object_set_new(object, "Percentiles", percentiles);
     return object;
+}
+
+/* Under Fortio's schedule its histogram, of service times; else ours. */
+static json_t *times_object(const struct hbk_load_plan *plan,
+                            const struct hbk_fortio_histogram *fortio,
+                            const struct hbk_histogram *ours)
+{
+    return plan->arrival == HBK_LOAD_FORTIO ? fortio_object(plan, fortio)
+                                            : histogram_with_percentiles(plan, ours);
+}
+
+static json_t *labels_of(const struct hbk_load_plan *plan)
+{
+    return text_of(plan->labels.size > 0 ? plan->labels : plan->target.url);
 }
 
 static json_t *tally_object(const struct hbk_load_tally *tally)
@@ -184,30 +233,85 @@ static json_t *requested_duration(const struct hbk_load_plan *plan,
                         hbk_load_duration_text(result->elapsed_ns, elapsed));
 }
 
+void hbk_fortio_id(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                   char out_id[static HBK_FORTIO_ID_BYTES_MAX])
+{
+    struct hbk_slice labels = plan->labels.size > 0 ? plan->labels : plan->target.url;
+    time_t whole = (time_t)(result->start_realtime_ns / (int64_t)HBK_NS_PER_S);
+    struct tm local;
+    localtime_r(&whole, &local);
+    size_t size = strftime(out_id, HBK_FORTIO_ID_BYTES_MAX, "%Y-%m-%d-%H%M%S", &local);
+    if (plan->run_id > 0) {
+        size += (size_t)snprintf(out_id + size, HBK_FORTIO_ID_BYTES_MAX - size, "_%llu",
+                                 (unsigned long long)plan->run_id);
+    }
+    bool is_gap = true; /* a run of other characters becomes one underscore */
+    for (size_t i = 0; i < labels.size && size + 2 < HBK_FORTIO_ID_BYTES_MAX; i++) {
+        bool is_plain = isalnum(labels.bytes[i]) != 0;
+        if (is_plain && is_gap) {
+            out_id[size++] = '_';
+        }
+        if (is_plain) {
+            out_id[size++] = (char)labels.bytes[i];
+        }
+        is_gap = !is_plain;
+    }
+    out_id[size] = '\0';
+}
+
 static json_t *common_part(const struct hbk_load_plan *plan, const struct hbk_load_result *result)
 {
     bool is_tcp = plan->target.scheme == HBK_LOAD_TCP;
-    return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:s, s:o, s:o, s:I, s:b, s:b, s:b, s:i}",
-        "RunType", is_tcp ? "TCP" : "HTTP", "Labels", text_of(plan->target.url), "StartTime",
-        start_time(result), "RequestedQPS", requested_rate(plan), "RequestedDuration",
-        requested_duration(plan, result), "ActualQPS", hbk_load_result_rate(result),
-        "ActualDuration", (json_int_t)result->elapsed_ns, "NumThreads",
-        (json_int_t)plan->connections, "Version", "hauberk " HBK_VERSION, "DurationHistogram",
-        histogram_with_percentiles(plan, &result->response), "ErrorsDurationHistogram",
-        histogram_with_percentiles(plan, &result->failed), "Exactly", (json_int_t)plan->calls,
-        "Jitter", 0, "Uniform", plan->rate_per_s > 0, "NoCatchUp", 0, "RunID", 0);
+    bool is_uniform = plan->arrival == HBK_LOAD_FORTIO
+                          ? plan->is_uniform
+                          : plan->arrival == HBK_LOAD_UNIFORM && plan->rate_per_s > 0;
+    char id[HBK_FORTIO_ID_BYTES_MAX];
+    hbk_fortio_id(plan, result, id);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:f, s:I, s:I, s:s, s:o, s:o, s:I, s:b, s:b, s:b, "
+                     "s:I, s:s, s:s}",
+                     "RunType", is_tcp ? "TCP" : "HTTP", "Labels", labels_of(plan), "StartTime",
+                     start_time(result), "RequestedQPS", requested_rate(plan), "RequestedDuration",
+                     requested_duration(plan, result), "ActualQPS", hbk_load_result_rate(result),
+                     "ActualDuration", (json_int_t)result->elapsed_ns, "NumThreads",
+                     (json_int_t)plan->connections, "Version", "hauberk " HBK_VERSION,
+                     "DurationHistogram", times_object(plan, &result->fortio, &result->response),
+                     "ErrorsDurationHistogram",
+                     times_object(plan, &result->fortio_failed, &result->failed), "Exactly",
+                     (json_int_t)plan->calls, "Jitter", (int)plan->has_jitter, "Uniform",
+                     (int)is_uniform, "NoCatchUp", (int)plan->skips_missed, "RunID",
+                     (json_int_t)plan->run_id, "AccessLoggerInfo", "", "ID", id);
+}
+
+/* Base64, as Go writes bytes. */
+static json_t *payload_of(const struct hbk_load_plan *plan)
+{
+    size_t room = plan->body.size / 3 * 4 + 8;
+    unsigned char *text = malloc(room);
+    if (text == NULL) {
+        return NULL;
+    }
+    int size = EVP_EncodeBlock(text, plan->body.bytes, (int)plan->body.size);
+    json_t *value = plan->body.size == 0 ? json_null() : json_stringn((char *)text, (size_t)size);
+    free(text);
+    return value;
 }
 
 static json_t *http_part(const struct hbk_load_plan *plan, const struct hbk_load_result *result)
 {
-    return json_pack("{s:o, s:o, s:i, s:I, s:b, s:o, s:o, s:I, s:o}", "RetCodes",
-                     return_codes(plan, result), "URL", text_of(plan->target.url), "NumConnections",
-                     1, "HTTPReqTimeOut", (json_int_t)plan->timeout_ns, "DisableKeepAlive", 0,
-                     "Sizes", tally_object(&result->body_bytes), "HeaderSizes",
-                     tally_object(&result->head_bytes), "SocketCount",
-                     (json_int_t)result->connections_opened, "ConnectionStats",
-                     histogram_with_percentiles(plan, &result->connect));
+    return json_pack(
+        "{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:o, s:o, s:o, s:b, s:[i,i], s:I, s:f, "
+        "s:o, s:o, s:I, s:o, s:i}",
+        "RetCodes", return_codes(plan, result), "URL", text_of(plan->target.url), "NumConnections",
+        1, "Compression", 0, "DisableFastClient", 0, "HTTP10", (int)plan->is_http10, "H2",
+        (int)plan->is_http2, "DisableKeepAlive", plan->reuse_max == 1, "AllowHalfClose",
+        (int)plan->ends_sending, "HTTPReqTimeOut", (json_int_t)plan->timeout_ns, "ContentType",
+        text_of(plan->content_type), "Payload", payload_of(plan), "MethodOverride",
+        text_of(plan->method), "SequentialWarmup", (int)plan->opens_one_by_one, "ConnReuseRange",
+        (int)plan->reuse_min, (int)plan->reuse_max, "Offset", (json_int_t)(plan->offset_s * 1e9),
+        "Resolution", plan->unit_s, "Sizes", tally_object(&result->body_bytes), "HeaderSizes",
+        tally_object(&result->head_bytes), "SocketCount", (json_int_t)result->connections_opened,
+        "ConnectionStats", times_object(plan, &result->fortio_connect, &result->connect), "AbortOn",
+        plan->abort_status);
 }
 
 static json_t *tcp_part(const struct hbk_load_plan *plan, const struct hbk_load_result *result)
@@ -256,24 +360,45 @@ static json_t *cpu_object(const struct hbk_load_result *result)
                      seconds((double)result->cpu_wait_ns), "per_request_us", per_call_us);
 }
 
+static json_t *paths_array(const struct hbk_load_plan *plan, const struct hbk_load_result *result)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < plan->path_count; i++) {
+        const struct hbk_load_share *share = &result->paths[i];
+        double calls = share->calls > 0 ? (double)share->calls : 1;
+        json_array_append_new(
+            array, json_pack("{s:o, s:f, s:I, s:I, s:f, s:f}", "url", text_of(plan->paths[i].url),
+                             "weight", plan->paths[i].weight, "calls", (json_int_t)share->calls,
+                             "failed", (json_int_t)share->failed, "mean_us",
+                             share->sum_ns / calls / (double)HBK_NS_PER_US, "max_us",
+                             (double)share->max_ns / (double)HBK_NS_PER_US));
+    }
+    return array;
+}
+
 static json_t *our_part(const struct hbk_load_plan *plan, const struct hbk_load_result *result)
 {
+    static const char *const arrivals[] = {"uniform", "poisson", "fortio"};
     bool is_open = plan->rate_per_s > 0;
     /* In closed loop a call is sent when it is intended: both times are one. */
     const struct hbk_histogram *service = is_open ? &result->service : &result->response;
     return json_pack(
-        "{s:s, s:f, s:f, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:b}",
-        "loop", is_open ? "open" : "closed", "offered_rps", plan->rate_per_s, "achieved_rps",
-        hbk_load_result_rate(result), "connections", (int)plan->connections, "threads",
-        (int)plan->threads, "planned", (json_int_t)result->planned, "calls",
-        (json_int_t)hbk_load_result_calls(result), "failed",
+        "{s:s, s:s, s:f, s:f, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:b, s:f, s:f, s:s?, s:o, s:I, s:I}",
+        "loop", is_open ? "open" : "closed", "arrival", arrivals[plan->arrival], "offered_rps",
+        plan->rate_per_s, "achieved_rps", hbk_load_result_rate(result), "connections",
+        (int)plan->connections, "threads", (int)plan->threads, "planned",
+        (json_int_t)result->planned, "calls", (json_int_t)hbk_load_result_calls(result), "failed",
         (json_int_t)hbk_load_result_failed(result), "late_sends", (json_int_t)result->waited,
         "response_us", percentiles_us(plan, &result->response), "service_us",
         percentiles_us(plan, service), "lateness_us", percentiles_us(plan, &result->lateness),
         "connect_us", percentiles_us(plan, &result->connect), "cpu", cpu_object(result), "errors",
         failures_object(result->failures), "warm_up_errors",
-        failures_object(result->warm_up_failures), "interrupted", (int)result->was_interrupted);
+        failures_object(result->warm_up_failures), "interrupted", (int)result->was_interrupted,
+        "busy_share", result->busy_share, "wait_share", result->wait_share, "bottleneck",
+        hbk_load_result_bottleneck(plan, result), "urls", paths_array(plan, result),
+        "handshakes_full", (json_int_t)result->handshakes_full, "handshakes_resumed",
+        (json_int_t)result->handshakes_resumed);
 }
 
 char *hbk_fortio_text(const struct hbk_load_plan *plan, const struct hbk_load_result *result)

@@ -5,10 +5,6 @@
 #include "base/clock.h"
 #include "load/format.h"
 
-/* This program was late for more than this in more than 1 % of the calls: the latencies are partly
- * its own. */
-static const uint64_t lateness_limit_ns = HBK_NS_PER_MS;
-
 static double share(uint64_t part, uint64_t whole)
 {
     return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
@@ -19,8 +15,10 @@ static void print_head(const struct hbk_load_plan *plan, const struct hbk_load_r
 {
     char elapsed[HBK_LOAD_DURATION_BYTES_MAX];
     uint64_t calls = hbk_load_result_calls(result), failed = hbk_load_result_failed(result);
-    fprintf(stream, "%.*s  %s loop, %u connections, %u thread%s, %s%s\n\n",
-            HBK_SLICE_ARGS(plan->target.url), plan->rate_per_s > 0 ? "open" : "closed",
+    static const char *const arrivals[] = {"open loop", "open loop (Poisson)", "Fortio's schedule"};
+    bool is_closed = plan->rate_per_s <= 0 && plan->arrival != HBK_LOAD_FORTIO;
+    fprintf(stream, "%.*s  %s, %u connections, %u thread%s, %s%s\n\n",
+            HBK_SLICE_ARGS(plan->target.url), is_closed ? "closed loop" : arrivals[plan->arrival],
             plan->connections, plan->threads, plan->threads == 1 ? "" : "s",
             hbk_load_latency_text((double)result->elapsed_ns, elapsed),
             result->was_interrupted ? ", interrupted" : "");
@@ -118,18 +116,36 @@ static void print_cpu(const struct hbk_load_result *result, FILE *stream)
             (double)result->cpu_wait_ns / (double)HBK_NS_PER_S);
 }
 
+static void print_paths(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                        FILE *stream)
+{
+    char mean[HBK_LOAD_DURATION_BYTES_MAX], max[HBK_LOAD_DURATION_BYTES_MAX];
+    for (unsigned i = 0; plan->path_count > 1 && i < plan->path_count; i++) {
+        const struct hbk_load_share *path = &result->paths[i];
+        double calls = path->calls > 0 ? (double)path->calls : 1;
+        fprintf(stream,
+                "  url         %.*s: %" PRIu64 " requests (%.3g %%), %" PRIu64
+                " failed, mean %s, max %s\n",
+                HBK_SLICE_ARGS(plan->paths[i].url), path->calls,
+                share(path->calls, hbk_load_result_calls(result)), path->failed,
+                hbk_load_latency_text(path->sum_ns / calls, mean),
+                hbk_load_latency_text((double)path->max_ns, max));
+    }
+}
+
 /* What a reader should know before believing the figures. */
 static void print_doubts(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
                          FILE *stream)
 {
-    if (plan->rate_per_s <= 0) {
-        return;
+    const char *reason = hbk_load_result_bottleneck(plan, result);
+    fprintf(stream,
+            "  this program  used %.3g %% of its core and waited %.2g %% of the time for one",
+            100 * result->busy_share, 100 * result->wait_share);
+    fprintf(stream, reason == NULL ? ": not the bottleneck\n" : ": perhaps the bottleneck\n");
+    if (reason != NULL) {
+        fprintf(stream, "  note        %s\n", reason);
     }
-    if (hbk_histogram_percentile(&result->lateness, 99) > lateness_limit_ns) {
-        fputs("  note        this program was late itself: the P99 of its lateness is above 1 ms\n",
-              stream);
-    }
-    if (result->waited > 0) {
+    if (plan->rate_per_s > 0 && result->waited > 0) {
         fprintf(stream,
                 "  note        %" PRIu64
                 " requests (%.3g %%) waited because all connections were busy\n",
@@ -137,15 +153,63 @@ static void print_doubts(const struct hbk_load_plan *plan, const struct hbk_load
     }
 }
 
+/* Fortio's own figures, line by line as Fortio prints them. */
+static void print_fortio(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
+                         FILE *stream)
+{
+    const struct hbk_fortio_histogram *times = &result->fortio;
+    struct hbk_fortio_bucket buckets[HBK_FORTIO_BUCKETS];
+    unsigned count = hbk_fortio_histogram_export(times, buckets);
+    uint64_t calls = hbk_load_result_calls(result), answered = 0;
+    fprintf(stream,
+            "Aggregated Function Time : count %" PRIu64
+            " avg %.8g +/- %.4g min %.9g max %.9g sum %.9g\n",
+            times->count, hbk_fortio_histogram_mean(times), hbk_fortio_histogram_deviation(times),
+            times->min, times->max, times->sum);
+    fputs("# range, mid point, percentile, count\n", stream);
+    for (unsigned i = 0; i < count; i++) {
+        fprintf(stream, "%s %.6g <= %.6g , %.6g , %.2f, %" PRIu64 "\n", i == 0 ? ">=" : ">",
+                buckets[i].start, buckets[i].end, (buckets[i].start + buckets[i].end) / 2,
+                buckets[i].percent, buckets[i].count);
+    }
+    for (unsigned i = 0; i < plan->percentile_count; i++) {
+        fprintf(stream, "# target %.6g%% %.6g\n", plan->percentiles[i],
+                hbk_fortio_histogram_percentile(times, plan->percentiles[i]));
+    }
+    fprintf(stream, "Sockets used: %" PRIu64 "\n", result->connections_opened);
+    for (unsigned status = 0; status <= HBK_LOAD_STATUS_MAX; status++) {
+        if (result->statuses[status] > 0) {
+            fprintf(stream, "Code %3u : %" PRIu64 " (%.1f %%)\n", status, result->statuses[status],
+                    share(result->statuses[status], calls));
+            answered += result->statuses[status];
+        }
+    }
+    if (calls > answered) {
+        fprintf(stream, "Code  -1 : %" PRIu64 " (%.1f %%)\n", calls - answered,
+                share(calls - answered, calls));
+    }
+    fprintf(stream, "All done %" PRIu64 " calls %.3f ms avg, %.1f qps\n\n", calls,
+            1e3 * hbk_fortio_histogram_mean(times), hbk_load_result_rate(result));
+}
+
 void hbk_load_report(const struct hbk_load_plan *plan, const struct hbk_load_result *result,
                      FILE *stream)
 {
     print_head(plan, result, stream);
+    if (plan->arrival == HBK_LOAD_FORTIO) {
+        print_fortio(plan, result, stream);
+        fputs("  In three digits, and from when requests were due:\n", stream);
+    }
     print_latencies(plan, result, stream);
     print_statuses(plan, result, stream);
+    print_paths(plan, result, stream);
     print_failures("errors", result->failures, stream);
     print_failures("in warm-up", result->warm_up_failures, stream);
     fprintf(stream, "  sockets     %" PRIu64 " opened\n", result->connections_opened);
+    if (result->handshakes_full + result->handshakes_resumed > 0) {
+        fprintf(stream, "  handshakes  %" PRIu64 " full, %" PRIu64 " resumed\n",
+                result->handshakes_full, result->handshakes_resumed);
+    }
     print_cpu(result, stream);
     print_doubts(plan, result, stream);
 }

@@ -45,6 +45,7 @@ const char *hbk_load_failure_key(enum hbk_load_failure failure)
 hbk_status hbk_load_result_init(struct hbk_load_result *result)
 {
     memset(result, 0, sizeof *result);
+    hbk_load_result_set_unit(result, 0.001, 0);
     struct hbk_histogram *histograms[] = {&result->response, &result->failed, &result->service,
                                           &result->lateness, &result->connect};
     for (size_t i = 0; i < HBK_COUNT(histograms); i++) {
@@ -55,6 +56,65 @@ hbk_status hbk_load_result_init(struct hbk_load_result *result)
         }
     }
     return HBK_OK;
+}
+
+void hbk_load_result_set_unit(struct hbk_load_result *result, double unit_s, double offset_s)
+{
+    hbk_fortio_histogram_init(&result->fortio, unit_s, offset_s);
+    hbk_fortio_histogram_init(&result->fortio_failed, unit_s, offset_s);
+    hbk_fortio_histogram_init(&result->fortio_connect, unit_s, 0);
+}
+
+void hbk_load_result_record(struct hbk_load_result *result, unsigned path,
+                            const struct hbk_load_times *times)
+{
+    struct hbk_load_share *share = &result->paths[path];
+    hbk_histogram_record(&result->response, times->response_ns);
+    share->calls++;
+    share->failed += times->has_failed ? 1 : 0;
+    share->sum_ns += (double)times->response_ns;
+    share->max_ns = times->response_ns > share->max_ns ? times->response_ns : share->max_ns;
+    if (times->has_failed) {
+        hbk_histogram_record(&result->failed, times->response_ns);
+    }
+    if (times->is_fortio) {
+        double service_s = (double)times->service_ns / (double)HBK_NS_PER_S;
+        hbk_fortio_histogram_record(&result->fortio, service_s);
+        if (times->has_failed) {
+            hbk_fortio_histogram_record(&result->fortio_failed, service_s);
+        }
+    }
+}
+
+void hbk_load_result_note_share(struct hbk_load_result *result)
+{
+    double elapsed = (double)result->elapsed_ns;
+    if (elapsed > 0) {
+        result->busy_share =
+            ((double)result->cpu_user_ns + (double)result->cpu_system_ns) / elapsed;
+        result->wait_share = (double)result->cpu_wait_ns / elapsed;
+    }
+}
+
+/* Above these this program's own share of the latencies is not negligible. */
+static const double busy_share_max = 0.8;
+static const double wait_share_max = 0.05;
+static const uint64_t lateness_max_ns = HBK_NS_PER_MS;
+
+const char *hbk_load_result_bottleneck(const struct hbk_load_plan *plan,
+                                       const struct hbk_load_result *result)
+{
+    if (hbk_load_plan_is_open(plan) && result->busy_share > busy_share_max) {
+        return "a thread of this program used more than 80 % of its core";
+    }
+    if (result->wait_share > wait_share_max) {
+        return "this program waited more than 5 % of the time for a CPU";
+    }
+    if (hbk_load_plan_is_open(plan) &&
+        hbk_histogram_percentile(&result->lateness, 99) > lateness_max_ns) {
+        return "this program was late itself: the P99 of its lateness is above 1 ms";
+    }
+    return NULL;
 }
 
 void hbk_load_result_fini(struct hbk_load_result *result)
@@ -72,11 +132,15 @@ void hbk_load_result_begin(struct hbk_load_result *result)
     hbk_histogram_clear(&result->failed);
     hbk_histogram_clear(&result->service);
     hbk_histogram_clear(&result->lateness);
+    hbk_fortio_histogram_clear(&result->fortio);
+    hbk_fortio_histogram_clear(&result->fortio_failed);
+    memset(result->paths, 0, sizeof result->paths);
     result->body_bytes = result->head_bytes = (struct hbk_load_tally){0};
     memset(result->statuses, 0, sizeof result->statuses);
     memcpy(result->warm_up_failures, result->failures, sizeof result->failures);
     memset(result->failures, 0, sizeof result->failures);
     result->waited = result->sent_bytes = result->received_bytes = 0;
+    result->handshakes_full = result->handshakes_resumed = 0;
 }
 
 void hbk_load_tally_add(struct hbk_load_tally *tally, uint64_t value)
@@ -115,6 +179,14 @@ static void merge_tally(struct hbk_load_tally *to, const struct hbk_load_tally *
     to->sum_of_squares += from->sum_of_squares;
 }
 
+static void merge_share(struct hbk_load_share *to, const struct hbk_load_share *from)
+{
+    to->calls += from->calls;
+    to->failed += from->failed;
+    to->sum_ns += from->sum_ns;
+    to->max_ns = from->max_ns > to->max_ns ? from->max_ns : to->max_ns;
+}
+
 static void merge_counts(uint64_t *to, const uint64_t *from, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -129,6 +201,15 @@ void hbk_load_result_merge(struct hbk_load_result *to, const struct hbk_load_res
     hbk_histogram_merge(&to->service, &from->service);
     hbk_histogram_merge(&to->lateness, &from->lateness);
     hbk_histogram_merge(&to->connect, &from->connect);
+    if (to->fortio.count == 0 && to->fortio_connect.count == 0) {
+        hbk_load_result_set_unit(to, from->fortio.unit, from->fortio.offset);
+    }
+    hbk_fortio_histogram_merge(&to->fortio, &from->fortio);
+    hbk_fortio_histogram_merge(&to->fortio_failed, &from->fortio_failed);
+    hbk_fortio_histogram_merge(&to->fortio_connect, &from->fortio_connect);
+    for (unsigned i = 0; i < HBK_LOAD_PATHS_MAX; i++) {
+        merge_share(&to->paths[i], &from->paths[i]);
+    }
     merge_tally(&to->body_bytes, &from->body_bytes);
     merge_tally(&to->head_bytes, &from->head_bytes);
     merge_counts(to->statuses, from->statuses, HBK_COUNT(to->statuses));
@@ -146,6 +227,10 @@ void hbk_load_result_merge(struct hbk_load_result *to, const struct hbk_load_res
     to->cpu_user_ns += from->cpu_user_ns;
     to->cpu_system_ns += from->cpu_system_ns;
     to->cpu_wait_ns += from->cpu_wait_ns;
+    to->busy_share = fmax(to->busy_share, from->busy_share);
+    to->wait_share = fmax(to->wait_share, from->wait_share);
+    to->handshakes_full += from->handshakes_full;
+    to->handshakes_resumed += from->handshakes_resumed;
     to->was_interrupted |= from->was_interrupted;
 }
 

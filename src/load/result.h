@@ -16,6 +16,8 @@
 
 #include "base/histogram.h"
 #include "base/status.h"
+#include "load/fortio_histogram.h"
+#include "load/plan.h"
 
 /* Why a call failed, or, for the first three, why a connection could not be opened. */
 enum hbk_load_failure {
@@ -47,6 +49,20 @@ struct hbk_load_tally {
     double sum, sum_of_squares;
 };
 
+/* What came of the calls of one URL. */
+struct hbk_load_share {
+    uint64_t calls, failed;
+    uint64_t max_ns;
+    double sum_ns;
+};
+
+/* Times of one call. */
+struct hbk_load_times {
+    uint64_t response_ns, service_ns;
+    bool is_fortio; /* also for Fortio's histograms, which hold service times */
+    bool has_failed;
+};
+
 struct hbk_load_result {
     struct hbk_histogram response; /* ns from the intended time to the end, of all calls */
     struct hbk_histogram failed;   /* the same, of failed calls only */
@@ -54,18 +70,23 @@ struct hbk_load_result {
                                       empty in closed loop, where it is the response time */
     struct hbk_histogram lateness; /* ns that this program itself was late with a due call */
     struct hbk_histogram connect;  /* ns to open a connection, in warm-up and later */
-    struct hbk_load_tally body_bytes, head_bytes;      /* of answers */
-    uint64_t statuses[HBK_LOAD_STATUS_MAX + 1];        /* answers by status code */
-    uint64_t failures[HBK_LOAD_FAILURE_COUNT];         /* in the timed part */
-    uint64_t warm_up_failures[HBK_LOAD_FAILURE_COUNT]; /* before it */
-    uint64_t planned;                                  /* calls of the schedule; 0: no number */
-    uint64_t waited;                                   /* calls that waited for a connection */
-    uint64_t connections_opened;                       /* in warm-up and later */
-    uint64_t sent_bytes, received_bytes;               /* in the timed part */
-    int64_t start_realtime_ns;                         /* of the timed part */
-    uint64_t elapsed_ns;                               /* from there to the last call's end */
-    uint64_t cpu_user_ns, cpu_system_ns;               /* of the threads, in the timed part */
-    uint64_t cpu_wait_ns;                              /* ready to run, without a CPU */
+    struct hbk_fortio_histogram fortio, fortio_failed, fortio_connect; /* seconds; only under
+                                                                          Fortio's schedule */
+    struct hbk_load_share paths[HBK_LOAD_PATHS_MAX];                   /* by URL, as in the plan */
+    struct hbk_load_tally body_bytes, head_bytes;                      /* of answers */
+    uint64_t statuses[HBK_LOAD_STATUS_MAX + 1];                        /* answers by status code */
+    uint64_t failures[HBK_LOAD_FAILURE_COUNT];                         /* in the timed part */
+    uint64_t warm_up_failures[HBK_LOAD_FAILURE_COUNT];                 /* before it */
+    uint64_t planned;                    /* calls of the schedule; 0: no number */
+    uint64_t waited;                     /* calls that waited for a connection */
+    uint64_t connections_opened;         /* in warm-up and later */
+    uint64_t sent_bytes, received_bytes; /* in the timed part */
+    int64_t start_realtime_ns;           /* of the timed part */
+    uint64_t elapsed_ns;                 /* from there to the last call's end */
+    uint64_t cpu_user_ns, cpu_system_ns; /* of the threads, in the timed part */
+    uint64_t cpu_wait_ns;                /* ready to run, without a CPU */
+    double busy_share, wait_share;       /* of the busiest thread: of the time, on and for a CPU */
+    uint64_t handshakes_full, handshakes_resumed; /* TLS, in the timed part */
     bool was_interrupted;
 };
 
@@ -75,6 +96,21 @@ void hbk_load_result_fini(struct hbk_load_result *result);
 
 /* Forgets the calls but keeps connections and warm-up failures: the timed part begins. */
 void hbk_load_result_begin(struct hbk_load_result *result);
+
+/* The unit and offset of Fortio's histograms, in seconds. Before anything is recorded. */
+void hbk_load_result_set_unit(struct hbk_load_result *result, double unit_s, double offset_s);
+
+/* A call that has ended, of the URL with index `path`. */
+void hbk_load_result_record(struct hbk_load_result *result, unsigned path,
+                            const struct hbk_load_times *times);
+
+/* When one thread's result is complete: its shares of the time. */
+void hbk_load_result_note_share(struct hbk_load_result *result);
+
+/* Whether this program was too busy, too often without a CPU, or too late to be believed; the
+ * reason as a sentence, NULL when all is well. */
+const char *hbk_load_result_bottleneck(const struct hbk_load_plan *plan,
+                                       const struct hbk_load_result *result);
 
 /* Adds one thread's result; the start is the earliest, the time elapsed the longest. */
 void hbk_load_result_merge(struct hbk_load_result *to, const struct hbk_load_result *from);

@@ -13,7 +13,6 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "load/answer.h"
 #include "load/client.h"
 #include "os/resolve.h"
 #include "os/thread.h"
@@ -28,8 +27,11 @@ struct run;
 struct part {
     struct run *run;
     struct hbk_load_client client;
+    struct hbk_load_requests requests;
     struct hbk_load_result result; /* taken from the client when it is closed */
-    struct hbk_message warm, done;
+    struct hbk_histogram interval; /* of the last tick, with what failed in it */
+    uint64_t interval_failed;
+    struct hbk_message warm, done, abort;
     uint64_t connections_opened; /* at the end of warm-up, with what failed until then */
     uint64_t failures[HBK_LOAD_FAILURE_COUNT];
     hbk_status status; /* of opening the client */
@@ -38,12 +40,17 @@ struct part {
 struct run {
     const struct hbk_load_plan *plan;
     struct hbk_address address;
-    struct hbk_buffer request;
+    struct hbk_fortio_plan fortio;
+    struct hbk_fortio_shape shape;
     struct hbk_loop loop;
     struct hbk_mailbox mailbox;
     struct hbk_team team;
     struct hbk_source stop_source;
-    struct hbk_round open, start, stop, close;
+    struct hbk_round open, start, stop, close, tick;
+    struct hbk_timer timer;        /* of the next tick */
+    struct hbk_histogram interval; /* of all threads */
+    uint64_t interval_ns;          /* when the interval began */
+    bool is_ticking;
     struct part *parts; /* owned, one per thread */
     unsigned warm_count, done_count;
     bool is_stopped;
@@ -62,7 +69,7 @@ static void ignore_round(struct hbk_round *round)
 static void tell_control(struct part *part, struct hbk_message *message)
 {
     hbk_status status = hbk_mailbox_send(&part->run->mailbox, message);
-    HBK_ASSERT(status == HBK_OK); /* two messages per thread at most, and control outlives them */
+    HBK_ASSERT(status == HBK_OK); /* three messages per thread at most, and control outlives them */
 }
 
 static void on_client_warm(struct hbk_load_client *client)
@@ -79,6 +86,12 @@ static void on_client_done(struct hbk_load_client *client)
     tell_control(part, &part->done);
 }
 
+static void on_client_abort(struct hbk_load_client *client)
+{
+    struct part *part = client->owner;
+    tell_control(part, &part->abort);
+}
+
 static void open_part(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct run *run = HBK_CONTAINER(round, struct run, open);
@@ -90,11 +103,14 @@ static void open_part(struct hbk_round *round, struct hbk_worker *worker)
     part->client = (struct hbk_load_client){
         .plan = plan,
         .address = &run->address,
-        .request = hbk_buffer_slice(&run->request),
+        .requests = &part->requests,
+        .fortio = &run->fortio,
+        .shape = &run->shape,
         .loop = &worker->loop,
         .lane = worker->index,
         .on_warm = on_client_warm,
         .on_done = on_client_done,
+        .on_abort = on_client_abort,
         .owner = part,
     };
     if (part->status == HBK_OK) {
@@ -117,6 +133,20 @@ static void stop_part(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct run *run = HBK_CONTAINER(round, struct run, stop);
     hbk_load_client_stop(&run->parts[worker->index].client);
+}
+
+static void tick_part(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct run *run = HBK_CONTAINER(round, struct run, tick);
+    struct part *part = &run->parts[worker->index];
+    struct hbk_load_client *client = &part->client;
+    if (part->interval.counts != NULL && client->interval.counts != NULL) {
+        hbk_histogram_clear(&part->interval);
+        hbk_histogram_merge(&part->interval, &client->interval);
+        hbk_histogram_clear(&client->interval);
+        part->interval_failed = client->interval_failed;
+        client->interval_failed = 0;
+    }
 }
 
 static void close_part(struct hbk_round *round, struct hbk_worker *worker)
@@ -146,6 +176,61 @@ static void fail_run(struct run *run, hbk_status status)
     stop_threads(run);
 }
 
+/* ---- intervals ---- */
+
+static void on_ticked(struct hbk_round *round)
+{
+    struct run *run = HBK_CONTAINER(round, struct run, tick);
+    const struct hbk_load_watch *watch = run->plan->watch;
+    uint64_t record_ns = run->start_ns + run->plan->ramp_ns + run->plan->warm_up_ns;
+    uint64_t now_ns = hbk_clock_monotonic_ns();
+    run->is_ticking = false;
+    hbk_histogram_clear(&run->interval);
+    struct hbk_load_point point = {
+        .since_ns = run->interval_ns - record_ns,
+        .length_ns = now_ns - run->interval_ns,
+    };
+    for (unsigned i = 0; i < run->team.count; i++) {
+        hbk_histogram_merge(&run->interval, &run->parts[i].interval);
+        point.failed += run->parts[i].interval_failed;
+    }
+    point.calls = run->interval.total;
+    point.p50_ns = hbk_histogram_percentile(&run->interval, 50);
+    point.p99_ns = hbk_histogram_percentile(&run->interval, 99);
+    point.max_ns = run->interval.max;
+    run->interval_ns = now_ns;
+    watch->on_point(watch->owner, &point);
+}
+
+static void tick(struct run *run)
+{
+    if (!run->is_ticking) {
+        run->is_ticking = true;
+        run->tick.on_worker = tick_part;
+        run->tick.on_done = on_ticked;
+        hbk_round_start(&run->team, &run->tick);
+    }
+}
+
+static void on_tick_due(struct hbk_timer *timer)
+{
+    struct run *run = HBK_CONTAINER(timer, struct run, timer);
+    hbk_loop_timer(&run->loop, &run->timer, run->plan->watch->interval_ns);
+    tick(run);
+}
+
+/* The first interval begins with the recorded part. */
+static void start_ticking(struct run *run)
+{
+    if (run->plan->watch == NULL) {
+        return;
+    }
+    uint64_t lead_ns = run->plan->ramp_ns + run->plan->warm_up_ns;
+    run->interval_ns = run->start_ns + lead_ns;
+    hbk_loop_timer(&run->loop, &run->timer,
+                   start_delay_ns + lead_ns + run->plan->watch->interval_ns);
+}
+
 /* The most frequent way in which connections could not be opened. */
 static const char *reason(const struct run *run)
 {
@@ -163,7 +248,8 @@ static const char *reason(const struct run *run)
 static void start_threads(struct run *run)
 {
     char address[HBK_ADDRESS_TEXT_BYTES_MAX];
-    uint64_t opened = 0;
+    uint64_t opened = 0, failed = 0;
+    bool has_trial = run->plan->calls == 0 || !hbk_load_plan_opens_late(run->plan);
     for (unsigned i = 0; i < run->team.count; i++) {
         if (run->parts[i].status != HBK_OK) {
             fail_run(run, hbk_error_set(run->error, run->parts[i].status,
@@ -172,8 +258,18 @@ static void start_threads(struct run *run)
             return;
         }
         opened += run->parts[i].connections_opened;
+        for (unsigned k = 0; k < HBK_LOAD_FAILURE_COUNT; k++) {
+            failed += run->parts[i].failures[k];
+        }
     }
-    if (opened == 0) {
+    if (failed > 0 && run->plan->needs_warm_up) {
+        fail_run(run, hbk_error_set(run->error, HBK_NO_ROUTE,
+                                    "%llu failures in warm-up (%s); -allow-initial-errors goes on "
+                                    "nevertheless",
+                                    (unsigned long long)failed, reason(run)));
+        return;
+    }
+    if (opened == 0 && has_trial) {
         fail_run(run, hbk_error_set(run->error, HBK_NO_ROUTE,
                                     "not one connection to %s could be opened: %s",
                                     hbk_address_text(&run->address, address), reason(run)));
@@ -183,6 +279,7 @@ static void start_threads(struct run *run)
     run->start.on_worker = start_part;
     run->start.on_done = ignore_round;
     hbk_round_start(&run->team, &run->start);
+    start_ticking(run);
 }
 
 static void on_warm(struct hbk_message *message)
@@ -202,10 +299,19 @@ static void on_done(struct hbk_message *message)
 {
     struct run *run = HBK_CONTAINER(message, struct part, done)->run;
     if (++run->done_count == run->team.count) {
+        hbk_loop_timer_cancel(&run->loop, &run->timer);
+        if (run->plan->watch != NULL && run->start_ns > 0) {
+            tick(run); /* what is left of the last interval */
+        }
         run->close.on_worker = close_part;
         run->close.on_done = on_closed;
         hbk_round_start(&run->team, &run->close);
     }
+}
+
+static void on_abort(struct hbk_message *message)
+{
+    stop_threads(HBK_CONTAINER(message, struct part, abort)->run);
 }
 
 static void on_stop(struct hbk_source *source)
@@ -262,17 +368,35 @@ static hbk_status prepare(struct run *run)
 {
     const struct hbk_load_plan *plan = run->plan;
     HBK_TRY(hbk_load_plan_check(plan, run->error));
-    HBK_TRY(hbk_resolve(plan->target.host, plan->target.port, &run->address, run->error));
-    hbk_status status = hbk_load_request_build(plan, &run->request);
+    struct hbk_slice host = plan->resolve.size > 0 ? plan->resolve : plan->target.host;
+    HBK_TRY(hbk_resolve(host, plan->target.port, &run->address, run->error));
+    run->fortio = (struct hbk_fortio_plan){
+        .rate_per_s = plan->rate_per_s,
+        .duration_ns = plan->duration_ns,
+        .calls = plan->calls,
+        .connections = plan->connections,
+        .is_uniform = plan->is_uniform,
+        .has_jitter = plan->has_jitter,
+        .skips_missed = plan->skips_missed,
+    };
+    run->shape = hbk_fortio_shape_of(&run->fortio);
+    hbk_timer_init(&run->timer, on_tick_due);
     run->parts = calloc(plan->threads, sizeof *run->parts);
-    if (status != HBK_OK || run->parts == NULL) {
-        status = status == HBK_OK ? HBK_NO_MEMORY : status;
+    hbk_status status = run->parts == NULL ? HBK_NO_MEMORY : hbk_histogram_init(&run->interval);
+    for (unsigned i = 0; status == HBK_OK && i < plan->threads; i++) {
+        status = hbk_histogram_init(&run->parts[i].interval);
+        if (status == HBK_OK) {
+            status = hbk_load_requests_init(&run->parts[i].requests, plan, run->error);
+        }
+    }
+    if (status != HBK_OK) {
         return hbk_error_set(run->error, status, "the request: %s", hbk_status_text(status));
     }
     for (unsigned i = 0; i < plan->threads; i++) {
         run->parts[i].run = run;
         run->parts[i].warm.run = on_warm;
         run->parts[i].done.run = on_done;
+        run->parts[i].abort.run = on_abort;
     }
     return HBK_OK;
 }
@@ -297,7 +421,6 @@ hbk_status hbk_load_run(const struct hbk_load_plan *plan, int stop_fd,
     }
     run->plan = plan;
     run->error = error;
-    hbk_buffer_init(&run->request, HBK_LOAD_REQUEST_BYTES_MAX);
     hbk_status status = prepare(run);
     if (status == HBK_OK) {
         status = run_loop(run, stop_fd);
@@ -307,9 +430,11 @@ hbk_status hbk_load_run(const struct hbk_load_plan *plan, int stop_fd,
     }
     for (unsigned i = 0; run->parts != NULL && i < plan->threads; i++) {
         hbk_load_result_fini(&run->parts[i].result);
+        hbk_load_requests_fini(&run->parts[i].requests);
+        hbk_histogram_fini(&run->parts[i].interval);
     }
     free(run->parts);
-    hbk_buffer_fini(&run->request);
+    hbk_histogram_fini(&run->interval);
     free(run);
     return status;
 }

@@ -1,6 +1,6 @@
 #include "load/target.h"
 
-enum { HTTP_PORT = 80, PORT_MAX = 65535 };
+enum { HTTP_PORT = 80, HTTPS_PORT = 443, PORT_MAX = 65535 };
 
 /* Splits "scheme://rest"; a text without "://" before its first slash has no scheme. */
 static hbk_status take_scheme(struct hbk_slice *rest, struct hbk_load_target *target,

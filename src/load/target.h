@@ -5,7 +5,7 @@
 #include "base/slice.h"
 
 enum hbk_load_scheme {
-    HBK_LOAD_HTTP, /* http://host[:port][/path] : HTTP/1.1 with keep-alive */
+    HBK_LOAD_HTTP, /* http://host[:port][/path] */
     HBK_LOAD_TCP,  /* tcp://host:port : messages that a TCP echo sends back */
 };
 
@@ -16,6 +16,7 @@ enum { HBK_LOAD_URL_BYTES_MAX = 8000, HBK_LOAD_HOST_BYTES_MAX = 253 };
 /* All slices borrow from the text that was parsed, or are literals. */
 struct hbk_load_target {
     enum hbk_load_scheme scheme;
+    bool is_tls; /* https://, tls:// */
     struct hbk_slice url;
     struct hbk_slice host;      /* a name or a literal without brackets */
     struct hbk_slice authority; /* host and port as written: for the Host header */

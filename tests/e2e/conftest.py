@@ -12,6 +12,8 @@ import pytest
 from harness import namespace, program, topology
 from harness.town import Town
 
+PEERS = pathlib.Path(os.environ.get("HBK_PEERS", program.ROOT / "build" / "peers"))
+
 namespaces_forbidden = None
 
 
@@ -63,6 +65,7 @@ def find_peer_program():
 
     def find(name):
         places = {
+            "hbk-fortio": [os.environ.get("HBK_FORTIO", ""), str(PEERS / "bin" / "hbk-fortio")],
             "envoy": [os.environ.get("HBK_ENVOY", ""), *find_in_peers("envoy/_bin/envoy")],
         }.get(name, [])
         for place in [*places, shutil.which(name)]:
@@ -79,8 +82,7 @@ def peer_program(find_peer_program):
 
 
 def find_in_peers(path):
-    folder = pathlib.Path(os.environ.get("HBK_PEERS", program.ROOT / "build" / "peers"))
-    return sorted(map(str, folder.glob(f"lib/python3*/site-packages/{path}")))
+    return sorted(map(str, PEERS.glob(f"lib/python3*/site-packages/{path}")))
 
 
 @pytest.fixture

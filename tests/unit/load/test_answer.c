@@ -1,40 +1,7 @@
 #include "load/answer.h"
 
 #include "harness.h"
-
-static void a_request_has_what_http_1_1_asks_for_and_the_plans_headers(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *url;
-        const char *header; /* NULL: none */
-        const char *bytes;
-    } cases[] = {
-        {"http://cart:8080/a?b", NULL,
-         "GET /a?b HTTP/1.1\r\nHost: cart:8080\r\nUser-Agent: hauberk/" HBK_VERSION "\r\n\r\n"},
-        {"http://[::1]", "x-marker: 1",
-         "GET / HTTP/1.1\r\nHost: [::1]\r\nUser-Agent: hauberk/" HBK_VERSION
-         "\r\nx-marker: 1\r\n\r\n"},
-        {"http://a/", "HOST: b",
-         "GET / HTTP/1.1\r\nUser-Agent: hauberk/" HBK_VERSION "\r\nHOST: b\r\n\r\n"},
-        {"http://a/", "user-agent: me", "GET / HTTP/1.1\r\nHost: a\r\nuser-agent: me\r\n\r\n"},
-    };
-    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
-        struct hbk_load_plan plan;
-        struct hbk_buffer out;
-        hbk_load_plan_init(&plan);
-        hbk_buffer_init(&out, HBK_LOAD_REQUEST_BYTES_MAX);
-        assert_int_equal(hbk_load_target_parse(hbk_slice_text(cases[i].url), &plan.target, NULL),
-                         HBK_OK);
-        if (cases[i].header != NULL) {
-            assert_int_equal(hbk_load_plan_add_header(&plan, hbk_slice_text(cases[i].header), NULL),
-                             HBK_OK);
-        }
-        assert_int_equal(hbk_load_request_build(&plan, &out), HBK_OK);
-        assert_slice_equal(hbk_buffer_slice(&out), hbk_slice_text(cases[i].bytes));
-        hbk_buffer_fini(&out);
-    }
-}
+#include "load/request.h"
 
 static const struct {
     const char *bytes;
@@ -186,7 +153,6 @@ static void an_echo_must_be_what_was_sent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_has_what_http_1_1_asks_for_and_the_plans_headers),
         cmocka_unit_test(an_answer_is_understood_in_one_piece),
         cmocka_unit_test(an_answer_is_understood_in_any_two_pieces),
         cmocka_unit_test(an_answer_is_understood_byte_by_byte_and_holds_nothing_afterwards),
