@@ -13,7 +13,7 @@ import sys
 FLOORS = [
     ["base"],
     ["os", "wire", "crypto", "plot"],
-    ["runtime", "identity"],
+    ["runtime", "identity", "device"],
     ["model", "tls", "telemetry"],
     ["policy", "net", "config"],
     ["discovery", "ca", "proxy", "admin", "load", "bench"],
