@@ -5,8 +5,7 @@
  *                            +-- cryptomb --> a batcher that waits poll_delay
  *                            +-- software --> a batcher that knows libcrypto alone
  *                            +-- a device --> its slots; full, down, failed, wrong or late: as if
- *                            |   it had no waiting time, or to libcrypto if that queue is full
- *                            +-- P-384, Ed25519: no kernel --> `singles`, one a flush
+ *                                it had no waiting time, or to libcrypto if that queue is full
  *
  * Batchers of providers are made when their first operation comes, and are shared by all keys of
  * the same kind and waiting time: ten certificates fill the same batches that one would. One that
@@ -18,12 +17,12 @@
 #include "crypto/key_worker.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "crypto/device_queue.h"
+#include "crypto/ecdsa_der.h"
 #include "crypto/key_provider_parts.h"
 #include "crypto/private_key_parts.h"
 #include "crypto/rsa_padding.h"
@@ -31,7 +30,6 @@
 enum operation_state {
     OPERATION_IDLE, /* zero: as the submitter made it */
     OPERATION_IN_BATCHER,
-    OPERATION_SINGLE,
     OPERATION_AT_DEVICE,
 };
 
@@ -45,7 +43,6 @@ struct place {
 struct hbk_key_worker {
     struct hbk_batcher *batcher; /* the worker's own, borrowed */
     struct place places[HBK_KEY_WORKER_BATCHERS_MAX];
-    struct hbk_list singles;
     struct hbk_device_queue devices;
     unsigned turn;                     /* who runs next: see flush */
     const struct hbk_batcher *running; /* whose flush is under way; it must not be freed */
@@ -59,7 +56,6 @@ hbk_status hbk_key_worker_new(struct hbk_batcher *batcher, struct hbk_key_worker
         return HBK_NO_MEMORY;
     }
     worker->batcher = batcher;
-    hbk_list_init(&worker->singles);
     hbk_device_queue_init(&worker->devices);
     *out_worker = worker;
     return HBK_OK;
@@ -180,8 +176,10 @@ static hbk_status prepare_sign(struct hbk_key_operation *operation)
         memcpy(operation->job.operation.p256_sign.digest, digest, HBK_P256_BYTES);
         return HBK_OK;
     case HBK_KEY_EC_P384:
-        operation->block_bytes = hbk_hash_bytes(hash);
-        memcpy(operation->block, digest, operation->block_bytes);
+        operation->job.kind = HBK_JOB_P384_SIGN;
+        operation->job.operation.p384_sign =
+            (struct hbk_p384_sign){.private_key = operation->key->scalar};
+        memcpy(operation->job.operation.p384_sign.digest, digest, HBK_P384_BYTES);
         return HBK_OK;
     case HBK_KEY_ED25519:
         break;
@@ -201,6 +199,11 @@ static hbk_status prepare_ed25519(struct hbk_key_operation *operation)
     if (operation->input.size > 0) {
         memcpy(operation->block, operation->input.bytes, operation->input.size);
     }
+    operation->job.kind = HBK_JOB_ED25519_SIGN;
+    operation->job.operation.ed25519_sign = (struct hbk_ed25519_sign){
+        .private_key = operation->key->pkey,
+        .message = hbk_slice_of(operation->block, operation->block_bytes),
+    };
     return HBK_OK;
 }
 
@@ -248,54 +251,39 @@ static void finish(struct hbk_key_operation *operation, hbk_status status, size_
     operation->complete(operation);
 }
 
+static void finish_ecdsa(struct hbk_key_operation *operation, enum hbk_lane_status status,
+                         const uint8_t *signature, size_t number_bytes)
+{
+    size_t size = 0;
+    if (status == HBK_LANE_OK) {
+        size = hbk_ecdsa_to_der(signature, number_bytes, operation->output.bytes);
+    }
+    finish(operation, status_of(status), size);
+}
+
 static void on_job(struct hbk_job *job)
 {
     struct hbk_key_operation *operation = HBK_CONTAINER(job, struct hbk_key_operation, job);
+    const struct hbk_p256_sign *p256 = &job->operation.p256_sign;
+    const struct hbk_p384_sign *p384 = &job->operation.p384_sign;
+    const struct hbk_ed25519_sign *ed25519 = &job->operation.ed25519_sign;
 
-    if (job->kind == HBK_JOB_RSA_PRIVATE) {
+    switch (operation->key->kind) {
+    case HBK_KEY_RSA:
         finish(operation, status_of(job->operation.rsa.status), operation->block_bytes);
         return;
+    case HBK_KEY_EC_P256:
+        finish_ecdsa(operation, p256->status, p256->signature, HBK_P256_BYTES);
+        return;
+    case HBK_KEY_EC_P384:
+        finish_ecdsa(operation, p384->status, p384->signature, HBK_P384_BYTES);
+        return;
+    case HBK_KEY_ED25519:
+        memcpy(operation->output.bytes, ed25519->signature, sizeof(ed25519->signature));
+        finish(operation, status_of(ed25519->status), sizeof(ed25519->signature));
+        return;
     }
-    const struct hbk_p256_sign *sign = &job->operation.p256_sign;
-    size_t size = 0;
-    if (sign->status == HBK_LANE_OK) {
-        size = hbk_p256_signature_to_der(sign->signature, operation->output.bytes);
-    }
-    finish(operation, status_of(sign->status), size);
-}
-
-/* Keys without kernels: the block is a digest for P-384 and the message for Ed25519. */
-static bool sign_single(struct hbk_key_operation *operation, size_t *out_size)
-{
-    EVP_PKEY *pkey = operation->key->pkey;
-    bool is_done = false;
-
-    *out_size = operation->output.size;
-    if (operation->key->kind == HBK_KEY_ED25519) {
-        EVP_MD_CTX *context = EVP_MD_CTX_new();
-        is_done = context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, pkey) == 1 &&
-                  EVP_DigestSign(context, operation->output.bytes, out_size, operation->block,
-                                 operation->block_bytes) == 1;
-        EVP_MD_CTX_free(context);
-    } else {
-        EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
-        is_done = context != NULL && EVP_PKEY_sign_init(context) == 1 &&
-                  EVP_PKEY_sign(context, operation->output.bytes, out_size, operation->block,
-                                operation->block_bytes) == 1;
-        EVP_PKEY_CTX_free(context);
-    }
-    ERR_clear_error();
-    return is_done;
-}
-
-static void run_single(struct hbk_key_worker *worker)
-{
-    struct hbk_key_operation *operation =
-        HBK_CONTAINER(hbk_list_pop(&worker->singles), struct hbk_key_operation, link);
-    size_t size = 0;
-    const bool is_done = sign_single(operation, &size);
-
-    finish(operation, is_done ? HBK_OK : HBK_IO, size);
+    HBK_UNREACHABLE();
 }
 
 /* ---- where it is computed ---- */
@@ -388,11 +376,6 @@ static struct hbk_batcher *batcher_of(struct hbk_key_worker *worker,
     return place->batcher;
 }
 
-static bool has_kernel(const struct hbk_private_key *key)
-{
-    return key->kind == HBK_KEY_RSA || key->kind == HBK_KEY_EC_P256;
-}
-
 static hbk_status submit_to(struct hbk_batcher *batcher, struct hbk_key_operation *operation,
                             uint64_t now_ns)
 {
@@ -425,12 +408,6 @@ hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operatio
     HBK_ASSERT(operation->output.size >= hbk_private_key_output_bytes(operation->key));
 
     HBK_TRY(prepare(operation));
-    if (!has_kernel(operation->key)) {
-        operation->state = OPERATION_SINGLE;
-        hbk_link_init(&operation->link);
-        hbk_list_append(&worker->singles, &operation->link);
-        return HBK_OK;
-    }
     const struct hbk_key_provider_options *options = &operation->key->provider->options;
     if (options->device == NULL) {
         return submit_to(batcher_of(worker, options), operation, now_ns);
@@ -451,9 +428,6 @@ void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *ope
     case OPERATION_IN_BATCHER:
         hbk_batcher_cancel(operation->batcher, &operation->job);
         break;
-    case OPERATION_SINGLE:
-        hbk_link_remove(&operation->link);
-        break;
     case OPERATION_AT_DEVICE:
         hbk_device_queue_cancel(operation);
         break;
@@ -465,7 +439,6 @@ void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *ope
 
 enum {
     TURN_BATCHER,
-    TURN_SINGLES,
     TURN_DEVICES,
     TURN_PLACES,
     TURN_COUNT = TURN_PLACES + HBK_KEY_WORKER_BATCHERS_MAX
@@ -495,9 +468,6 @@ static uint64_t turn_due_ns(const struct hbk_key_worker *worker, unsigned turn)
     if (turn == TURN_BATCHER) {
         return hbk_batcher_due_ns(worker->batcher);
     }
-    if (turn == TURN_SINGLES) {
-        return hbk_list_is_empty(&worker->singles) ? UINT64_MAX : 0;
-    }
     if (turn == TURN_DEVICES) {
         return hbk_device_queue_due_ns(&worker->devices);
     }
@@ -507,10 +477,6 @@ static uint64_t turn_due_ns(const struct hbk_key_worker *worker, unsigned turn)
 
 static void run_turn(struct hbk_key_worker *worker, unsigned turn, uint64_t now_ns)
 {
-    if (turn == TURN_SINGLES) {
-        run_single(worker);
-        return;
-    }
     if (turn == TURN_DEVICES) {
         run_devices(worker, now_ns);
         return;

@@ -14,11 +14,7 @@
 #include "crypto/private_key_parts.h"
 #include "crypto/rsa_padding.h"
 
-enum {
-    P384_DER_BYTES_MAX = 104, /* two INTEGERs of 49 bytes */
-    ED25519_BYTES = 64,
-    GROUP_NAME_BYTES_MAX = 64,
-};
+enum { GROUP_NAME_BYTES_MAX = 64 };
 
 struct scheme {
     enum hbk_sign_scheme number;
@@ -144,33 +140,28 @@ static hbk_status read_rsa(struct hbk_private_key *key, struct hbk_error *error)
     return hbk_rsa_key_is_private(key->rsa) ? HBK_OK : no_private_part(key, error);
 }
 
-static hbk_status read_p256(struct hbk_private_key *key, struct hbk_error *error)
+static hbk_status read_ec(struct hbk_private_key *key, const struct hbk_ec_order *order, int size,
+                          struct hbk_error *error)
 {
     BIGNUM *scalar = NULL;
 
     if (EVP_PKEY_get_bn_param(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1) {
         return no_private_part(key, error);
     }
-    const bool is_good = BN_bn2binpad(scalar, key->scalar, sizeof(key->scalar)) > 0 &&
-                         hbk_ec_order_admits(&hbk_p256_order, key->scalar);
+    const bool is_good =
+        BN_bn2binpad(scalar, key->scalar, size) == size && hbk_ec_order_admits(order, key->scalar);
     BN_clear_free(scalar);
     return is_good ? HBK_OK
                    : hbk_error_set(error, HBK_INVALID,
-                                   "the private number of the P-256 key is out of range");
+                                   "the private number of the %s key is out of range",
+                                   hbk_key_kind_text(key->kind));
 }
 
-/* Whether libcrypto, which computes with these, has the private half. */
-static hbk_status check_private(struct hbk_private_key *key, struct hbk_error *error)
+static hbk_status read_ed25519(const struct hbk_private_key *key, struct hbk_error *error)
 {
-    BIGNUM *scalar = NULL;
     size_t size = 0;
-    const bool has_private =
-        key->kind == HBK_KEY_ED25519
-            ? EVP_PKEY_get_raw_private_key(key->pkey, NULL, &size) == 1
-            : EVP_PKEY_get_bn_param(key->pkey, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) == 1;
-
-    BN_clear_free(scalar);
-    return has_private ? HBK_OK : no_private_part(key, error);
+    return EVP_PKEY_get_raw_private_key(key->pkey, NULL, &size) == 1 ? HBK_OK
+                                                                     : no_private_part(key, error);
 }
 
 static hbk_status read_key(struct hbk_private_key *key, struct hbk_error *error)
@@ -181,10 +172,11 @@ static hbk_status read_key(struct hbk_private_key *key, struct hbk_error *error)
     case HBK_KEY_RSA:
         return read_rsa(key, error);
     case HBK_KEY_EC_P256:
-        return read_p256(key, error);
+        return read_ec(key, &hbk_p256_order, HBK_P256_BYTES, error);
     case HBK_KEY_EC_P384:
+        return read_ec(key, &hbk_p384_order, HBK_P384_BYTES, error);
     case HBK_KEY_ED25519:
-        return check_private(key, error);
+        return read_ed25519(key, error);
     }
     HBK_UNREACHABLE();
 }
@@ -279,9 +271,9 @@ size_t hbk_private_key_output_bytes(const struct hbk_private_key *key)
     case HBK_KEY_EC_P256:
         return HBK_P256_DER_BYTES_MAX;
     case HBK_KEY_EC_P384:
-        return P384_DER_BYTES_MAX;
+        return HBK_P384_DER_BYTES_MAX;
     case HBK_KEY_ED25519:
-        return ED25519_BYTES;
+        return HBK_ED25519_SIGNATURE_BYTES;
     }
     HBK_UNREACHABLE();
 }

@@ -3,7 +3,9 @@
 
 #include <stdatomic.h>
 
+#include "crypto/ed25519.h"
 #include "crypto/p256.h"
+#include "crypto/p384.h"
 #include "crypto/private_key.h"
 #include "crypto/rsa.h"
 
@@ -13,7 +15,7 @@ struct hbk_private_key {
     enum hbk_key_kind kind;
     unsigned bits;
     struct hbk_rsa_key *rsa;        /* owned; NULL unless RSA */
-    uint8_t scalar[HBK_P256_BYTES]; /* of P-256 */
+    uint8_t scalar[HBK_P384_BYTES]; /* of EC keys: as long as the order */
     void *device_key;               /* the form of the provider's device; NULL without one */
     _Atomic uint32_t references;    /* release on giving back, acquire before the free */
 };
