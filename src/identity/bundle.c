@@ -28,21 +28,23 @@ static _Atomic uint64_t last_generation;
 static hbk_status add_roots(struct hbk_bundle *bundle, struct hbk_slice pem,
                             struct hbk_error *error)
 {
+    bool has_domain = bundle->trust_domain.size > 0;
     struct hbk_certificates roots;
-    HBK_TRY(hbk_certificates_read(pem, HBK_BUNDLE_ROOTS_MAX, &roots, error));
+    HBK_TRY(hbk_certificates_read(pem, has_domain ? HBK_BUNDLE_ROOTS_MAX : HBK_ROOTS_MAX, &roots,
+                                  error));
     hbk_status status = HBK_OK;
     for (size_t i = 0; i < roots.count && status == HBK_OK; i++) {
-        status = hbk_certificate_check_signer(roots.items[i], false, error);
+        status = has_domain ? hbk_certificate_check_signer(roots.items[i], false, error) : HBK_OK;
         if (status == HBK_OK && X509_STORE_add_cert(bundle->store, roots.items[i]) != 1) {
             status = HBK_NO_MEMORY;
         }
     }
     if (status == HBK_OK) {
-        memcpy(bundle->roots, roots.items, roots.count * sizeof roots.items[0]);
+        bundle->roots = roots.items;
         bundle->root_count = roots.count;
-        roots.count = 0;
+    } else {
+        hbk_certificates_fini(&roots);
     }
-    hbk_certificates_fini(&roots);
     return status == HBK_UNTRUSTED ? HBK_INVALID : status;
 }
 
@@ -108,7 +110,9 @@ static struct bundle *bundle_make(struct hbk_slice trust_domain)
         return NULL;
     }
     atomic_init(&bundle->references, 1);
-    memcpy(bundle->trust_domain, trust_domain.bytes, trust_domain.size);
+    if (trust_domain.size > 0) {
+        memcpy(bundle->trust_domain, trust_domain.bytes, trust_domain.size);
+    }
     bundle->public.trust_domain = hbk_slice_of(bundle->trust_domain, trust_domain.size);
     bundle->public.store = store;
     bundle->public.generation =
@@ -116,20 +120,15 @@ static struct bundle *bundle_make(struct hbk_slice trust_domain)
     return bundle;
 }
 
-hbk_status hbk_bundle_new(struct hbk_slice trust_domain, struct hbk_slice roots_pem,
-                          struct hbk_slice crl, struct hbk_bundle **out_bundle,
-                          struct hbk_error *error)
+static hbk_status bundle_fill(struct hbk_slice trust_domain, struct hbk_slice roots_pem,
+                              struct hbk_slice crl, struct hbk_bundle **out_bundle,
+                              struct hbk_error *error)
 {
-    if (!hbk_spiffe_is_trust_domain(trust_domain)) {
-        return hbk_error_set(
-            error, HBK_INVALID,
-            "\"%.*s\" is not a trust domain: 1 to 255 of a-z 0-9 . - _ are allowed",
-            HBK_SLICE_ARGS(hbk_slice_part(trust_domain, 0, 300)));
-    }
-    if (roots_pem.size > HBK_BUNDLE_BYTES_MAX || crl.size > HBK_BUNDLE_CRL_BYTES_MAX) {
+    size_t roots_max = trust_domain.size > 0 ? HBK_BUNDLE_BYTES_MAX : HBK_ROOTS_BYTES_MAX;
+    if (roots_pem.size > roots_max || crl.size > HBK_BUNDLE_CRL_BYTES_MAX) {
         return hbk_error_set(error, HBK_LIMIT,
-                             "trust bundle above %d or revocation lists above %d bytes",
-                             HBK_BUNDLE_BYTES_MAX, HBK_BUNDLE_CRL_BYTES_MAX);
+                             "trust bundle above %zu or revocation lists above %d bytes", roots_max,
+                             HBK_BUNDLE_CRL_BYTES_MAX);
     }
     struct bundle *bundle = bundle_make(trust_domain);
     if (bundle == NULL) {
@@ -145,6 +144,25 @@ hbk_status hbk_bundle_new(struct hbk_slice trust_domain, struct hbk_slice roots_
     }
     *out_bundle = &bundle->public;
     return HBK_OK;
+}
+
+hbk_status hbk_bundle_new(struct hbk_slice trust_domain, struct hbk_slice roots_pem,
+                          struct hbk_slice crl, struct hbk_bundle **out_bundle,
+                          struct hbk_error *error)
+{
+    if (!hbk_spiffe_is_trust_domain(trust_domain)) {
+        return hbk_error_set(
+            error, HBK_INVALID,
+            "\"%.*s\" is not a trust domain: 1 to 255 of a-z 0-9 . - _ are allowed",
+            HBK_SLICE_ARGS(hbk_slice_part(trust_domain, 0, 300)));
+    }
+    return bundle_fill(trust_domain, roots_pem, crl, out_bundle, error);
+}
+
+hbk_status hbk_bundle_new_roots(struct hbk_slice roots_pem, struct hbk_slice crl,
+                                struct hbk_bundle **out_bundle, struct hbk_error *error)
+{
+    return bundle_fill(hbk_slice_of(NULL, 0), roots_pem, crl, out_bundle, error);
 }
 
 struct hbk_bundle *hbk_bundle_ref(struct hbk_bundle *bundle)
@@ -164,6 +182,7 @@ void hbk_bundle_unref(struct hbk_bundle *bundle)
         for (size_t i = 0; i < bundle->root_count; i++) {
             X509_free(bundle->roots[i]);
         }
+        free(bundle->roots);
         X509_STORE_free(bundle->store);
         free(shared);
     }

@@ -1,25 +1,19 @@
 #include "identity/verdict.h"
 
 #include <openssl/err.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "identity/certificate.h"
+#include "identity/peer.h"
 
 enum {
     SECURITY_LEVEL = 2, /* OpenSSL's name for 112 bits: RSA from 2048, no SHA-1 */
-};
-
-struct peer {
-    struct hbk_peer public;
-    _Atomic uint32_t references; /* release on giving back, acquire before the free */
-    uint8_t certificate_bytes[]; /* all certificates, one behind the other */
 };
 
 const char *hbk_verdict_reason_text(enum hbk_verdict_reason reason)
@@ -45,52 +39,8 @@ const char *hbk_verdict_reason_text(enum hbk_verdict_reason reason)
     HBK_UNREACHABLE();
 }
 
-const struct hbk_peer *hbk_peer_ref(const struct hbk_peer *peer)
-{
-    struct peer *shared = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
-    /* Relaxed: whoever calls holds a reference already. */
-    atomic_fetch_add_explicit(&shared->references, 1, memory_order_relaxed);
-    return peer;
-}
-
-void hbk_peer_unref(const struct hbk_peer *peer)
-{
-    if (peer == NULL) {
-        return;
-    }
-    struct peer *shared = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
-    if (atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) == 1) {
-        hbk_spiffe_unref(peer->id);
-        free(shared);
-    }
-}
-
 #define FAIL(failure, why, ...) \
     ((failure)->reason = (why), hbk_error_set(&(failure)->error, HBK_UNTRUSTED, __VA_ARGS__))
-
-/* A peer object with its own copy of the chain, the path's facts still missing. */
-static struct peer *peer_new(const struct hbk_chain *chain)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < chain->count; i++) {
-        total += chain->certificates[i].size; /* below HBK_CHAIN_BYTES_MAX, was checked */
-    }
-    struct peer *peer = calloc(1, sizeof *peer + total);
-    if (peer == NULL) {
-        return NULL;
-    }
-    atomic_init(&peer->references, 1);
-    uint8_t *end = peer->certificate_bytes;
-    for (size_t i = 0; i < chain->count; i++) {
-        struct hbk_slice certificate = chain->certificates[i];
-        memcpy(end, certificate.bytes, certificate.size);
-        peer->public.certificates[i] = hbk_slice_of(end, certificate.size);
-        end += certificate.size;
-    }
-    peer->public.certificate_count = chain->count;
-    SHA256(chain->certificates[0].bytes, chain->certificates[0].size, peer->public.leaf_sha256);
-    return peer;
-}
 
 /* Rule 4: a list that is missing or old is not a reason to refuse; all else that libcrypto found
  * stays found. */
@@ -129,7 +79,7 @@ static enum hbk_verdict_reason reason_of(int code)
 }
 
 /* The sentence for what libcrypto found at one certificate of the path. */
-static hbk_status tell_path_failure(X509_STORE_CTX *context, struct hbk_slice trust_domain,
+static hbk_status tell_path_failure(X509_STORE_CTX *context, const struct hbk_bundle *bundle,
                                     int64_t now_ns, struct hbk_verdict_failure *failure)
 {
     int code = X509_STORE_CTX_get_error(context);
@@ -152,8 +102,10 @@ static hbk_status tell_path_failure(X509_STORE_CTX *context, struct hbk_slice tr
                    : FAIL(failure, HBK_VERDICT_EXPIRED, "%s is not valid before %s, it is %s",
                           where, hbk_certificate_time(start_ns, then), now);
     }
-    return FAIL(failure, reason_of(code), "%s, judged by the bundle of %.*s: %s", where,
-                HBK_SLICE_ARGS(trust_domain), X509_verify_cert_error_string(code));
+    bool has_domain = bundle->trust_domain.size > 0;
+    return FAIL(failure, reason_of(code), "%s, judged by %s%.*s: %s", where,
+                has_domain ? "the bundle of " : "the given roots",
+                HBK_SLICE_ARGS(bundle->trust_domain), X509_verify_cert_error_string(code));
 }
 
 static hbk_status note_validity(STACK_OF(X509) * path, struct hbk_peer *peer,
@@ -189,7 +141,7 @@ static hbk_status check_signers(STACK_OF(X509) * path, struct hbk_verdict_failur
 }
 
 static void set_parameters(X509_STORE_CTX *context, const struct hbk_bundle *bundle,
-                           enum hbk_peer_role role, int64_t now_ns)
+                           const struct hbk_question *question)
 {
     X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
     /* Any CA of the bundle is an anchor, self-signed or not (RFC 5280, 6.1.1 d). */
@@ -201,14 +153,15 @@ static void set_parameters(X509_STORE_CTX *context, const struct hbk_bundle *bun
     X509_VERIFY_PARAM_set_flags(parameters, flags);
     X509_VERIFY_PARAM_set_depth(parameters, HBK_CHAIN_CERTIFICATES_MAX);
     X509_VERIFY_PARAM_set_auth_level(parameters, SECURITY_LEVEL);
-    X509_VERIFY_PARAM_set_time(parameters, (time_t)(now_ns / (int64_t)HBK_NS_PER_S));
-    X509_VERIFY_PARAM_set_purpose(parameters, role == HBK_PEER_SERVER ? X509_PURPOSE_SSL_SERVER
-                                                                      : X509_PURPOSE_SSL_CLIENT);
+    X509_VERIFY_PARAM_set_time(parameters, (time_t)(question->now_ns / (int64_t)HBK_NS_PER_S));
+    X509_VERIFY_PARAM_set_purpose(parameters, question->role == HBK_PEER_SERVER
+                                                  ? X509_PURPOSE_SSL_SERVER
+                                                  : X509_PURPOSE_SSL_CLIENT);
 }
 
 /* Rules 3 and 4; on success the path's facts are in `peer`. */
 static hbk_status judge_path(STACK_OF(X509) * chain, const struct hbk_bundle *bundle,
-                             enum hbk_peer_role role, int64_t now_ns, struct hbk_peer *peer,
+                             const struct hbk_question *question, struct hbk_peer *peer,
                              struct hbk_verdict_failure *failure)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
@@ -217,43 +170,130 @@ static hbk_status judge_path(STACK_OF(X509) * chain, const struct hbk_bundle *bu
         X509_STORE_CTX_free(context);
         return HBK_NO_MEMORY;
     }
-    set_parameters(context, bundle, role, now_ns);
+    set_parameters(context, bundle, question);
     hbk_status status = HBK_OK;
     if (X509_verify_cert(context) != 1) {
         status = X509_STORE_CTX_get_error(context) == X509_V_ERR_OUT_OF_MEM
                      ? HBK_NO_MEMORY
-                     : tell_path_failure(context, bundle->trust_domain, now_ns, failure);
+                     : tell_path_failure(context, bundle, question->now_ns, failure);
     }
-    if (status == HBK_OK) {
+    if (status == HBK_OK && question->trust->options.rule == HBK_TRUST_SPIFFE) {
         status = check_signers(X509_STORE_CTX_get0_chain(context), failure);
     }
     if (status == HBK_OK) {
         status = note_validity(X509_STORE_CTX_get0_chain(context), peer, failure);
     }
     X509_STORE_CTX_free(context);
+    peer->bundle_generation = bundle->generation;
     return status;
 }
 
-static hbk_status judge_parsed(STACK_OF(X509) * chain, const struct hbk_bundle_set *bundles,
-                               enum hbk_peer_role role, int64_t now_ns, struct hbk_peer *peer,
-                               struct hbk_verdict_failure *failure)
+static hbk_status judge_workload(STACK_OF(X509) * chain, const struct hbk_question *question,
+                                 struct hbk_peer *peer, struct hbk_verdict_failure *failure)
 {
     X509 *leaf = sk_X509_value(chain, 0);
     failure->reason = HBK_VERDICT_MALFORMED;
     HBK_TRY(hbk_certificate_id(leaf, &peer->id, &failure->error));
     HBK_TRY(hbk_certificate_check_leaf(leaf, &failure->error));
-    hbk_certificate_serial(leaf, peer->serial_text);
 
     failure->reason = HBK_VERDICT_NONE;
     struct hbk_slice trust_domain = peer->id->parts.trust_domain;
-    const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, trust_domain);
+    const struct hbk_bundle *bundle =
+        hbk_bundle_set_find(question->trust->options.bundles, trust_domain);
     if (bundle == NULL) {
         return FAIL(failure, HBK_VERDICT_UNKNOWN_CA, "no bundle for the trust domain %.*s of %.*s",
                     HBK_SLICE_ARGS(trust_domain), HBK_SLICE_ARGS(peer->id->text));
     }
-    peer->bundle_generation = bundle->generation;
-    peer->role = role;
-    return judge_path(chain, bundle, role, now_ns, peer, failure);
+    return judge_path(chain, bundle, question, peer, failure);
+}
+
+/* RFC 8446, 4.4.2.2: a key whose usage is restricted must be allowed to sign. */
+static hbk_status check_use(X509 *leaf, struct hbk_verdict_failure *failure)
+{
+    if ((X509_get_extension_flags(leaf) & EXFLAG_INVALID) != 0) {
+        return FAIL(failure, HBK_VERDICT_MALFORMED,
+                    "certificate has an extension that cannot be read");
+    }
+    if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) ==
+        0) { /* all bits without the extension */
+        return FAIL(failure, HBK_VERDICT_BAD_USAGE,
+                    "certificate's key usage lacks digitalSignature");
+    }
+    return HBK_OK;
+}
+
+/* RFC 9525: names of the extension alone, a wildcard for a whole label. */
+static bool has_host(X509 *leaf, struct hbk_slice host)
+{
+    const unsigned flags =
+        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    struct hbk_ip ip;
+    if (hbk_ip_parse(host, &ip)) {
+        return X509_check_ip(leaf, ip.bytes, ip.size, 0) == 1;
+    }
+    /* A host that begins with a dot would match any subdomain, one of no bytes everything. */
+    return host.size > 0 && host.bytes[0] != '.' &&
+           X509_check_host(leaf, (const char *)host.bytes, host.size, flags, NULL) == 1;
+}
+
+static hbk_status judge_name(STACK_OF(X509) * chain, const struct hbk_question *question,
+                             struct hbk_peer *peer, struct hbk_verdict_failure *failure)
+{
+    X509 *leaf = sk_X509_value(chain, 0);
+    const struct hbk_trust_options *trust = &question->trust->options;
+    HBK_TRY(check_use(leaf, failure));
+    HBK_TRY(judge_path(chain, trust->roots, question, peer, failure));
+    if (question->role == HBK_PEER_SERVER && !trust->ignores_host &&
+        !has_host(leaf, question->host)) {
+        return question->host.size == 0
+                   ? FAIL(failure, HBK_VERDICT_UNEXPECTED,
+                          "no host name was asked for, so no certificate can carry it")
+                   : FAIL(failure, HBK_VERDICT_UNEXPECTED, "certificate is not for the host %.*s",
+                          HBK_SLICE_ARGS(hbk_slice_part(question->host, 0, 255)));
+    }
+    return HBK_OK;
+}
+
+static hbk_status judge_anybody(STACK_OF(X509) * chain, struct hbk_peer *peer,
+                                struct hbk_verdict_failure *failure)
+{
+    peer->not_before_ns = INT64_MIN;
+    peer->not_after_ns = INT64_MAX;
+    return check_use(sk_X509_value(chain, 0), failure);
+}
+
+static hbk_status ask_owner(X509 *leaf, const struct hbk_question *question,
+                            struct hbk_verdict_failure *failure)
+{
+    const struct hbk_trust_options *trust = &question->trust->options;
+    hbk_status status = trust->check == NULL
+                            ? HBK_OK
+                            : trust->check(trust->owner, leaf, question->role, &failure->error);
+    if (status == HBK_OK || status == HBK_NO_MEMORY) {
+        return status;
+    }
+    return FAIL(failure, HBK_VERDICT_UNEXPECTED, "certificate is not one of those expected");
+}
+
+static hbk_status judge_parsed(STACK_OF(X509) * chain, const struct hbk_question *question,
+                               struct hbk_peer *peer, struct hbk_verdict_failure *failure)
+{
+    peer->role = question->role;
+    hbk_status status = HBK_OK;
+    switch (question->trust->options.rule) {
+    case HBK_TRUST_SPIFFE:
+        status = judge_workload(chain, question, peer, failure);
+        break;
+    case HBK_TRUST_NAME:
+        status = judge_name(chain, question, peer, failure);
+        break;
+    case HBK_TRUST_ANYBODY:
+        status = judge_anybody(chain, peer, failure);
+        break;
+    }
+    HBK_TRY(status);
+    HBK_TRY(ask_owner(sk_X509_value(chain, 0), question, failure));
+    return hbk_peer_read_leaf(peer, sk_X509_value(chain, 0));
 }
 
 /* The parsed chain as libcrypto takes it, with a reference to each certificate. */
@@ -300,34 +340,39 @@ static hbk_status check_sizes(const struct hbk_chain *chain, struct hbk_verdict_
     return HBK_OK;
 }
 
-hbk_status hbk_verdict_judge(const struct hbk_chain *chain, const struct hbk_bundle_set *bundles,
-                             enum hbk_peer_role role, int64_t now_ns,
+hbk_status hbk_verdict_judge(const struct hbk_chain *chain, const struct hbk_question *question,
                              const struct hbk_peer **out_peer, struct hbk_verdict_failure *failure)
 {
     HBK_TRY(check_sizes(chain, failure));
-    struct peer *peer = peer_new(chain);
+    struct hbk_peer *peer = hbk_peer_new(chain);
     STACK_OF(X509) *stack = sk_X509_new_null();
     hbk_status status = peer == NULL || stack == NULL ? HBK_NO_MEMORY : HBK_OK;
     if (status == HBK_OK) {
         status = parse(chain, stack, failure);
     }
     if (status == HBK_OK) {
-        status = judge_parsed(stack, bundles, role, now_ns, &peer->public, failure);
+        status = judge_parsed(stack, question, peer, failure);
     }
     sk_X509_pop_free(stack, X509_free);
     ERR_clear_error();
     if (status != HBK_OK) {
-        hbk_peer_unref(peer == NULL ? NULL : &peer->public);
+        hbk_peer_unref(peer);
         failure->reason = status == HBK_UNTRUSTED ? failure->reason : HBK_VERDICT_NONE;
         return status;
     }
-    *out_peer = &peer->public;
+    *out_peer = peer;
     return HBK_OK;
 }
 
 hbk_status hbk_verdict_match(const struct hbk_peer *peer, const struct hbk_expectation *expectation,
                              struct hbk_verdict_failure *failure)
 {
+    if (expectation->id_count == 0 && expectation->trust_domain.size == 0) {
+        return HBK_OK;
+    }
+    if (peer->id == NULL) {
+        return FAIL(failure, HBK_VERDICT_UNEXPECTED, "peer has no SPIFFE id");
+    }
     for (size_t i = 0; i < expectation->id_count; i++) {
         if (hbk_spiffe_equal(peer->id, expectation->ids[i])) {
             return HBK_OK;
@@ -357,8 +402,13 @@ hbk_status hbk_verdict_again(const struct hbk_peer *peer, const struct hbk_bundl
         .certificates = peer->certificates,
         .count = peer->certificate_count,
     };
+    struct hbk_trust trust = {
+        .options = {.rule = HBK_TRUST_SPIFFE,
+                    .bundles = (struct hbk_bundle_set *)(uintptr_t)bundles},
+    };
+    const struct hbk_question question = {.trust = &trust, .role = peer->role, .now_ns = now_ns};
     const struct hbk_peer *judged = NULL;
-    HBK_TRY(hbk_verdict_judge(&chain, bundles, peer->role, now_ns, &judged, failure));
+    HBK_TRY(hbk_verdict_judge(&chain, &question, &judged, failure));
     hbk_peer_unref(judged);
     return HBK_OK;
 }

@@ -12,8 +12,12 @@
  *      and a certificate without a list passes.
  *   5. The id is one of those expected, or of the expected trust domain.
  *
- * Rules 1 to 4 depend on the chain, the bundle, the part and the time alone: their result is
- * cached.
+ * These are the rules of a mesh (HBK_TRUST_SPIFFE). The other rules of trust.h take their place:
+ * by name, a path to the given roots for the part that the peer plays, 112 bits, rule 4, and the
+ * host; for anybody, nothing of it. Both demand a leaf that can be read and may sign.
+ *
+ * All but rule 5 depends on the chain, the trust, the part, the host and the time alone: the result
+ * is cached.
  */
 #pragma once
 
@@ -24,28 +28,25 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slice.h"
+#include "crypto/hash.h"
+#include "crypto/public_key.h"
 #include "identity/bundle.h"
 #include "identity/spiffe.h"
 #include "identity/svid.h"
+#include "identity/trust.h"
 
-enum { HBK_SHA256_BYTES = 32 };
-
-/* The part that the judged peer plays. */
-enum hbk_peer_role {
-    HBK_PEER_SERVER, /* its certificate must allow serverAuth */
-    HBK_PEER_CLIENT, /* ... clientAuth */
-};
+enum { HBK_PEER_NAMES_BYTES_MAX = 4096 }; /* of a peer's subject and names; the rest is left out */
 
 /* Why a verdict is bad, for alerts and counters. */
 enum hbk_verdict_reason {
     HBK_VERDICT_NONE,       /* no verdict was reached: memory, a limit */
-    HBK_VERDICT_MALFORMED,  /* rules 1 and 2, or not a certificate */
+    HBK_VERDICT_MALFORMED,  /* rules 1 and 2, may not sign, or not a certificate */
     HBK_VERDICT_EXPIRED,    /* one certificate of the path is past its end, or before its start */
     HBK_VERDICT_REVOKED,    /* rule 4 */
     HBK_VERDICT_UNKNOWN_CA, /* no path to a root, or no bundle for the trust domain */
     HBK_VERDICT_BAD_PATH,   /* any other failure of rule 3 */
     HBK_VERDICT_BAD_USAGE,  /* the part that the peer plays is not among its usages */
-    HBK_VERDICT_UNEXPECTED, /* rule 5: a good certificate of somebody else */
+    HBK_VERDICT_UNEXPECTED, /* rule 5, the host, or `check`: a good certificate of somebody else */
 };
 
 /* "certificate expired" ...: short, for labels of metrics. */
@@ -59,16 +60,21 @@ struct hbk_verdict_failure {
 
 /*
  * A peer that was judged good. Immutable and shared by all connections that presented the same
- * chain under the same bundle; readable while a reference is held.
+ * chain under the same trust; readable while a reference is held.
  */
 struct hbk_peer {
-    const struct hbk_spiffe_id *id;
-    int64_t not_before_ns; /* realtime: the latest start ... */
-    int64_t not_after_ns;  /* ... and the earliest end on the path, the root included */
-    uint64_t bundle_generation;
+    const struct hbk_spiffe_id *id; /* NULL: not judged as a SPIFFE workload */
+    int64_t not_before_ns;          /* realtime: the latest start ... */
+    int64_t not_after_ns; /* ... and the earliest end on the path, the root included; "always" where
+                             nobody vouches */
+    uint64_t bundle_generation; /* 0: there was no bundle */
     enum hbk_peer_role role;
+    struct hbk_public_key key; /* of the leaf, which may be used for digital signatures */
     uint8_t leaf_sha256[HBK_SHA256_BYTES];
     char serial_text[HBK_SERIAL_TEXT_BYTES_MAX]; /* of the leaf, hexadecimal */
+    struct hbk_slice subject;   /* of the leaf, RFC 2253; empty: none, or longer than the limit */
+    struct hbk_slice dns_names; /* of the leaf: each printable and ended by a zero byte */
+    struct hbk_slice uris;      /* the same */
     size_t certificate_count;
     struct hbk_slice certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* as presented, DER, leaf first */
 };
@@ -76,7 +82,8 @@ struct hbk_peer {
 const struct hbk_peer *hbk_peer_ref(const struct hbk_peer *peer);
 void hbk_peer_unref(const struct hbk_peer *peer); /* NULL is allowed */
 
-/* Whom we expect. All that it points to is borrowed from the caller. */
+/* Whom we expect among those that are trusted; all zero: any of them. All that it points to is
+ * borrowed from the caller. */
 struct hbk_expectation {
     const struct hbk_spiffe_id *const *ids; /* one of these ... */
     size_t id_count;
@@ -91,13 +98,20 @@ struct hbk_chain {
     size_t count;
 };
 
+/* What is asked about a chain; everything is borrowed for the call. */
+struct hbk_question {
+    const struct hbk_trust *trust;
+    enum hbk_peer_role role;
+    int64_t now_ns;        /* realtime */
+    struct hbk_slice host; /* a server's, by name: whom we wanted, a DNS name or an address */
+};
+
 /*
- * Judges a chain by rules 1 to 4 at `now_ns` (realtime). The caller owns a reference to the peer.
+ * Judges a chain by all rules but the fifth. The caller owns a reference to the peer.
  * Fails:   HBK_UNTRUSTED with the reason, HBK_LIMIT, HBK_NO_MEMORY. Thread: any.
  */
 HBK_MUST_USE hbk_status hbk_verdict_judge(const struct hbk_chain *chain,
-                                          const struct hbk_bundle_set *bundles,
-                                          enum hbk_peer_role role, int64_t now_ns,
+                                          const struct hbk_question *question,
                                           const struct hbk_peer **out_peer,
                                           struct hbk_verdict_failure *failure);
 
@@ -107,8 +121,8 @@ HBK_MUST_USE hbk_status hbk_verdict_match(const struct hbk_peer *peer,
                                           struct hbk_verdict_failure *failure);
 
 /*
- * Judges a known peer once more, for live connections when time has passed or bundles have changed.
- * Cheap while the bundle is the same; else as hbk_verdict_judge(). Fails as that.
+ * Judges a known peer of a mesh once more, for live connections when time has passed or bundles
+ * have changed. Cheap while the bundle is the same; else as hbk_verdict_judge(). Fails as that.
  */
 HBK_MUST_USE hbk_status hbk_verdict_again(const struct hbk_peer *peer,
                                           const struct hbk_bundle_set *bundles, int64_t now_ns,
@@ -133,7 +147,6 @@ void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache);
 /* As hbk_verdict_judge(), asking the cache first. A full heap only keeps a verdict out of it. */
 HBK_MUST_USE hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache,
                                                 const struct hbk_chain *chain,
-                                                const struct hbk_bundle_set *bundles,
-                                                enum hbk_peer_role role, int64_t now_ns,
+                                                const struct hbk_question *question,
                                                 const struct hbk_peer **out_peer,
                                                 struct hbk_verdict_failure *failure);

@@ -1,8 +1,12 @@
 /*
- * The cache of good verdicts. Its key is the hash of the whole chain as presented and of the part
- * that the peer plays; the bundle's generation and the path's validity are checked at each use, so
- * that neither a withdrawn root nor the passing of time outlives an entry's next use. Refusals are
- * not kept: a stranger could fill the cache with them, and a refused handshake is not retried fast.
+ * The cache of good verdicts. Its key is a hash of all that a verdict depends on and that does not
+ * change with time: the whole chain as presented, the part that the peer plays, the rule, the host
+ * where it counts, the roots of a trust by name, and, when the trust asks a question of its own,
+ * which trust it was. The bundle's generation and the path's validity are checked at each use, so
+ * that neither a withdrawn root nor the passing of time outlives an entry's next use. Trusts that
+ * differ in nothing but their generation share entries: a renewed identity finds its peers known.
+ * Refusals are not kept: a stranger could fill the cache with them, and a refused handshake is not
+ * retried fast.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -53,35 +57,64 @@ void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache)
     hbk_map_fini(&cache->entries);
 }
 
+static bool hash_bytes(EVP_MD_CTX *context, struct hbk_slice bytes)
+{
+    return EVP_DigestUpdate(context, &bytes.size, sizeof bytes.size) == 1 &&
+           EVP_DigestUpdate(context, bytes.bytes, bytes.size) == 1;
+}
+
+/* What is asked, without the time and the bundles. */
+static bool hash_question(EVP_MD_CTX *context, const struct hbk_question *question)
+{
+    const struct hbk_trust_options *trust = &question->trust->options;
+    const uint64_t numbers[] = {
+        trust->rule,
+        question->role,
+        trust->ignores_host,
+        trust->check == NULL ? 0 : question->trust->generation,
+        trust->roots == NULL ? 0 : trust->roots->generation,
+    };
+    bool has_host = trust->rule == HBK_TRUST_NAME && question->role == HBK_PEER_SERVER;
+    return EVP_DigestUpdate(context, numbers, sizeof numbers) == 1 &&
+           hash_bytes(context, has_host ? question->host : hbk_slice_of(NULL, 0));
+}
+
 /* False when libcrypto cannot hash: then the cache is not used. Sizes part the certificates. */
-static bool make_key(const struct hbk_chain *chain, enum hbk_peer_role role,
+static bool make_key(const struct hbk_chain *chain, const struct hbk_question *question,
                      uint8_t out_key[static HBK_SHA256_BYTES])
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool is_good = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                   EVP_DigestUpdate(context, &role, sizeof role) == 1;
+                   hash_question(context, question);
     for (size_t i = 0; i < chain->count && is_good; i++) {
-        struct hbk_slice certificate = chain->certificates[i];
-        is_good = EVP_DigestUpdate(context, &certificate.size, sizeof certificate.size) == 1 &&
-                  EVP_DigestUpdate(context, certificate.bytes, certificate.size) == 1;
+        is_good = hash_bytes(context, chain->certificates[i]);
     }
     is_good = is_good && EVP_DigestFinal_ex(context, out_key, NULL) == 1;
     EVP_MD_CTX_free(context);
     return is_good;
 }
 
+/* The generation of the bundle that a known peer would be judged by now; 0: there is none. */
+static uint64_t generation_for(const struct hbk_peer *peer, const struct hbk_trust *trust)
+{
+    const struct hbk_bundle *bundle = trust->options.roots;
+    if (trust->options.rule == HBK_TRUST_SPIFFE) {
+        bundle = hbk_bundle_set_find(trust->options.bundles, peer->id->parts.trust_domain);
+    }
+    return bundle == NULL ? 0 : bundle->generation;
+}
+
 static const struct hbk_peer *find(struct hbk_verdict_cache *cache,
                                    const uint8_t key[static HBK_SHA256_BYTES],
-                                   const struct hbk_bundle_set *bundles, int64_t now_ns)
+                                   const struct hbk_question *question)
 {
     struct entry *entry = hbk_map_find(&cache->entries, hash_of(key), has_key, key);
     if (entry == NULL) {
         return NULL;
     }
     const struct hbk_peer *peer = entry->peer;
-    const struct hbk_bundle *bundle = hbk_bundle_set_find(bundles, peer->id->parts.trust_domain);
-    if (bundle == NULL || bundle->generation != peer->bundle_generation ||
-        now_ns < peer->not_before_ns || now_ns >= peer->not_after_ns) {
+    if (generation_for(peer, question->trust) != peer->bundle_generation ||
+        question->now_ns < peer->not_before_ns || question->now_ns >= peer->not_after_ns) {
         drop(cache, entry);
         return NULL;
     }
@@ -113,20 +146,20 @@ static void keep(struct hbk_verdict_cache *cache, const uint8_t key[static HBK_S
 }
 
 hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct hbk_chain *chain,
-                                   const struct hbk_bundle_set *bundles, enum hbk_peer_role role,
-                                   int64_t now_ns, const struct hbk_peer **out_peer,
+                                   const struct hbk_question *question,
+                                   const struct hbk_peer **out_peer,
                                    struct hbk_verdict_failure *failure)
 {
     uint8_t key[HBK_SHA256_BYTES];
-    bool has_hash = make_key(chain, role, key);
-    const struct hbk_peer *known = has_hash ? find(cache, key, bundles, now_ns) : NULL;
+    bool has_hash = make_key(chain, question, key);
+    const struct hbk_peer *known = has_hash ? find(cache, key, question) : NULL;
     if (known != NULL) {
         cache->hits++;
         *out_peer = hbk_peer_ref(known);
         return HBK_OK;
     }
     cache->misses++;
-    HBK_TRY(hbk_verdict_judge(chain, bundles, role, now_ns, out_peer, failure));
+    HBK_TRY(hbk_verdict_judge(chain, question, out_peer, failure));
     if (has_hash) {
         keep(cache, key, *out_peer);
     }

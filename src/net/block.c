@@ -18,6 +18,7 @@ struct hbk_block *hbk_block_take(struct hbk_block_pool *pool)
     }
     block->next = NULL;
     block->used_bytes = 0;
+    block->sealed_bytes = 0;
     pool->used_count++;
     return block;
 }

@@ -18,6 +18,7 @@ enum {
 struct hbk_block {
     struct hbk_block *next;
     size_t used_bytes;
+    size_t sealed_bytes; /* of those, in front, that have left already */
     uint8_t bytes[HBK_BLOCK_BYTES];
 };
 

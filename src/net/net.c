@@ -13,16 +13,19 @@ hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
     net->input = hbk_span_of(malloc(input_bytes), input_bytes);
     net->output = hbk_span_of(malloc(HBK_NET_OUTPUT_BYTES), HBK_NET_OUTPUT_BYTES);
     hbk_pool_init(&net->tunnels, "tunnel", sizeof(struct hbk_tunnel), HBK_TUNNELS_MAX);
-    if (net->input.bytes == NULL || net->output.bytes == NULL) {
+    hbk_status status = net->input.bytes == NULL || net->output.bytes == NULL
+                            ? HBK_NO_MEMORY
+                            : hbk_batch_init(&net->batch, loop, NULL);
+    if (status != HBK_OK) {
         hbk_net_fini(net);
-        return HBK_NO_MEMORY;
     }
-    return HBK_OK;
+    return status;
 }
 
 void hbk_net_fini(struct hbk_net *net)
 {
     hbk_pool_fini(&net->tunnels);
+    hbk_batch_fini(&net->batch);
     hbk_block_pool_fini(&net->blocks);
     free(net->input.bytes);
     free(net->output.bytes);

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "net/batch.h"
 #include "net/block.h"
 #include "net/tally.h"
 #include "runtime/loop.h"
@@ -74,11 +75,12 @@ struct hbk_net {
     struct hbk_net_counters counters;
     struct hbk_pool tunnels;
     struct hbk_block_pool blocks;
+    struct hbk_batch batch; /* of the worker's TLS sessions */
     struct hbk_span input;  /* owned scratch, HBK_NET_INPUT_BYTES + HBK_RECORD_BYTES_MAX */
     struct hbk_span output; /* owned scratch, HBK_NET_OUTPUT_BYTES */
 };
 
-/* Fails: HBK_NO_MEMORY. */
+/* Fails: HBK_NO_MEMORY, HBK_IO (entropy). */
 HBK_MUST_USE hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
                                      const struct hbk_net_config *config);
 void hbk_net_fini(struct hbk_net *net); /* every tunnel and relay must be gone */

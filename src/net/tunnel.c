@@ -73,6 +73,7 @@ static void stop_events(struct hbk_tunnel *tunnel)
     hbk_loop_timer_cancel(loop, &tunnel->timer);
     hbk_task_cancel(&tunnel->write_task);
     hbk_task_cancel(&tunnel->read_task);
+    hbk_task_cancel(&tunnel->flight_task);
 }
 
 void hbk_tunnel_mark(struct hbk_tunnel *tunnel, enum hbk_tunnel_end end)
@@ -229,23 +230,29 @@ static bool send_backlog(struct hbk_tunnel *tunnel)
     return true;
 }
 
-/* Seals the first block behind what is in `output`; false when the tunnel has failed. */
+/* Seals the first block behind what is in `output`, or the part for which there is room: a peer may
+ * ask for small records. False when the tunnel has failed. */
 static bool seal_block(struct hbk_tunnel *tunnel, size_t *output_bytes)
 {
     struct hbk_block *block = tunnel->first_block;
-    struct hbk_slice plain = hbk_slice_of(block->bytes, block->used_bytes);
+    struct hbk_slice plain =
+        hbk_slice_of(block->bytes + block->sealed_bytes, block->used_bytes - block->sealed_bytes);
     struct hbk_span output = tunnel->net->output;
     size_t taken = 0;
     size_t size = 0;
     enum hbk_tls_answer answer = hbk_tls_seal(
         tunnel->tls, &plain, 1,
         hbk_span_of(output.bytes + *output_bytes, output.size - *output_bytes), &taken, &size);
-    if (answer != HBK_TLS_DONE || taken != plain.size) {
+    if (answer != HBK_TLS_DONE && (answer != HBK_TLS_WANT_ROOM || taken == 0)) {
         hbk_failure_set(&tunnel->failure, HBK_FAILURE_TLS, HBK_IO, 0, "a record cannot be sealed");
         return false;
     }
     tunnel->net->counters.records_sealed++;
     *output_bytes += size;
+    if (taken < plain.size) {
+        block->sealed_bytes += taken;
+        return true;
+    }
     tunnel->first_block = block->next;
     tunnel->last_block = tunnel->first_block == NULL ? NULL : tunnel->last_block;
     tunnel->blocks--;
@@ -473,8 +480,7 @@ static bool step_handshake(struct hbk_tunnel *tunnel, struct hbk_span *input)
     size_t consumed = 0;
     size_t written = 0;
     enum hbk_tls_answer answer =
-        hbk_tls_handshake(tunnel->tls, hbk_slice_of(input->bytes, input->size), &consumed,
-                          tunnel->net->output, &written);
+        hbk_tls_handshake(tunnel->tls, *input, &consumed, tunnel->net->output, &written);
     *input = hbk_span_of(input->bytes + consumed, input->size - consumed);
     if (written > 0) {
         if (hbk_buffer_append(&tunnel->sealed, hbk_slice_of(tunnel->net->output.bytes, written)) !=
@@ -487,11 +493,17 @@ static bool step_handshake(struct hbk_tunnel *tunnel, struct hbk_span *input)
     switch (answer) {
     case HBK_TLS_DONE:
         opened(tunnel);
+        if (tunnel->state == HBK_TUNNEL_OPEN && hbk_tls_has_output(tunnel->tls)) {
+            flush_later(tunnel);
+        }
         return false;
     case HBK_TLS_WANT_ROOM:
         return true;
     case HBK_TLS_WANT_INPUT:
+        return false;
     case HBK_TLS_WAITING:
+        tunnel->is_waiting = true;
+        hbk_batch_wake(&tunnel->net->batch);
         return false;
     case HBK_TLS_CLOSED:
         hbk_tunnel_fail(tunnel, HBK_FAILURE_TLS, HBK_CLOSED, 0,
@@ -554,12 +566,22 @@ static void take_input(struct hbk_tunnel *tunnel, struct hbk_span input)
     }
 }
 
-/* Receives once into the worker's scratch, behind the record that began earlier. */
+/* Moves the input that was left over to the front of the worker's scratch; returns its size. */
+static size_t take_partial(struct hbk_tunnel *tunnel)
+{
+    struct hbk_slice partial = hbk_buffer_slice(&tunnel->partial);
+    if (partial.size > 0) {
+        memcpy(tunnel->net->input.bytes, partial.bytes, partial.size);
+        hbk_buffer_consume(&tunnel->partial, partial.size);
+    }
+    return partial.size;
+}
+
+/* Receives once into the worker's scratch, behind what was left over earlier. */
 static void read_once(struct hbk_tunnel *tunnel)
 {
     struct hbk_span scratch = tunnel->net->input;
-    struct hbk_slice partial = hbk_buffer_slice(&tunnel->partial);
-    size_t kept = partial.size;
+    size_t kept = hbk_buffer_size(&tunnel->partial);
     struct hbk_span room = hbk_span_of(scratch.bytes + kept, scratch.size - kept);
     size_t size = 0;
     switch (hbk_socket_receive(tunnel->source.fd, room, &size)) {
@@ -586,22 +608,23 @@ static void read_once(struct hbk_tunnel *tunnel)
     if (size < room.size && (tunnel->source.ready & (HBK_ENDED | HBK_HUNG_UP)) == 0) {
         tunnel->source.ready &= ~(uint32_t)HBK_READABLE;
     }
-    if (kept > 0) {
-        memcpy(scratch.bytes, partial.bytes, kept);
-        hbk_buffer_consume(&tunnel->partial, kept);
-    }
+    (void)take_partial(tunnel);
     take_input(tunnel, hbk_span_of(scratch.bytes, kept + size));
 }
 
 static void read_ready(struct hbk_tunnel *tunnel)
 {
+    if (tunnel->is_waiting) {
+        return; /* on_flight_task() comes back here */
+    }
     if ((tunnel->source.ready & HBK_READABLE) != 0) {
         if (tunnel->state == HBK_TUNNEL_OPEN) {
             hbk_h2_set_time(&tunnel->h2, tunnel->net->loop->now_ns);
         }
         read_once(tunnel);
     }
-    if (tunnel->state != HBK_TUNNEL_CLOSED && (tunnel->source.ready & HBK_READABLE) != 0) {
+    if (tunnel->state != HBK_TUNNEL_CLOSED && (tunnel->source.ready & HBK_READABLE) != 0 &&
+        !tunnel->is_waiting) {
         hbk_loop_post(tunnel->net->loop, HBK_PHASE_READ, &tunnel->read_task);
     }
 }
@@ -612,6 +635,29 @@ static void on_read_task(struct hbk_task *task)
     read_ready(tunnel);
     if (tunnel->state == HBK_TUNNEL_OPEN) {
         resume_blocked(tunnel);
+    }
+}
+
+/* From within the batch: the step itself comes in the phase behind it. */
+static void on_progress(void *owner)
+{
+    struct hbk_tunnel *tunnel = owner;
+    if (tunnel->state == HBK_TUNNEL_HANDSHAKING) {
+        hbk_loop_post(tunnel->net->loop, HBK_PHASE_FLIGHT, &tunnel->flight_task);
+    }
+}
+
+/* The handshake goes on with the input that it had left over, and what it has to say leaves in this
+ * turn. */
+static void on_flight_task(struct hbk_task *task)
+{
+    struct hbk_tunnel *tunnel = HBK_CONTAINER(task, struct hbk_tunnel, flight_task);
+    tunnel->is_waiting = false;
+    take_input(tunnel, hbk_span_of(tunnel->net->input.bytes, take_partial(tunnel)));
+    flush(tunnel);
+    if (tunnel->state != HBK_TUNNEL_CLOSED && (tunnel->source.ready & HBK_READABLE) != 0 &&
+        !tunnel->is_waiting) {
+        hbk_loop_post(tunnel->net->loop, HBK_PHASE_READ, &tunnel->read_task);
     }
 }
 
@@ -681,6 +727,7 @@ hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, int fd,
     tunnel->events = events;
     tunnel->owner = owner;
     tunnel->tls = tls;
+    hbk_tls_session_watch(tls, on_progress, tunnel);
     tunnel->is_server = is_server;
     hbk_link_init(&tunnel->link);
     hbk_list_init(&tunnel->relays);
@@ -689,6 +736,7 @@ hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, int fd,
     hbk_buffer_init(&tunnel->partial, HBK_NET_INPUT_BYTES);
     hbk_task_init(&tunnel->write_task, on_write_task);
     hbk_task_init(&tunnel->read_task, on_read_task);
+    hbk_task_init(&tunnel->flight_task, on_flight_task);
     hbk_timer_init(&tunnel->timer, hbk_tunnel_on_timer);
     hbk_socket_tune(fd);
     net->counters.tunnels_opened[is_server]++;

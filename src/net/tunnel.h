@@ -67,8 +67,10 @@ struct hbk_tunnel {
     struct hbk_list relays;    /* all, through relay->in_tunnel */
     struct hbk_list blocked;   /* relays that wait for room or credit, oldest first */
     struct hbk_task write_task;
-    struct hbk_task read_task; /* more to read, or blocked relays to resume; then the burial */
-    struct hbk_timer timer;    /* connect, handshake, silence, idleness: as the state says */
+    struct hbk_task read_task;   /* more to read, or blocked relays to resume; then the burial */
+    struct hbk_task flight_task; /* the handshake may go on */
+    bool is_waiting;             /* for a batch; nothing is read meanwhile */
+    struct hbk_timer timer;      /* connect, handshake, silence, idleness: as the state says */
     uint64_t silent_since_ns;
     uint64_t idle_since_ns; /* without streams; or the beginning of the handshake */
     uint64_t handshake_ns;  /* how long it took; 0: it is not done */
@@ -79,7 +81,7 @@ struct hbk_tunnel {
 
 /*
  * Starts a client on a socket that is connecting, or a server on an accepted one. The tunnel owns
- * `fd` and `tls` from here on, whatever is returned.
+ * `fd` and `tls`, whose worker is net->batch.tls, from here on, whatever is returned.
  *
  * Fails: HBK_LIMIT (the pool of tunnels is empty), HBK_NO_MEMORY. on_closed is not called then.
  */

@@ -357,9 +357,14 @@ void hbk_inbound_accept(struct hbk_listener *listener, int fd, const struct hbk_
         refuse_tunnel(pod, fd, peer, HBK_COUNTER_POOL_EXHAUSTED_TUNNEL, "too many tunnels");
         return;
     }
-    struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .verdicts = &shard->verdicts};
+    struct hbk_tls_options options = {
+        .role = HBK_TLS_SERVER,
+        .worker = shard->net.batch.tls,
+        .expectation = hbk_tls_credential_neighbours(pod->credential),
+    };
     struct hbk_tls_session *tls = NULL;
-    if (hbk_tls_session_new(pod->credential, &options, hbk_clock_realtime_ns(), &tls) != HBK_OK) {
+    if (hbk_tls_session_new(hbk_tls_credential_context(pod->credential), &options,
+                            hbk_clock_realtime_ns(), &tls) != HBK_OK) {
         refuse_tunnel(pod, fd, peer, HBK_COUNTER_REFUSED_LIMIT, "no memory for TLS");
         return;
     }

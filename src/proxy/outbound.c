@@ -173,12 +173,14 @@ hbk_status hbk_outbound_dial(void *context, const struct hbk_upstream_key *key, 
     }
     struct hbk_tls_options options = {
         .role = HBK_TLS_CLIENT,
-        .expectation = {.ids = key->accepted, .id_count = key->accepted_count},
-        .verdicts = &pod->shard->verdicts,
+        .worker = pod->shard->net.batch.tls,
+        .expectation = hbk_tls_credential_neighbours(pod->credential),
     };
+    options.expectation.ids = key->accepted;
+    options.expectation.id_count = key->accepted_count;
     struct hbk_tls_session *tls = NULL;
-    hbk_status status =
-        hbk_tls_session_new(pod->credential, &options, hbk_clock_realtime_ns(), &tls);
+    hbk_status status = hbk_tls_session_new(hbk_tls_credential_context(pod->credential), &options,
+                                            hbk_clock_realtime_ns(), &tls);
     if (status != HBK_OK) {
         hbk_failure_set(out_failure, HBK_FAILURE_TLS, status, 0, "tls error: %s",
                         hbk_status_text(status));

@@ -34,7 +34,6 @@ hbk_status hbk_shard_init(struct hbk_shard *shard, struct hbk_worker *worker,
     struct hbk_upstream_config upstream = {
         .dial = hbk_outbound_dial, .on_open = hbk_outbound_opened, .context = shard};
     hbk_upstream_init(&shard->upstream, &shard->net, &upstream);
-    hbk_verdict_cache_init(&shard->verdicts, HBK_VERDICT_CACHE_ENTRIES);
     return HBK_OK;
 }
 
@@ -42,7 +41,6 @@ void hbk_shard_fini(struct hbk_shard *shard)
 {
     HBK_ASSERT(hbk_list_is_empty(&shard->pods));
     hbk_upstream_fini(&shard->upstream);
-    hbk_verdict_cache_fini(&shard->verdicts);
     hbk_net_fini(&shard->net);
     hbk_telemetry_fini(&shard->telemetry);
     hbk_pool_fini(&shard->outbound);

@@ -28,7 +28,6 @@ struct hbk_shard {
     struct hbk_worker *worker; /* borrowed */
     struct hbk_net net;
     struct hbk_upstream upstream;
-    struct hbk_verdict_cache verdicts;
     struct hbk_telemetry telemetry;
     struct hbk_mesh *mesh;    /* borrowed: control keeps it until the round that replaces it ends */
     struct hbk_list pods;     /* through pod->link */

@@ -28,10 +28,16 @@ static const char no_memory_text[] = "no memory for the cipher";
 
 hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
                             enum hbk_cipher_suite suite, struct hbk_slice client_secret,
-                            struct hbk_slice server_secret)
+                            struct hbk_slice server_secret, uint16_t record_size_limit)
 {
+    /* RFC 8449, 4: the limit counts the type's byte; a larger one than the protocol's says nothing.
+     */
+    bool is_limited = record_size_limit > 0 && record_size_limit <= HBK_TLS_PLAIN_BYTES_MAX;
+    HBK_ASSERT(record_size_limit == 0 || record_size_limit >= HBK_CHANNEL_LIMIT_MIN);
     *channel = (struct hbk_tls_channel){
         .role = role,
+        .plain_bytes_max =
+            is_limited ? (uint16_t)(record_size_limit - 1) : (uint16_t)HBK_TLS_PLAIN_BYTES_MAX,
         .failure = {HBK_CLOSED, HBK_ALERT_NONE, false, "we have ended the connection"},
     };
     bool is_client = role == HBK_TLS_CLIENT;
@@ -391,7 +397,7 @@ static enum hbk_tls_answer seal_record(struct hbk_tls_channel *channel, struct s
         return HBK_TLS_WANT_ROOM;
     }
     size_t fits = room.size - HBK_TLS_RECORD_EXTRA_BYTES;
-    fits = fits < HBK_TLS_PLAIN_BYTES_MAX ? fits : HBK_TLS_PLAIN_BYTES_MAX;
+    fits = fits < channel->plain_bytes_max ? fits : channel->plain_bytes_max;
     *out_sealed = take_bytes(source, room.bytes + HBK_TLS_RECORD_HEADER_BYTES, fits);
     if (!hbk_tls_record_seal(&channel->out, HBK_TLS_RECORD_APPLICATION_DATA, room.bytes,
                              *out_sealed)) {
@@ -435,20 +441,21 @@ enum hbk_tls_answer hbk_channel_seal(struct hbk_tls_channel *channel, const stru
 
 enum { UPDATE_RECORD_BYTES = KEY_UPDATE_BYTES + HBK_TLS_RECORD_EXTRA_BYTES };
 
-size_t hbk_channel_sealed_bytes_max(size_t plain_bytes)
+size_t hbk_channel_sealed_bytes_max(const struct hbk_tls_channel *channel, size_t plain_bytes)
 {
-    size_t records = plain_bytes / HBK_TLS_PLAIN_BYTES_MAX + 1;
+    size_t records = plain_bytes / channel->plain_bytes_max + 1;
     return UPDATE_RECORD_BYTES + plain_bytes + records * HBK_TLS_RECORD_EXTRA_BYTES;
 }
 
-size_t hbk_channel_plain_bytes_max(size_t room_bytes)
+size_t hbk_channel_plain_bytes_max(const struct hbk_tls_channel *channel, size_t room_bytes)
 {
     if (room_bytes <= UPDATE_RECORD_BYTES) {
         return 0;
     }
     size_t room = room_bytes - UPDATE_RECORD_BYTES;
-    size_t full = room / (HBK_TLS_PLAIN_BYTES_MAX + HBK_TLS_RECORD_EXTRA_BYTES);
-    size_t rest = room % (HBK_TLS_PLAIN_BYTES_MAX + HBK_TLS_RECORD_EXTRA_BYTES);
-    return full * HBK_TLS_PLAIN_BYTES_MAX +
+    size_t record_bytes = (size_t)channel->plain_bytes_max + HBK_TLS_RECORD_EXTRA_BYTES;
+    size_t full = room / record_bytes;
+    size_t rest = room % record_bytes;
+    return full * channel->plain_bytes_max +
            (rest > HBK_TLS_RECORD_EXTRA_BYTES ? rest - HBK_TLS_RECORD_EXTRA_BYTES : 0);
 }

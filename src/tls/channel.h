@@ -19,6 +19,8 @@ enum {
     /* A ticket that we do not use: its largest legal size (RFC 8446, 4.6.1), rounded up. */
     HBK_CHANNEL_TICKET_BYTES_MAX = 1 << 18,
 
+    HBK_CHANNEL_LIMIT_MIN = 64, /* RFC 8449, 4: the least that a record size limit may be */
+
     /* Records up to this size are joined to one slice; moving larger ones would cost too much. */
     HBK_CHANNEL_JOIN_BYTES_MAX = 4096,
 };
@@ -28,7 +30,8 @@ struct hbk_tls_channel {
     struct hbk_tls_record_direction out;
     struct hbk_tls_failure failure;
     enum hbk_tls_role role;
-    uint16_t idle_records; /* received since the last application data */
+    uint16_t idle_records;    /* received since the last application data */
+    uint16_t plain_bytes_max; /* in one record of ours */
 
     /* A handshake message that is being received; it may be spread over records. */
     uint8_t message_header[4];
@@ -43,11 +46,16 @@ struct hbk_tls_channel {
     bool update_is_request; /* ... that asks the peer for one */
 };
 
-/* Secrets are those of the application traffic (RFC 8446, 7.1). Fails: HBK_IO. */
+/*
+ * Secrets are those of the application traffic (RFC 8446, 7.1). `record_size_limit`: what the peer
+ * said that it takes in one record, the type's byte included (RFC 8449, 4: 64 or more); 0: nothing.
+ * Fails: HBK_IO.
+ */
 HBK_MUST_USE hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
                                          enum hbk_cipher_suite suite,
                                          struct hbk_slice client_secret,
-                                         struct hbk_slice server_secret);
+                                         struct hbk_slice server_secret,
+                                         uint16_t record_size_limit);
 void hbk_channel_fini(struct hbk_tls_channel *channel);
 
 /* Frees the keys' schedules until the next use. */
@@ -64,8 +72,8 @@ HBK_MUST_USE enum hbk_tls_answer hbk_channel_seal(struct hbk_tls_channel *channe
                                                   const struct hbk_slice *plain, size_t count,
                                                   struct hbk_span output, size_t *out_sealed,
                                                   size_t *out_written);
-size_t hbk_channel_sealed_bytes_max(size_t plain_bytes);
-size_t hbk_channel_plain_bytes_max(size_t room_bytes);
+size_t hbk_channel_sealed_bytes_max(const struct hbk_tls_channel *channel, size_t plain_bytes);
+size_t hbk_channel_plain_bytes_max(const struct hbk_tls_channel *channel, size_t room_bytes);
 bool hbk_channel_has_output(const struct hbk_tls_channel *channel);
 HBK_MUST_USE enum hbk_tls_answer hbk_channel_flush(struct hbk_tls_channel *channel,
                                                    struct hbk_span output, size_t *out_written);

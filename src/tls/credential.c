@@ -1,22 +1,53 @@
 #include "tls/credential.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/assert.h"
-#include "tls/engine.h"
-
-static const struct hbk_tls_engine *const engines[] = {
-    [HBK_TLS_ENGINE_OPENSSL] = &hbk_tls_openssl,
+struct hbk_tls_credential {
+    struct hbk_tls_context *context; /* held */
+    struct hbk_svid *svid;           /* held */
+    struct hbk_bundle_set *bundles;  /* held */
+    uint64_t generation;
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
 };
 
 static void credential_free(struct hbk_tls_credential *credential)
 {
-    if (credential->context != NULL) {
-        credential->engine->context_free(credential->context);
-    }
+    hbk_tls_context_unref(credential->context);
     hbk_svid_unref(credential->svid);
     hbk_bundle_set_unref(credential->bundles);
     free(credential);
+}
+
+/* The suites and the protocol of ambient.md 3b. */
+static hbk_status make_context(struct hbk_tls_credential *credential,
+                               enum hbk_tls_engine_kind engine, struct hbk_error *error)
+{
+    static const uint16_t suites[] = {HBK_SUITE_AES_128_GCM_SHA256, HBK_SUITE_AES_256_GCM_SHA384};
+    const struct hbk_svid *svid = credential->svid;
+    const struct hbk_tls_certificate_options certificate = {
+        .chain = svid->certificates,
+        .chain_count = svid->certificate_count,
+        .private_key = svid->private_key,
+    };
+    const struct hbk_trust_options trust_options = {.rule = HBK_TRUST_SPIFFE,
+                                                    .bundles = credential->bundles};
+    const struct hbk_trust *trust = NULL;
+    HBK_TRY(hbk_trust_new(&trust_options, &trust));
+    const struct hbk_tls_context_options options = {
+        .engine = engine,
+        .certificates = &certificate,
+        .certificate_count = 1,
+        .trust = trust,
+        .client_certificate = HBK_TLS_CLIENT_CERTIFICATE_REQUIRED,
+        .protocols = HBK_SLICE("\x02h2"),
+        .requires_protocol = true,
+        .suites = suites,
+        .suite_count = HBK_COUNT(suites),
+    };
+    hbk_status status = hbk_tls_context_new(&options, &credential->context, error);
+    hbk_trust_unref(trust);
+    return status;
 }
 
 hbk_status hbk_tls_credential_new(struct hbk_svid *svid, struct hbk_bundle_set *bundles,
@@ -25,7 +56,6 @@ hbk_status hbk_tls_credential_new(struct hbk_svid *svid, struct hbk_bundle_set *
                                   struct hbk_error *error)
 {
     struct hbk_slice trust_domain = svid->id->parts.trust_domain;
-    HBK_ASSERT((size_t)engine < HBK_COUNT(engines));
     if (hbk_bundle_set_find(bundles, trust_domain) == NULL) {
         return hbk_error_set(error, HBK_INVALID, "no trust bundle for %.*s, the domain of %.*s",
                              HBK_SLICE_ARGS(trust_domain), HBK_SLICE_ARGS(svid->id->text));
@@ -34,12 +64,11 @@ hbk_status hbk_tls_credential_new(struct hbk_svid *svid, struct hbk_bundle_set *
     if (credential == NULL) {
         return HBK_NO_MEMORY;
     }
-    credential->engine = engines[engine];
     credential->svid = hbk_svid_ref(svid);
     credential->bundles = hbk_bundle_set_ref(bundles);
     credential->generation = generation;
     atomic_init(&credential->references, 1);
-    hbk_status status = credential->engine->context_new(credential, &credential->context, error);
+    hbk_status status = make_context(credential, engine, error);
     if (status != HBK_OK) {
         credential_free(credential);
         return status;
@@ -86,4 +115,14 @@ uint64_t hbk_tls_credential_generation(const struct hbk_tls_credential *credenti
 int64_t hbk_tls_credential_not_after_ns(const struct hbk_tls_credential *credential)
 {
     return credential->svid->not_after_ns;
+}
+
+struct hbk_tls_context *hbk_tls_credential_context(const struct hbk_tls_credential *credential)
+{
+    return credential->context;
+}
+
+struct hbk_expectation hbk_tls_credential_neighbours(const struct hbk_tls_credential *credential)
+{
+    return (struct hbk_expectation){.trust_domain = credential->svid->id->parts.trust_domain};
 }

@@ -1,7 +1,7 @@
 /*
- * What one identity needs to speak TLS: its own certificate and key, the bundles by which peers are
- * judged, and the engine's context built from them once. Immutable and shared: a renewal makes a
- * new credential, sessions hold the one that they began with.
+ * What one workload of a mesh needs to speak TLS: its X.509-SVID, the bundles by which peers are
+ * judged, and the context built from both: mutual TLS 1.3, application protocol "h2" (ambient.md
+ * 3b). Immutable and shared: a renewal makes a new credential, sessions hold its context.
  */
 #pragma once
 
@@ -10,11 +10,7 @@
 #include "base/error.h"
 #include "identity/bundle.h"
 #include "identity/svid.h"
-
-/* Which TLS speaks. More engines join this list; sessions look the same with each. */
-enum hbk_tls_engine_kind {
-    HBK_TLS_ENGINE_OPENSSL,
-};
+#include "tls/context.h"
 
 struct hbk_tls_credential;
 
@@ -41,3 +37,8 @@ const struct hbk_svid *hbk_tls_credential_svid(const struct hbk_tls_credential *
 struct hbk_bundle_set *hbk_tls_credential_bundles(const struct hbk_tls_credential *credential);
 uint64_t hbk_tls_credential_generation(const struct hbk_tls_credential *credential);
 int64_t hbk_tls_credential_not_after_ns(const struct hbk_tls_credential *credential);
+struct hbk_tls_context *hbk_tls_credential_context(const struct hbk_tls_credential *credential);
+
+/* Anybody of the credential's own trust domain: whom a server of a mesh accepts, and a client that
+ * knows no better. Borrowed from the credential. */
+struct hbk_expectation hbk_tls_credential_neighbours(const struct hbk_tls_credential *credential);

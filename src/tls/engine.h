@@ -1,67 +1,152 @@
 /*
- * What an engine is: it performs handshakes. It ends with two traffic secrets and a verified peer;
- * everything behind is the channel's, whichever engine it was. Also the inside of a credential.
+ * What an engine is: it performs handshakes. Most end with two traffic secrets and a verified peer,
+ * and everything behind is the channel's, whichever engine it was; a TLS 1.2 connection stays with
+ * its engine to the end. Also the inside of a context.
  */
 #pragma once
 
 #include <stdatomic.h>
 
 #include "tls/channel.h"
+#include "tls/context.h"
+#include "tls/server_name.h"
 #include "tls/session.h"
+#include "tls/worker.h"
 
 struct hbk_tls_engine;
+struct hbk_private_key;
 
-struct hbk_tls_credential {
-    const struct hbk_tls_engine *engine;
-    void *context; /* the engine's, built once */
-    struct hbk_svid *svid;
-    struct hbk_bundle_set *bundles;
-    uint64_t generation;
+/* A certificate of a context, ready for both engines. */
+struct hbk_tls_certificate {
+    struct hbk_private_key *key; /* held */
+    size_t chain_count;
+    struct hbk_slice chain[HBK_CHAIN_CERTIFICATES_MAX];       /* owned, DER, leaf first */
+    struct hbk_slice staple;                                  /* owned */
+    struct x509_st *certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* held */
+    struct evp_pkey_st *private_key;                          /* held */
+    struct hbk_slice issuers[HBK_CHAIN_CERTIFICATES_MAX];     /* owned, DER; if must_match_issuer */
+    uint16_t schemes[HBK_TLS_LIST_MAX]; /* what it signs with, in order of preference */
+    size_t scheme_count;
+    bool must_match_issuer;
+};
+
+struct hbk_tls_list {
+    uint16_t items[HBK_TLS_LIST_MAX];
+    size_t count;
+};
+
+struct hbk_tls_context {
+    enum hbk_tls_engine_kind engine;
+    void *engine_context[HBK_TLS_ENGINE_COUNT]; /* each engine's own, built once; NULL: not used */
+    struct hbk_tls_certificate *certificates;   /* owned array */
+    size_t certificate_count;
+    struct hbk_server_names names; /* numbers of `certificates` */
+    const struct hbk_trust *trust; /* held; may be NULL */
+    enum hbk_tls_client_certificate client_certificate;
+    struct hbk_slice authorities; /* owned: the extension's list as RFC 8446, 4.2.4 writes it */
+    struct hbk_slice protocols;   /* owned */
+    bool requires_protocol;
+    char *protocol_failure; /* owned: what is said of a peer that agrees on none */
+    struct hbk_tls_list suites, groups, verify_schemes;
+    size_t share_count;
+    bool allows_tls12;
+    bool asks_staple;
+    struct hbk_tls_ticket_keys *ticket_keys; /* held; may be NULL */
+    unsigned ticket_count;
+    bool resumes;
+    uint16_t record_size_limit;
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
+};
+
+/* The inside of a worker. */
+struct hbk_tls_worker {
+    struct hbk_tls_worker_options options;
+    struct hbk_tls_worker_counters counters;
+    size_t in_flight;   /* sessions that have not ended their handshake */
+    size_t random_left; /* at the end of `random` */
+    uint8_t random[HBK_TLS_RANDOM_BYTES];
 };
 
 /* What a handshake is begun with; borrowed as long as the handshake lives. */
 struct hbk_tls_setup {
-    struct hbk_tls_credential *credential;
+    struct hbk_tls_context *context;
     enum hbk_tls_role role;
     struct hbk_expectation expectation;
-    struct hbk_verdict_cache *verdicts; /* may be NULL */
-    int64_t now_ns;
+    struct hbk_slice server_name; /* a client's: host name to ask for and to find; empty: none */
+    struct hbk_tls_worker *worker;
+    struct hbk_tls_ticket *ticket; /* a client's, to resume with; may be NULL */
+    int64_t now_ns;                /* realtime */
+
+    /* A waiting handshake may be stepped again. */
+    void (*on_progress)(void *owner);
+    void *owner;
 };
 
 /* What a handshake that is done leaves. Secret. */
 struct hbk_tls_result {
+    enum hbk_tls_version version;
     enum hbk_cipher_suite suite;
     uint8_t client_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     uint8_t server_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+    uint8_t exporter_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+    uint8_t resumption_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX]; /* if has_resumption_secret */
     size_t secret_bytes;
-    const struct hbk_peer *peer; /* a reference, owned by who takes the result */
-    bool has_protocol;           /* both sides agreed on "h2" */
+    const struct hbk_peer *peer; /* a reference, owned by who takes the result; NULL: anonymous */
+    struct hbk_slice protocol;   /* inside the context's list; empty: none was agreed on */
+    char *server_name;           /* a server's: what the client asked for; owned, freed by free() */
+    struct hbk_span staple;      /* a client's: what the server stapled; owned, freed by free() */
+    uint16_t group;              /* 0 for a resumption without agreement (TLS 1.2) */
+    uint16_t peer_scheme;        /* of the peer's signature; 0: it made none */
+    uint16_t record_size_limit;  /* the peer's (RFC 8449, the type's byte included); 0: none */
+    bool has_resumption_secret;
+    bool was_resumed;
+    bool has_foreign_protocol; /* the server chose what we did not offer: the session refuses it */
+    bool keeps_engine;         /* TLS 1.2: records stay with the engine, whose handshake lives on */
 };
 
 struct hbk_tls_engine {
-    const char *name;
+    enum hbk_tls_engine_kind kind;
 
-    /* The context of a credential whose other members are set. Fails: HBK_NO_MEMORY, HBK_IO,
+    /* The engine's part of a context whose other members are set. Fails: HBK_NO_MEMORY, HBK_IO,
      * HBK_INVALID with the reason. Control thread. */
-    hbk_status (*context_new)(const struct hbk_tls_credential *credential, void **out_context,
+    hbk_status (*context_new)(const struct hbk_tls_context *context, void **out_engine_context,
                               struct hbk_error *error);
-    void (*context_free)(void *context); /* any thread */
+    void (*context_free)(void *engine_context); /* any thread */
 
-    /* A handshake on one thread. Fails: HBK_NO_MEMORY, HBK_IO. */
+    /* A handshake on one thread. Fails: HBK_NO_MEMORY, HBK_IO, HBK_LIMIT (in flight). */
     hbk_status (*handshake_new)(const struct hbk_tls_setup *setup, void **out_handshake);
-    void (*handshake_free)(void *handshake); /* wipes; cancels a job */
+    void (*handshake_free)(void *handshake); /* wipes; cancels jobs */
 
     /* As hbk_tls_handshake(). */
-    enum hbk_tls_answer (*step)(void *handshake, struct hbk_slice input, size_t *out_consumed,
+    enum hbk_tls_answer (*step)(void *handshake, struct hbk_span input, size_t *out_consumed,
                                 struct hbk_span output, size_t *out_written);
 
     /* After HBK_TLS_DONE, once; and after HBK_TLS_FAILED, its text borrowed from the handshake. */
     void (*take_result)(void *handshake, struct hbk_tls_result *out_result);
     struct hbk_tls_failure (*failure)(const void *handshake);
 
-    /* As hbk_tls_job(). */
-    uint64_t (*job)(const void *handshake);
+    /*
+     * After a server's HBK_TLS_FAILED with protocol_version, before anything was written: the
+     * ClientHello as records, with which another engine may begin. Empty: there is nothing to hand
+     * over. NULL: the engine never hands over. Borrowed from the handshake.
+     */
+    struct hbk_slice (*handed_over)(const void *handshake);
+
+    /* The data phase of a connection that keeps its engine; as the functions of session.h. NULL in
+     * an engine whose results never say so. */
+    enum hbk_tls_answer (*open)(void *handshake, struct hbk_span input, size_t *out_consumed,
+                                struct hbk_slice *out_plain);
+    enum hbk_tls_answer (*seal)(void *handshake, const struct hbk_slice *plain, size_t count,
+                                struct hbk_span output, size_t *out_sealed, size_t *out_written);
+    bool (*has_output)(const void *handshake);
+    enum hbk_tls_answer (*flush)(void *handshake, struct hbk_span output, size_t *out_written);
+    enum hbk_tls_answer (*shutdown)(void *handshake, struct hbk_span output, size_t *out_written);
+    hbk_status (*export_keys)(void *handshake, struct hbk_slice label, struct hbk_slice context,
+                              struct hbk_span out);
 };
 
+/* NULL: not built in. */
+const struct hbk_tls_engine *hbk_tls_engine_of(enum hbk_tls_engine_kind kind);
+
 extern const struct hbk_tls_engine hbk_tls_openssl;
+extern const struct hbk_tls_engine hbk_tls_native;

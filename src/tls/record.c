@@ -10,17 +10,6 @@
 
 enum { LABEL_BYTES_MAX = 64, TLS_1_2_MAJOR = 3, TLS_1_2_MINOR = 3 };
 
-static size_t hash_bytes(enum hbk_cipher_suite suite)
-{
-    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? 48 : 32;
-}
-
-const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
-{
-    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? "TLS_AES_256_GCM_SHA384"
-                                                 : "TLS_AES_128_GCM_SHA256";
-}
-
 /* RFC 8446, 7.1 with RFC 5869, 2.3: a result of one hash is the first block of HKDF-Expand. */
 hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite, struct hbk_slice secret,
                                        const char *label, struct hbk_span out)
@@ -29,7 +18,7 @@ hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite, struct hbk_s
     uint8_t info[LABEL_BYTES_MAX];
     size_t label_bytes = strlen(label);
     size_t used = 0;
-    HBK_ASSERT(out.size <= hash_bytes(suite));
+    HBK_ASSERT(out.size <= hbk_cipher_suite_hash_bytes(suite));
     HBK_ASSERT(label_bytes + sizeof prefix + 4 <= sizeof info);
 
     info[used++] = 0;
@@ -43,18 +32,13 @@ hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite, struct hbk_s
     info[used++] = 1; /* the first block */
 
     uint8_t block[EVP_MAX_MD_SIZE];
-    const EVP_MD *hash = hash_bytes(suite) == 48 ? EVP_sha384() : EVP_sha256();
+    const EVP_MD *hash = hbk_cipher_suite_hash_bytes(suite) == 48 ? EVP_sha384() : EVP_sha256();
     if (HMAC(hash, secret.bytes, (int)secret.size, info, used, block, NULL) == NULL) {
         return HBK_IO;
     }
     memcpy(out.bytes, block, out.size);
     hbk_secret_wipe(block, sizeof block);
     return HBK_OK;
-}
-
-static enum hbk_aead aead_of(enum hbk_cipher_suite suite)
-{
-    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? HBK_AEAD_AES_256_GCM : HBK_AEAD_AES_128_GCM;
 }
 
 void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction)
@@ -73,7 +57,7 @@ static struct hbk_aead_key *schedule_of(struct hbk_tls_record_direction *directi
         return direction->schedule;
     }
     struct hbk_aead_key *schedule = aligned_alloc(_Alignof(struct hbk_aead_key), sizeof *schedule);
-    enum hbk_aead aead = aead_of(direction->suite);
+    enum hbk_aead aead = hbk_cipher_suite_aead(direction->suite);
     if (schedule == NULL ||
         hbk_aead_key_init(schedule, aead, hbk_aead_best_backend(aead), direction->key) != HBK_OK) {
         free(schedule);
@@ -87,11 +71,12 @@ static struct hbk_aead_key *schedule_of(struct hbk_tls_record_direction *directi
 static hbk_status derive_keys(struct hbk_tls_record_direction *direction)
 {
     enum hbk_cipher_suite suite = direction->suite;
-    struct hbk_slice secret = hbk_slice_of(direction->secret, hash_bytes(suite));
+    struct hbk_slice secret = hbk_slice_of(direction->secret, hbk_cipher_suite_hash_bytes(suite));
     hbk_tls_record_direction_rest(direction);
     direction->sequence = 0;
     HBK_TRY(hbk_tls_record_expand_label(
-        suite, secret, "key", hbk_span_of(direction->key, hbk_aead_key_bytes(aead_of(suite)))));
+        suite, secret, "key",
+        hbk_span_of(direction->key, hbk_aead_key_bytes(hbk_cipher_suite_aead(suite)))));
     return hbk_tls_record_expand_label(suite, secret, "iv",
                                        hbk_span_of(direction->iv, sizeof direction->iv));
 }
@@ -99,7 +84,7 @@ static hbk_status derive_keys(struct hbk_tls_record_direction *direction)
 hbk_status hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
                                          enum hbk_cipher_suite suite, struct hbk_slice secret)
 {
-    HBK_ASSERT(secret.size == hash_bytes(suite));
+    HBK_ASSERT(secret.size == hbk_cipher_suite_hash_bytes(suite));
     *direction = (struct hbk_tls_record_direction){.suite = suite};
     memcpy(direction->secret, secret.bytes, secret.size);
     return derive_keys(direction);
@@ -114,7 +99,7 @@ void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction)
 hbk_status hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction)
 {
     uint8_t next[HBK_TLS_RECORD_SECRET_BYTES_MAX];
-    size_t size = hash_bytes(direction->suite);
+    size_t size = hbk_cipher_suite_hash_bytes(direction->suite);
     hbk_status status =
         hbk_tls_record_expand_label(direction->suite, hbk_slice_of(direction->secret, size),
                                     "traffic upd", hbk_span_of(next, size));

@@ -10,13 +10,14 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "crypto/aead.h"
+#include "tls/parameter.h"
 
 enum {
     HBK_TLS_RECORD_HEADER_BYTES = 5,
     HBK_TLS_RECORD_SECRET_BYTES_MAX = 48, /* SHA-384 */
 
     /* A direction changes its keys after so many records. RFC 8446, 5.5 allows 2^24.5 full ones
-     * under one AES-GCM key. */
+     * under one AES-GCM key, ChaCha20-Poly1305 more. */
     HBK_TLS_RECORD_SEALED_MAX = 1 << 23,
 };
 
@@ -27,14 +28,6 @@ enum hbk_tls_record_type {
     HBK_TLS_RECORD_HANDSHAKE = 22,
     HBK_TLS_RECORD_APPLICATION_DATA = 23,
 };
-
-/* RFC 8446, B.4. */
-enum hbk_cipher_suite {
-    HBK_SUITE_AES_128_GCM_SHA256 = 0x1301,
-    HBK_SUITE_AES_256_GCM_SHA384 = 0x1302,
-};
-
-const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite);
 
 struct hbk_tls_record_direction {
     struct hbk_aead_key *schedule; /* owned, made at the first use and after a rest; or NULL */

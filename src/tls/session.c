@@ -1,29 +1,43 @@
 /*
  * A session is a handshake first and a channel then. The handshake, which is large, is freed when
- * it is done: what remains is the channel, the peer and the credential, under 1 KiB with the
- * keys at rest.
+ * it is done: what remains is the channel, the peer, the context and what was agreed on, under 1
+ * KiB with the keys at rest.
  */
 #include "tls/session.h"
 
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/assert.h"
 #include "base/secret.h"
 #include "tls/alert.h"
 #include "tls/engine.h"
+#include "tls/exporter.h"
 
 /* What only the handshake needs. */
 struct opening {
     struct hbk_tls_setup setup;
+    const struct hbk_tls_engine *engine;
     void *handshake;                   /* the engine's */
-    const struct hbk_spiffe_id *ids[]; /* a reference to each of setup.expectation.ids */
+    bool is_in_flight;                 /* counted in the worker */
+    const struct hbk_spiffe_id *ids[]; /* a reference to each of setup.expectation.ids; behind them
+                                          trust domain and server name */
 };
 
 struct hbk_tls_session {
-    struct hbk_tls_credential *credential; /* held */
-    const struct hbk_peer *peer;           /* held; NULL before the handshake is done */
-    struct opening *opening;               /* NULL afterwards; stays after a failure for its text */
-    bool has_failed;                       /* the handshake did */
+    struct hbk_tls_context *context; /* held */
+    const struct hbk_peer *peer;     /* held; NULL before the handshake is done, or anonymous */
+    struct opening *opening;         /* NULL afterwards; stays after a failure for its text */
+    struct hbk_slice protocol;       /* inside the context */
+    char *server_name;               /* owned; may be NULL */
+    struct hbk_span staple;          /* owned; may be empty */
+    uint8_t exporter_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+    enum hbk_tls_version version;
+    enum hbk_tls_engine_kind engine;
+    uint16_t group;
+    uint16_t peer_scheme;
+    bool was_resumed;
+    bool has_failed; /* the handshake did */
     bool has_channel;
     struct hbk_tls_channel channel;
 };
@@ -47,13 +61,23 @@ const char *hbk_tls_answer_text(enum hbk_tls_answer answer)
     HBK_UNREACHABLE();
 }
 
+/* The handshake has ended, well or not. */
+static void leave_flight(struct opening *opening)
+{
+    if (opening->is_in_flight) {
+        opening->is_in_flight = false;
+        opening->setup.worker->in_flight--;
+    }
+}
+
 static void opening_free(struct opening *opening)
 {
     if (opening == NULL) {
         return;
     }
+    leave_flight(opening);
     if (opening->handshake != NULL) {
-        opening->setup.credential->engine->handshake_free(opening->handshake);
+        opening->engine->handshake_free(opening->handshake);
     }
     for (size_t i = 0; i < opening->setup.expectation.id_count; i++) {
         hbk_spiffe_unref(opening->ids[i]);
@@ -61,45 +85,97 @@ static void opening_free(struct opening *opening)
     free(opening);
 }
 
-static hbk_status opening_new(struct hbk_tls_credential *credential,
-                              const struct hbk_tls_options *options, int64_t now_ns,
-                              struct opening **out_opening)
+/* Copies text behind the ids. */
+static struct hbk_slice put_text(uint8_t **at, struct hbk_slice text)
+{
+    if (text.size == 0) {
+        return hbk_slice_of(NULL, 0);
+    }
+    uint8_t *copy = *at;
+    memcpy(copy, text.bytes, text.size);
+    *at += text.size;
+    return hbk_slice_of(copy, text.size);
+}
+
+static struct opening *opening_make(struct hbk_tls_context *context,
+                                    const struct hbk_tls_options *options, int64_t now_ns,
+                                    struct hbk_slice server_name)
 {
     const struct hbk_expectation *expected = &options->expectation;
-    size_t trust_domain_bytes = expected->trust_domain.size;
-    HBK_ASSERT(trust_domain_bytes <= HBK_SPIFFE_TRUST_DOMAIN_BYTES_MAX);
-    size_t ids_bytes = expected->id_count * sizeof expected->ids[0];
-    struct opening *opening = calloc(1, sizeof *opening + ids_bytes + trust_domain_bytes);
+    HBK_ASSERT(expected->trust_domain.size <= HBK_SPIFFE_TRUST_DOMAIN_BYTES_MAX);
+    struct opening *opening =
+        calloc(1, sizeof *opening + expected->id_count * sizeof expected->ids[0] +
+                      expected->trust_domain.size + server_name.size);
     if (opening == NULL) {
-        return HBK_NO_MEMORY;
+        return NULL;
     }
-    opening->setup = (struct hbk_tls_setup){
-        .credential = credential,
-        .role = options->role,
-        .expectation = {.ids = opening->ids,
-                        .id_count = expected->id_count,
-                        .trust_domain = hbk_tls_credential_id(credential)->parts.trust_domain},
-        .verdicts = options->verdicts,
-        .now_ns = now_ns,
-    };
+    uint8_t *text = (uint8_t *)&opening->ids[expected->id_count];
     for (size_t i = 0; i < expected->id_count; i++) {
         opening->ids[i] = hbk_spiffe_ref(expected->ids[i]);
     }
-    if (trust_domain_bytes > 0) {
-        uint8_t *copy = (uint8_t *)&opening->ids[expected->id_count];
-        memcpy(copy, expected->trust_domain.bytes, trust_domain_bytes);
-        opening->setup.expectation.trust_domain = hbk_slice_of(copy, trust_domain_bytes);
+    opening->engine = hbk_tls_engine_of(context->engine);
+    opening->setup = (struct hbk_tls_setup){
+        .context = context,
+        .role = options->role,
+        .expectation = {.ids = opening->ids,
+                        .id_count = expected->id_count,
+                        .trust_domain = put_text(&text, expected->trust_domain)},
+        .server_name = put_text(&text, server_name),
+        .worker = options->worker,
+        .ticket = options->ticket,
+        .now_ns = now_ns,
+        .on_progress = options->on_progress,
+        .owner = options->owner,
+    };
+    return opening;
+}
+
+/* Whether the context can play the part, and whom a client wants. */
+static hbk_status check_options(const struct hbk_tls_context *context,
+                                const struct hbk_tls_options *options, struct hbk_slice *out_name)
+{
+    struct hbk_slice name = options->server_name;
+    if (options->role == HBK_TLS_SERVER) {
+        *out_name = hbk_slice_of(NULL, 0);
+        return context->certificate_count > 0 ? HBK_OK : HBK_INVALID;
     }
-    hbk_status status = credential->engine->handshake_new(&opening->setup, &opening->handshake);
+    struct hbk_ip ip;
+    if (name.size > 1 && name.bytes[name.size - 1] == '.') {
+        name.size--;
+    }
+    *out_name = name;
+    bool is_name = name.size == 0 || hbk_server_name_is_valid(name) || hbk_ip_parse(name, &ip);
+    return is_name && context->trust != NULL ? HBK_OK : HBK_INVALID;
+}
+
+static hbk_status opening_new(struct hbk_tls_context *context,
+                              const struct hbk_tls_options *options, int64_t now_ns,
+                              struct opening **out_opening)
+{
+    struct hbk_tls_worker *worker = options->worker;
+    struct hbk_slice server_name;
+    HBK_ASSERT(worker != NULL);
+    HBK_TRY(check_options(context, options, &server_name));
+    if (worker->in_flight >= worker->options.handshakes_max) {
+        worker->counters.handshakes_refused++;
+        return HBK_LIMIT;
+    }
+    struct opening *opening = opening_make(context, options, now_ns, server_name);
+    if (opening == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    hbk_status status = opening->engine->handshake_new(&opening->setup, &opening->handshake);
     if (status != HBK_OK) {
         opening_free(opening);
         return status;
     }
+    worker->in_flight++;
+    opening->is_in_flight = true;
     *out_opening = opening;
     return HBK_OK;
 }
 
-hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
+hbk_status hbk_tls_session_new(struct hbk_tls_context *context,
                                const struct hbk_tls_options *options, int64_t now_ns,
                                struct hbk_tls_session **out_session)
 {
@@ -107,14 +183,22 @@ hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
     if (session == NULL) {
         return HBK_NO_MEMORY;
     }
-    hbk_status status = opening_new(credential, options, now_ns, &session->opening);
+    hbk_status status = opening_new(context, options, now_ns, &session->opening);
     if (status != HBK_OK) {
         free(session);
         return status;
     }
-    session->credential = hbk_tls_credential_ref(credential);
+    session->context = hbk_tls_context_ref(context);
     *out_session = session;
     return HBK_OK;
+}
+
+void hbk_tls_session_watch(struct hbk_tls_session *session, void (*on_progress)(void *owner),
+                           void *owner)
+{
+    HBK_ASSERT(session->opening != NULL);
+    session->opening->setup.on_progress = on_progress;
+    session->opening->setup.owner = owner;
 }
 
 void hbk_tls_session_free(struct hbk_tls_session *session)
@@ -127,17 +211,18 @@ void hbk_tls_session_free(struct hbk_tls_session *session)
         hbk_channel_fini(&session->channel);
     }
     hbk_peer_unref(session->peer);
-    hbk_tls_credential_unref(session->credential);
+    hbk_tls_context_unref(session->context);
+    free(session->server_name);
+    free(session->staple.bytes);
     hbk_secret_wipe(session, sizeof *session);
     free(session);
 }
 
-/* Without "h2" the connection ends here: RFC 7301, 3.2. */
-static enum hbk_tls_answer refuse_protocol(struct hbk_tls_session *session, struct hbk_span output,
-                                           size_t *out_written)
+/* Ends a connection whose handshake is done, with an alert as far as there is room. */
+static enum hbk_tls_answer refuse(struct hbk_tls_session *session, hbk_status status, int alert,
+                                  const char *text, struct hbk_span output, size_t *out_written)
 {
-    hbk_channel_fail(&session->channel, HBK_UNSUPPORTED, HBK_ALERT_NO_APPLICATION_PROTOCOL,
-                     "the peer does not speak the application protocol h2");
+    hbk_channel_fail(&session->channel, status, alert, text);
     size_t written = 0;
     struct hbk_span room = hbk_span_of(output.bytes + *out_written, output.size - *out_written);
     if (hbk_channel_flush(&session->channel, room, &written) == HBK_TLS_DONE) {
@@ -146,45 +231,89 @@ static enum hbk_tls_answer refuse_protocol(struct hbk_tls_session *session, stru
     return HBK_TLS_FAILED;
 }
 
+/* RFC 7301, 3.2: a client looks at what the server chose. */
+static enum hbk_tls_answer check_protocol(struct hbk_tls_session *session, bool is_foreign,
+                                          struct hbk_span output, size_t *out_written)
+{
+    const struct hbk_tls_context *context = session->context;
+    if (session->protocol.size == 0 && context->requires_protocol) {
+        return refuse(session, HBK_UNSUPPORTED, HBK_ALERT_NO_APPLICATION_PROTOCOL,
+                      context->protocol_failure, output, out_written);
+    }
+    return is_foreign ? refuse(session, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,
+                               "the server chose an application protocol that was not offered",
+                               output, out_written)
+                      : HBK_TLS_DONE;
+}
+
+/* Takes over what the result owns. */
+static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_tls_result *result)
+{
+    session->peer = result->peer;
+    session->server_name = result->server_name;
+    session->staple = result->staple;
+    session->protocol = result->protocol;
+    session->version = result->version;
+    session->group = result->group;
+    session->peer_scheme = result->peer_scheme;
+    session->was_resumed = result->was_resumed;
+    session->engine = session->opening->engine->kind;
+    memcpy(session->exporter_secret, result->exporter_secret, result->secret_bytes);
+    return hbk_channel_init(&session->channel, session->opening->setup.role, result->suite,
+                            hbk_slice_of(result->client_secret, result->secret_bytes),
+                            hbk_slice_of(result->server_secret, result->secret_bytes),
+                            result->record_size_limit);
+}
+
 /* Turns a handshake that is done into a channel. */
 static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct hbk_span output,
                                          size_t *out_written)
 {
     struct opening *opening = session->opening;
+    struct hbk_tls_worker_counters *counters = &opening->setup.worker->counters;
     struct hbk_tls_result result;
-    session->credential->engine->take_result(opening->handshake, &result);
-    hbk_status status = hbk_channel_init(&session->channel, opening->setup.role, result.suite,
-                                         hbk_slice_of(result.client_secret, result.secret_bytes),
-                                         hbk_slice_of(result.server_secret, result.secret_bytes));
-    session->peer = result.peer;
-    bool has_protocol = result.has_protocol;
+    opening->engine->take_result(opening->handshake, &result);
+    hbk_status status = take_result(session, &result);
+    bool is_foreign = result.has_foreign_protocol;
     hbk_secret_wipe(&result, sizeof result);
+    leave_flight(opening);
     if (status != HBK_OK) {
         session->has_failed = true;
+        counters->handshakes_failed[session->engine]++;
         return HBK_TLS_FAILED;
     }
     session->has_channel = true;
     session->opening = NULL;
     opening_free(opening);
-    return has_protocol ? HBK_TLS_DONE : refuse_protocol(session, output, out_written);
+    enum hbk_tls_answer answer = check_protocol(session, is_foreign, output, out_written);
+    uint64_t *counter = answer != HBK_TLS_DONE ? counters->handshakes_failed
+                        : session->was_resumed ? counters->handshakes_resumed
+                                               : counters->handshakes_full;
+    counter[session->engine]++;
+    return answer;
 }
 
-enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hbk_slice input,
+enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hbk_span input,
                                       size_t *out_consumed, struct hbk_span output,
                                       size_t *out_written)
 {
+    struct opening *opening = session->opening;
     HBK_ASSERT(!session->has_channel);
     *out_consumed = 0;
     *out_written = 0;
     if (session->has_failed) {
         return HBK_TLS_FAILED;
     }
-    enum hbk_tls_answer answer = session->credential->engine->step(
-        session->opening->handshake, input, out_consumed, output, out_written);
+    enum hbk_tls_answer answer =
+        opening->engine->step(opening->handshake, input, out_consumed, output, out_written);
     if (answer == HBK_TLS_DONE) {
         return begin_channel(session, output, out_written);
     }
-    session->has_failed = answer == HBK_TLS_FAILED;
+    if (answer == HBK_TLS_FAILED) {
+        session->has_failed = true;
+        leave_flight(opening);
+        opening->setup.worker->counters.handshakes_failed[opening->engine->kind]++;
+    }
     return answer;
 }
 
@@ -205,14 +334,14 @@ enum hbk_tls_answer hbk_tls_seal(struct hbk_tls_session *session, const struct h
 
 size_t hbk_tls_sealed_bytes_max(const struct hbk_tls_session *session, size_t plain_bytes)
 {
-    (void)session;
-    return hbk_channel_sealed_bytes_max(plain_bytes);
+    HBK_ASSERT(session->has_channel);
+    return hbk_channel_sealed_bytes_max(&session->channel, plain_bytes);
 }
 
 size_t hbk_tls_plain_bytes_max(const struct hbk_tls_session *session, size_t room_bytes)
 {
-    (void)session;
-    return hbk_channel_plain_bytes_max(room_bytes);
+    HBK_ASSERT(session->has_channel);
+    return hbk_channel_plain_bytes_max(&session->channel, room_bytes);
 }
 
 bool hbk_tls_has_output(const struct hbk_tls_session *session)
@@ -254,14 +383,52 @@ const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session)
     return session->peer;
 }
 
-struct hbk_tls_credential *hbk_tls_session_credential(const struct hbk_tls_session *session)
+struct hbk_tls_context *hbk_tls_session_context(const struct hbk_tls_session *session)
 {
-    return session->credential;
+    return session->context;
 }
 
-const char *hbk_tls_cipher_text(const struct hbk_tls_session *session)
+struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session)
 {
-    return session->has_channel ? hbk_cipher_suite_text(session->channel.out.suite) : NULL;
+    if (!session->has_channel) {
+        return (struct hbk_tls_agreement){.engine = session->context->engine};
+    }
+    return (struct hbk_tls_agreement){
+        .version = session->version,
+        .engine = session->engine,
+        .cipher_text = hbk_cipher_suite_text(session->channel.out.suite),
+        .group_text = session->group == 0 ? NULL : hbk_tls_group_text(session->group),
+        .protocol = session->protocol,
+        .server_name = session->server_name == NULL ? hbk_slice_of(NULL, 0)
+                                                    : hbk_slice_text(session->server_name),
+        .group = session->group,
+        .peer_scheme = session->peer_scheme,
+        .was_resumed = session->was_resumed,
+    };
+}
+
+struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session)
+{
+    return hbk_slice_of(session->staple.bytes, session->staple.size);
+}
+
+hbk_status hbk_tls_export(const struct hbk_tls_session *session, struct hbk_slice label,
+                          struct hbk_slice context, struct hbk_span out)
+{
+    if (!session->has_channel) {
+        return HBK_INVALID;
+    }
+    enum hbk_cipher_suite suite = session->channel.out.suite;
+    return hbk_exporter_derive(
+        suite, hbk_slice_of(session->exporter_secret, hbk_cipher_suite_hash_bytes(suite)), label,
+        context, out);
+}
+
+/* Nothing here resumes yet, so no session is given a ticket. */
+struct hbk_tls_ticket *hbk_tls_take_ticket(struct hbk_tls_session *session)
+{
+    (void)session;
+    return NULL;
 }
 
 struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session)
@@ -269,14 +436,8 @@ struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session)
     if (session->has_channel) {
         return session->channel.failure;
     }
-    if (session->peer != NULL || session->opening == NULL) {
+    if (session->peer != NULL || session->version != 0) {
         return (struct hbk_tls_failure){HBK_IO, HBK_ALERT_NONE, false, "keys cannot be made"};
     }
-    return session->credential->engine->failure(session->opening->handshake);
-}
-
-uint64_t hbk_tls_job(const struct hbk_tls_session *session)
-{
-    return session->opening == NULL ? 0
-                                    : session->credential->engine->job(session->opening->handshake);
+    return session->opening->engine->failure(session->opening->handshake);
 }

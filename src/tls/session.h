@@ -1,6 +1,7 @@
 /*
- * One TLS connection without I/O: bytes in, bytes out, in memory of the caller. TLS 1.3 only, both
- * sides authenticated by X.509-SVID, application protocol "h2" (ambient.md 3b).
+ * One TLS connection without I/O: bytes in, bytes out, in memory of the caller. What it speaks,
+ * whom it trusts and which engine shakes hands is its context's; everything here is the same for
+ * all.
  *
  *     handshake ... DONE   then   open and seal   then   shutdown
  *
@@ -17,7 +18,8 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "identity/verdict.h"
-#include "tls/credential.h"
+#include "tls/context.h"
+#include "tls/worker.h"
 
 enum {
     HBK_TLS_PLAIN_BYTES_MAX = 1 << 14, /* in one record; RFC 8446, 5.1 */
@@ -43,7 +45,7 @@ enum hbk_tls_answer {
     HBK_TLS_DONE,       /* as the call describes */
     HBK_TLS_WANT_INPUT, /* nothing more without more bytes from the peer */
     HBK_TLS_WANT_ROOM,  /* nothing more without more room for output */
-    HBK_TLS_WAITING,    /* an asymmetric operation is under way: see hbk_tls_job() */
+    HBK_TLS_WAITING,    /* an asymmetric operation is under way: see `on_progress` */
     HBK_TLS_CLOSED,     /* the peer said close_notify; no byte follows from it */
     HBK_TLS_FAILED,     /* see hbk_tls_failure() */
 };
@@ -53,22 +55,44 @@ const char *hbk_tls_answer_text(enum hbk_tls_answer answer);
 struct hbk_tls_options {
     enum hbk_tls_role role;
 
-    /* The peers to accept; all zero means anybody of the credential's own trust domain. Copied. */
+    /* The worker on whose thread the session lives; borrowed for its life. Never NULL. */
+    struct hbk_tls_worker *worker;
+
+    /* Among the peers that the context trusts, those to accept: all zero accepts any of them. For a
+     * context that trusts by SPIFFE: ids or a trust domain. Copied. */
     struct hbk_expectation expectation;
 
-    /* The worker's cache of verdicts, borrowed until the handshake ends; NULL for none. */
-    struct hbk_verdict_cache *verdicts;
+    /* A client's: the host that it wants, as a DNS name (sent as server_name, RFC 6066, 3) or an
+     * address (not sent). A context that trusts by name finds it in the certificate. One dot at the
+     * end is dropped. Copied. */
+    struct hbk_slice server_name;
+
+    /* A client's: what an earlier session left (hbk_tls_take_ticket()), used for this one handshake
+     * if it still may be; a reference is taken. NULL: a full handshake. */
+    struct hbk_tls_ticket *ticket;
+
+    /* Called on the worker's thread when a session that answered HBK_TLS_WAITING may go on, from
+     * within hbk_batcher_flush(): it must not step or free the session there, but do so later in
+     * the turn. NULL: the caller looks by itself. */
+    void (*on_progress)(void *owner);
+    void *owner;
 };
 
 struct hbk_tls_session;
 
 /*
- * Begins a session that holds a reference to the credential. `now_ns` (realtime) judges the peer's
- * certificates. Fails: HBK_NO_MEMORY, HBK_IO (the engine).
+ * Begins a session that holds a reference to the context. `now_ns` (realtime) judges the peer's
+ * certificates and tickets. Fails: HBK_NO_MEMORY, HBK_LIMIT (handshakes in flight), HBK_IO (the
+ * engine), HBK_INVALID (a server name that is none; a role that the context cannot play: a server
+ * without a certificate, a client without a trust).
  */
-HBK_MUST_USE hbk_status hbk_tls_session_new(struct hbk_tls_credential *credential,
+HBK_MUST_USE hbk_status hbk_tls_session_new(struct hbk_tls_context *context,
                                             const struct hbk_tls_options *options, int64_t now_ns,
                                             struct hbk_tls_session **out_session);
+
+/* Sets `on_progress` and its owner anew; before the first step of the handshake. */
+void hbk_tls_session_watch(struct hbk_tls_session *session, void (*on_progress)(void *owner),
+                           void *owner);
 
 /* Wipes and frees; cancels a job under way. NULL is allowed. */
 void hbk_tls_session_free(struct hbk_tls_session *session);
@@ -76,13 +100,16 @@ void hbk_tls_session_free(struct hbk_tls_session *session);
 /*
  * Drives the handshake with what has arrived and writes what is to be sent, also along with
  * WANT_INPUT, WAITING and FAILED (then it is the alert): send `output` first, look at the answer
- * then. Both counts are always written. A client begins with an empty input.
+ * then. Both counts are always written. A client begins with an empty input. Input is decrypted
+ * where it lies: its consumed part is scratch from then on.
  *
  * DONE: the handshake is complete, hbk_tls_peer() is known, the input left over is for
- * hbk_tls_open(). WANT_INPUT: all input was consumed. WANT_ROOM: call again with room.
+ * hbk_tls_open(). WANT_INPUT: input that is left over is the beginning of a record; present it
+ * again with more behind it. WANT_ROOM: call again with room. WAITING: an asymmetric operation
+ * runs; see `on_progress`; present the input that is left over again.
  */
 HBK_MUST_USE enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session,
-                                                   struct hbk_slice input, size_t *out_consumed,
+                                                   struct hbk_span input, size_t *out_consumed,
                                                    struct hbk_span output, size_t *out_written);
 
 /*
@@ -140,14 +167,45 @@ void hbk_tls_update_keys(struct hbk_tls_session *session);
  */
 void hbk_tls_rest(struct hbk_tls_session *session);
 
-/* The verified peer, borrowed for the session's life; NULL before the handshake is done. */
+/* The verified peer, borrowed for the session's life; NULL before the handshake is done, and for a
+ * client that presented no certificate where none was required. */
 const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session);
 
-/* The credential that the session began with, borrowed for its life. */
-struct hbk_tls_credential *hbk_tls_session_credential(const struct hbk_tls_session *session);
+/* The context that the session began with, borrowed for its life. */
+struct hbk_tls_context *hbk_tls_session_context(const struct hbk_tls_session *session);
 
-/* "TLS_AES_128_GCM_SHA256"; NULL before the handshake is done. */
-const char *hbk_tls_cipher_text(const struct hbk_tls_session *session);
+/* What was agreed on; known when the handshake is done (before: NULL, empty, 0). Borrowed for the
+ * session's life. */
+struct hbk_tls_agreement {
+    enum hbk_tls_version version;
+    enum hbk_tls_engine_kind engine; /* which one spoke */
+    const char *cipher_text;         /* "TLS_AES_128_GCM_SHA256" */
+    const char *group_text;          /* "X25519"; NULL: nothing was agreed on with a group */
+    struct hbk_slice protocol;       /* "h2"; empty: none */
+    struct hbk_slice server_name;    /* a server's: what the client asked for; empty: nothing */
+    uint16_t group;
+    uint16_t peer_scheme; /* of the peer's signature; 0: it made none */
+    bool was_resumed;
+};
+
+struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session);
+
+/* What a server stapled to its certificate (an OCSP response in DER, as it came: nobody has judged
+ * it), for contexts that ask for it. Empty: nothing. Borrowed for the session's life. */
+struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session);
+
+/*
+ * Keys for other uses that both sides know (RFC 8446, 7.5; RFC 5705). An absent context is an empty
+ * one in TLS 1.3. Fails: HBK_LIMIT (more than 255 hashes), HBK_INVALID (before the handshake is
+ * done, a label above 249 or a context above 65,535 bytes), HBK_IO.
+ */
+HBK_MUST_USE hbk_status hbk_tls_export(const struct hbk_tls_session *session,
+                                       struct hbk_slice label, struct hbk_slice context,
+                                       struct hbk_span out);
+
+/* The newest ticket that a client was given, to begin another session with; owned by the caller
+ * from then on (hbk_tls_ticket_unref()). NULL: none since the last call. */
+struct hbk_tls_ticket *hbk_tls_take_ticket(struct hbk_tls_session *session);
 
 /* Why a session failed. */
 struct hbk_tls_failure {
@@ -162,9 +220,3 @@ struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session);
 
 /* "bad_certificate" for 42; "unknown" for a number without a name. */
 const char *hbk_tls_alert_text(int alert);
-
-/*
- * The job that a waiting session waits for; 0 while it waits for none. When the job is reported
- * complete, hbk_tls_handshake() goes on. The openssl engine never waits.
- */
-uint64_t hbk_tls_job(const struct hbk_tls_session *session);

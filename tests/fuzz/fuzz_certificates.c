@@ -34,7 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct hbk_chain chain = {.certificates = &bytes, .count = 1};
         const struct hbk_peer *peer = NULL;
         struct hbk_verdict_failure failure = {0};
-        status = hbk_verdict_judge(&chain, set, HBK_PEER_CLIENT, NOW_NS, &peer, &failure);
+        const struct hbk_trust trust = {.options = {.rule = HBK_TRUST_SPIFFE, .bundles = set}};
+        const struct hbk_question question = {
+            .trust = &trust, .role = HBK_PEER_CLIENT, .now_ns = NOW_NS};
+        status = hbk_verdict_judge(&chain, &question, &peer, &failure);
         if (status == HBK_OK) {
             hbk_peer_unref(peer);
         } else if (failure.error.status == HBK_OK && status == HBK_UNTRUSTED) {

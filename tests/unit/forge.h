@@ -174,6 +174,15 @@ HBK_UNUSED static struct hbk_bundle_set *forge_bundle_set(const char *trust_doma
     return set;
 }
 
+/* A question by the rules of a mesh, about a trust that lives as long as the block around it. */
+#define forge_question(set, peer_role, time_ns)                                               \
+    (&(struct hbk_question){                                                                  \
+        .trust = &(struct hbk_trust){.options = {.rule = HBK_TRUST_SPIFFE,                    \
+                                                 .bundles = (struct hbk_bundle_set *)(set)}}, \
+        .role = (peer_role),                                                                  \
+        .now_ns = (time_ns),                                                                  \
+    })
+
 HBK_UNUSED static struct hbk_svid *forge_svid(const struct forged *leaf)
 {
     char *chain = forged_pem((X509 *[]){leaf->certificate, NULL});

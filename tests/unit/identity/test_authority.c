@@ -70,8 +70,8 @@ static void what_is_issued_passes_our_own_judge(void **state)
         int size = i2d_X509(svid->certificates[0], &der);
         const struct hbk_slice certificate = hbk_slice_of(der, (size_t)size);
         const struct hbk_chain chain = {.certificates = &certificate, .count = 1};
-        if (hbk_verdict_judge(&chain, set, HBK_PEER_CLIENT, FORGE_NOW_NS, &peer, &failure) !=
-            HBK_OK) {
+        if (hbk_verdict_judge(&chain, forge_question(set, HBK_PEER_CLIENT, FORGE_NOW_NS), &peer,
+                              &failure) != HBK_OK) {
             fail_msg("%s", failure.error.text);
         }
         hbk_peer_unref(peer);

@@ -45,13 +45,13 @@ static void chain_free(struct chain *chain)
     *chain = (struct chain){0};
 }
 
-static hbk_status judge_in(const struct hbk_bundle_set *set, const struct chain *chain,
+static hbk_status judge_in(struct hbk_bundle_set *set, const struct chain *chain,
                            enum hbk_peer_role role, int64_t now_ns, const struct hbk_peer **peer,
                            struct hbk_verdict_failure *failure)
 {
     *peer = NULL;
     *failure = (struct hbk_verdict_failure){0};
-    return hbk_verdict_judge(&chain->chain, set, role, now_ns, peer, failure);
+    return hbk_verdict_judge(&chain->chain, forge_question(set, role, now_ns), peer, failure);
 }
 
 static void a_good_leaf_tells_who_the_peer_is(void **state)
@@ -624,13 +624,13 @@ static void a_live_peer_is_judged_again(void **state)
 /* ---- the cache ---- */
 
 static const struct hbk_peer *judge_cached(struct hbk_verdict_cache *cache,
-                                           const struct chain *chain,
-                                           const struct hbk_bundle_set *set,
+                                           const struct chain *chain, struct hbk_bundle_set *set,
                                            enum hbk_peer_role role, int64_t now_ns)
 {
     const struct hbk_peer *peer = NULL;
     struct hbk_verdict_failure failure = {0};
-    (void)!hbk_verdict_cache_judge(cache, &chain->chain, set, role, now_ns, &peer, &failure);
+    (void)!hbk_verdict_cache_judge(cache, &chain->chain, forge_question(set, role, now_ns), &peer,
+                                   &failure);
     return peer;
 }
 

@@ -14,6 +14,7 @@
 #include "net/relay.h"
 #include "net/tunnel.h"
 #include "net/upstream.h"
+#include "tls/credential.h"
 #include "tls/session.h"
 
 enum { FLOWS_MAX = 64 };
@@ -147,10 +148,11 @@ static const struct hbk_tunnel_events server_events = {
 
 static void serve(int fd)
 {
-    struct hbk_tls_options options = {.role = HBK_TLS_SERVER};
+    struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .worker = scene.bench.net.batch.tls};
     struct hbk_tls_session *tls = NULL;
     struct hbk_tunnel *tunnel = NULL;
-    if (hbk_tls_session_new(scene.server, &options, hbk_clock_realtime_ns(), &tls) != HBK_OK) {
+    if (hbk_tls_session_new(hbk_tls_credential_context(scene.server), &options,
+                            hbk_clock_realtime_ns(), &tls) != HBK_OK) {
         close(fd);
         return;
     }
@@ -174,13 +176,14 @@ static hbk_status dial(void *context, const struct hbk_upstream_key *key, int *o
     (void)context;
     (void)key;
     int fds[2];
-    struct hbk_tls_options options = {.role = HBK_TLS_CLIENT};
+    struct hbk_tls_options options = {.role = HBK_TLS_CLIENT, .worker = scene.bench.net.batch.tls};
     scene.dials++;
     if (scene.dial_fails) {
         hbk_failure_set(out_failure, HBK_FAILURE_CONNECT, HBK_NO_ROUTE, 0, "no route");
         return HBK_NO_ROUTE;
     }
-    HBK_TRY(hbk_tls_session_new(scene.client, &options, hbk_clock_realtime_ns(), out_tls));
+    HBK_TRY(hbk_tls_session_new(hbk_tls_credential_context(scene.client), &options,
+                                hbk_clock_realtime_ns(), out_tls));
     if (scene.dial_fd >= 0) {
         *out_fd = scene.dial_fd;
         scene.dial_fd = -1;

@@ -1,8 +1,10 @@
 /* Two sessions joined by memory, and the certificates behind them. */
 #pragma once
 
+#include "crypto/batcher.h"
 #include "failing_heap.h"
 #include "forge.h"
+#include "tls/credential.h"
 #include "tls/session.h"
 
 enum { PAIR_QUEUE_BYTES = 256 << 10 };
@@ -13,7 +15,34 @@ struct pair_queue {
     size_t size;
 };
 
+/* What the sessions of a test share. */
+struct pair_worker {
+    struct hbk_batcher *batcher;
+    struct hbk_verdict_cache verdicts;
+    struct hbk_tls_worker *tls;
+};
+
+HBK_UNUSED static void pair_worker_init(struct pair_worker *worker, size_t verdicts_max)
+{
+    struct hbk_batcher_options options;
+    hbk_batcher_options_init(&options);
+    assert_int_equal(hbk_batcher_new(&options, &worker->batcher), HBK_OK);
+    hbk_verdict_cache_init(&worker->verdicts, verdicts_max);
+    const struct hbk_tls_worker_options tls = {.batcher = worker->batcher,
+                                               .verdicts = &worker->verdicts};
+    assert_int_equal(hbk_tls_worker_new(&tls, &worker->tls), HBK_OK);
+}
+
+HBK_UNUSED static void pair_worker_fini(struct pair_worker *worker)
+{
+    assert_int_equal(hbk_tls_worker_in_flight(worker->tls), 0);
+    hbk_tls_worker_free(worker->tls);
+    hbk_verdict_cache_fini(&worker->verdicts);
+    hbk_batcher_free(worker->batcher);
+}
+
 struct pair_mesh {
+    struct pair_worker worker; /* without a cache */
     struct forged root;
     struct hbk_bundle_set *bundles;
     struct hbk_tls_credential *cart; /* spiffe://td.test/ns/shop/sa/cart */
@@ -36,6 +65,7 @@ HBK_UNUSED static struct hbk_tls_credential *pair_credential(const struct forged
 
 HBK_UNUSED static void pair_mesh_init(struct pair_mesh *mesh)
 {
+    pair_worker_init(&mesh->worker, 0);
     mesh->root = forge((struct forge)FORGE_ROOT("pair root"));
     mesh->bundles = forge_bundle_set("td.test", mesh->root.certificate);
     struct forged cart = forge((struct forge){.signer = &mesh->root});
@@ -53,6 +83,7 @@ HBK_UNUSED static void pair_mesh_fini(struct pair_mesh *mesh)
     hbk_tls_credential_unref(mesh->web);
     hbk_bundle_set_unref(mesh->bundles);
     forged_free(&mesh->root);
+    pair_worker_fini(&mesh->worker);
 }
 
 struct pair {
@@ -76,9 +107,9 @@ HBK_UNUSED static size_t pair_step(struct hbk_tls_session *session, struct pair_
         return 0;
     }
     assert_true(out->size + room <= sizeof out->bytes);
-    *answer = hbk_tls_handshake(
-        session, hbk_slice_of(in->bytes, in->size < input_max ? in->size : input_max), &consumed,
-        hbk_span_of(out->bytes + out->size, room), &written);
+    *answer = hbk_tls_handshake(session,
+                                hbk_span_of(in->bytes, in->size < input_max ? in->size : input_max),
+                                &consumed, hbk_span_of(out->bytes + out->size, room), &written);
     assert_true(written <= room && consumed <= in->size);
     memmove(in->bytes, in->bytes + consumed, in->size - consumed);
     in->size -= consumed;
@@ -103,20 +134,32 @@ HBK_UNUSED static void pair_handshake(struct pair *pair, size_t piece_max)
     } while (moved > 0);
 }
 
-HBK_UNUSED static struct pair *pair_new(struct hbk_tls_credential *client,
+/* Sessions of any contexts; roles and worker are filled in. */
+HBK_UNUSED static struct pair *pair_of(struct pair_worker *worker, struct hbk_tls_context *client,
+                                       struct hbk_tls_options client_options,
+                                       struct hbk_tls_context *server, int64_t now_ns)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    assert_non_null(pair);
+    client_options.role = HBK_TLS_CLIENT;
+    client_options.worker = worker->tls;
+    assert_int_equal(hbk_tls_session_new(client, &client_options, now_ns, &pair->client), HBK_OK);
+    const struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .worker = worker->tls};
+    assert_int_equal(hbk_tls_session_new(server, &options, now_ns, &pair->server), HBK_OK);
+    return pair;
+}
+
+/* Sessions of a mesh; the server accepts the client's whole trust. */
+HBK_UNUSED static struct pair *pair_new(struct pair_mesh *mesh, struct hbk_tls_credential *client,
                                         const struct hbk_expectation *expected_server,
                                         struct hbk_tls_credential *server, int64_t now_ns)
 {
-    struct pair *pair = calloc(1, sizeof *pair);
-    struct hbk_tls_options options = {.role = HBK_TLS_CLIENT};
-    assert_non_null(pair);
+    struct hbk_tls_options options = {.expectation = hbk_tls_credential_neighbours(client)};
     if (expected_server != NULL) {
         options.expectation = *expected_server;
     }
-    assert_int_equal(hbk_tls_session_new(client, &options, now_ns, &pair->client), HBK_OK);
-    options = (struct hbk_tls_options){.role = HBK_TLS_SERVER};
-    assert_int_equal(hbk_tls_session_new(server, &options, now_ns, &pair->server), HBK_OK);
-    return pair;
+    return pair_of(&mesh->worker, hbk_tls_credential_context(client), options,
+                   hbk_tls_credential_context(server), now_ns);
 }
 
 HBK_UNUSED static void pair_free(struct pair *pair)
@@ -129,7 +172,7 @@ HBK_UNUSED static void pair_free(struct pair *pair)
 /* A pair whose handshake is done. */
 HBK_UNUSED static struct pair *pair_joined(struct pair_mesh *mesh)
 {
-    struct pair *pair = pair_new(mesh->web, NULL, mesh->cart, FORGE_NOW_NS);
+    struct pair *pair = pair_new(mesh, mesh->web, NULL, mesh->cart, FORGE_NOW_NS);
     pair_handshake(pair, 20000);
     assert_int_equal(pair->client_answer, HBK_TLS_DONE);
     assert_int_equal(pair->server_answer, HBK_TLS_DONE);

@@ -13,23 +13,25 @@ struct ends {
     size_t wire_size;
 };
 
-static struct ends *start(void)
+/* The server takes records of `limit` bytes from the client. */
+static struct ends *start_with(enum hbk_cipher_suite suite, uint16_t limit)
 {
-    uint8_t client_secret[32];
-    uint8_t server_secret[32];
+    uint8_t client_secret[48];
+    uint8_t server_secret[48];
     struct ends *ends = calloc(1, sizeof *ends);
     assert_non_null(ends);
     memset(client_secret, 1, sizeof client_secret);
     memset(server_secret, 2, sizeof server_secret);
-    struct hbk_slice a = hbk_slice_of(client_secret, sizeof client_secret);
-    struct hbk_slice b = hbk_slice_of(server_secret, sizeof server_secret);
-    assert_int_equal(
-        hbk_channel_init(&ends->client, HBK_TLS_CLIENT, HBK_SUITE_AES_128_GCM_SHA256, a, b),
-        HBK_OK);
-    assert_int_equal(
-        hbk_channel_init(&ends->server, HBK_TLS_SERVER, HBK_SUITE_AES_128_GCM_SHA256, a, b),
-        HBK_OK);
+    struct hbk_slice a = hbk_slice_of(client_secret, hbk_cipher_suite_hash_bytes(suite));
+    struct hbk_slice b = hbk_slice_of(server_secret, hbk_cipher_suite_hash_bytes(suite));
+    assert_int_equal(hbk_channel_init(&ends->client, HBK_TLS_CLIENT, suite, a, b, limit), HBK_OK);
+    assert_int_equal(hbk_channel_init(&ends->server, HBK_TLS_SERVER, suite, a, b, 0), HBK_OK);
     return ends;
+}
+
+static struct ends *start(void)
+{
+    return start_with(HBK_SUITE_AES_128_GCM_SHA256, 0);
 }
 
 static void finish(struct ends *ends)
@@ -134,25 +136,84 @@ static void nothing_is_sealed_into_too_little_room(void **state)
 static void the_stated_bounds_always_suffice(void **state)
 {
     (void)state;
-    static uint8_t bytes[70000];
-    struct ends *ends = start();
-    for (size_t size = 0; size < sizeof bytes; size += 1 + size / 7) {
-        struct hbk_slice plain = hbk_slice_of(bytes, size);
-        size_t room = hbk_channel_sealed_bytes_max(size);
-        size_t sealed = 0;
-        size_t written = 0;
-        hbk_channel_update_keys(&ends->client);
-        assert_true(hbk_channel_plain_bytes_max(room) >= size);
-        assert_int_equal(hbk_channel_seal(&ends->client, &plain, 1, hbk_span_of(ends->wire, room),
-                                          &sealed, &written),
-                         HBK_TLS_DONE);
-        hbk_channel_update_keys(&ends->client);
-        plain.size = hbk_channel_plain_bytes_max(size);
-        assert_int_equal(hbk_channel_seal(&ends->client, &plain, plain.size == 0 ? 0 : 1,
-                                          hbk_span_of(ends->wire, size), &sealed, &written),
-                         size < 27 ? HBK_TLS_WANT_ROOM : HBK_TLS_DONE);
+    static uint8_t bytes[30000];
+    static const uint16_t limits[] = {0, 64, 1000, 16384, 16385};
+    for (size_t i = 0; i < HBK_COUNT(limits); i++) {
+        struct ends *ends = start_with(HBK_SUITE_AES_128_GCM_SHA256, limits[i]);
+        for (size_t size = 0; size < sizeof bytes; size += 1 + size / 7) {
+            struct hbk_slice plain = hbk_slice_of(bytes, size);
+            size_t room = hbk_channel_sealed_bytes_max(&ends->client, size);
+            size_t sealed = 0;
+            size_t written = 0;
+            hbk_channel_update_keys(&ends->client);
+            assert_true(hbk_channel_plain_bytes_max(&ends->client, room) >= size);
+            assert_int_equal(hbk_channel_seal(&ends->client, &plain, 1,
+                                              hbk_span_of(ends->wire, room), &sealed, &written),
+                             HBK_TLS_DONE);
+            hbk_channel_update_keys(&ends->client);
+            plain.size = hbk_channel_plain_bytes_max(&ends->client, size);
+            assert_int_equal(hbk_channel_seal(&ends->client, &plain, plain.size == 0 ? 0 : 1,
+                                              hbk_span_of(ends->wire, size), &sealed, &written),
+                             size < 27 ? HBK_TLS_WANT_ROOM : HBK_TLS_DONE);
+        }
+        finish(ends);
     }
-    finish(ends);
+}
+
+/* RFC 8449, 4: the limit counts the byte of the type, and no record may be larger. */
+static void records_keep_to_the_size_that_the_peer_takes(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t limit;
+        size_t largest;
+    } cases[] = {{64, 63}, {65, 64}, {1024, 1023}, {16384, 16383}, {16385, 16384}, {0, 16384}};
+    static uint8_t bytes[20000];
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct ends *ends = start_with(HBK_SUITE_AES_128_GCM_SHA256, cases[i].limit);
+        struct hbk_slice plain = hbk_slice_of(bytes, sizeof bytes);
+        size_t sealed = 0;
+        size_t largest = 0;
+        assert_int_equal(hbk_channel_seal(&ends->client, &plain, 1,
+                                          hbk_span_of(ends->wire, sizeof ends->wire), &sealed,
+                                          &ends->wire_size),
+                         HBK_TLS_DONE);
+        assert_int_equal(sealed, sizeof bytes);
+        for (size_t at = 0; at < ends->wire_size;) {
+            size_t size = hbk_tls_record_size(hbk_slice_of(ends->wire + at, ends->wire_size - at));
+            assert_true(size > HBK_TLS_RECORD_EXTRA_BYTES);
+            size_t inside = size - HBK_TLS_RECORD_EXTRA_BYTES;
+            largest = inside > largest ? inside : largest;
+            at += size;
+        }
+        assert_int_equal(largest, cases[i].largest);
+        finish(ends);
+    }
+}
+
+static void every_suite_carries_data(void **state)
+{
+    (void)state;
+    static const enum hbk_cipher_suite suites[] = {HBK_SUITE_AES_128_GCM_SHA256,
+                                                   HBK_SUITE_AES_256_GCM_SHA384,
+                                                   HBK_SUITE_CHACHA20_POLY1305_SHA256};
+    for (size_t i = 0; i < HBK_COUNT(suites); i++) {
+        struct ends *ends = start_with(suites[i], 0);
+        for (unsigned round = 0; round < 3; round++) {
+            struct hbk_slice plain = HBK_SLICE("abc");
+            size_t sealed = 0;
+            size_t at = 0;
+            assert_int_equal(hbk_channel_seal(&ends->client, &plain, 1,
+                                              hbk_span_of(ends->wire, sizeof ends->wire), &sealed,
+                                              &ends->wire_size),
+                             HBK_TLS_DONE);
+            assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
+            assert_slice_equal(plain, HBK_SLICE("abc"));
+            assert_int_equal(ends->server.in.suite, suites[i]);
+            hbk_channel_update_keys(&ends->client);
+        }
+        finish(ends);
+    }
 }
 
 /* RFC 8446, 4.6.3. */
@@ -376,6 +437,8 @@ int main(void)
         cmocka_unit_test(slices_are_gathered_into_one_record),
         cmocka_unit_test(nothing_is_sealed_into_too_little_room),
         cmocka_unit_test(the_stated_bounds_always_suffice),
+        cmocka_unit_test(records_keep_to_the_size_that_the_peer_takes),
+        cmocka_unit_test(every_suite_carries_data),
         cmocka_unit_test(a_key_update_is_followed_and_answered_once),
         cmocka_unit_test(keys_are_changed_before_their_limit),
         cmocka_unit_test(a_ticket_is_skipped_in_any_pieces),

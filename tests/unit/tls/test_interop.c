@@ -106,7 +106,11 @@ static SSL_CTX *make_context(const struct habits *habits)
 static struct interop *interop_new(const struct habits *habits)
 {
     struct interop *interop = calloc(1, sizeof *interop);
-    struct hbk_tls_options options = {.role = habits->is_server ? HBK_TLS_CLIENT : HBK_TLS_SERVER};
+    struct hbk_tls_options options = {
+        .role = habits->is_server ? HBK_TLS_CLIENT : HBK_TLS_SERVER,
+        .worker = mesh.worker.tls,
+        .expectation = hbk_tls_credential_neighbours(mesh.cart),
+    };
     assert_non_null(interop);
     interop->context = make_context(habits);
     interop->ssl = SSL_new(interop->context);
@@ -118,7 +122,8 @@ static struct interop *interop_new(const struct habits *habits)
     } else {
         SSL_set_connect_state(interop->ssl);
     }
-    assert_int_equal(hbk_tls_session_new(mesh.cart, &options, FORGE_NOW_NS, &interop->session),
+    assert_int_equal(hbk_tls_session_new(hbk_tls_credential_context(mesh.cart), &options,
+                                         FORGE_NOW_NS, &interop->session),
                      HBK_OK);
     return interop;
 }
@@ -149,7 +154,7 @@ static void step_session(struct interop *interop)
         return;
     }
     interop->answer =
-        hbk_tls_handshake(interop->session, hbk_slice_of(interop->wire.bytes, interop->wire.size),
+        hbk_tls_handshake(interop->session, hbk_span_of(interop->wire.bytes, interop->wire.size),
                           &consumed, hbk_span_of(out, sizeof out), &written);
     memmove(interop->wire.bytes, interop->wire.bytes + consumed, interop->wire.size - consumed);
     interop->wire.size -= consumed;
@@ -409,21 +414,24 @@ static void garbage_is_refused_without_a_crash(void **state)
 static void the_verdict_cache_serves_later_handshakes(void **state)
 {
     (void)state;
-    struct hbk_verdict_cache cache;
-    hbk_verdict_cache_init(&cache, 4);
+    struct pair_worker worker;
+    pair_worker_init(&worker, 4);
     for (unsigned i = 0; i < 3; i++) {
         struct interop *interop = interop_new(&(struct habits){.is_server = false});
         hbk_tls_session_free(interop->session);
-        struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .verdicts = &cache};
-        assert_int_equal(hbk_tls_session_new(mesh.cart, &options, FORGE_NOW_NS, &interop->session),
+        const struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .worker = worker.tls};
+        assert_int_equal(hbk_tls_session_new(hbk_tls_credential_context(mesh.cart), &options,
+                                             FORGE_NOW_NS, &interop->session),
                          HBK_OK);
         shake_hands(interop);
         assert_int_equal(interop->answer, HBK_TLS_DONE);
         interop_free(interop);
     }
-    assert_int_equal(cache.misses, 1);
-    assert_int_equal(cache.hits, 2);
-    hbk_verdict_cache_fini(&cache);
+    assert_int_equal(worker.verdicts.misses, 1);
+    assert_int_equal(worker.verdicts.hits, 2);
+    assert_int_equal(hbk_tls_worker_counters(worker.tls)->handshakes_full[HBK_TLS_ENGINE_OPENSSL],
+                     3);
+    pair_worker_fini(&worker);
 }
 
 int main(void)

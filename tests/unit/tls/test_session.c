@@ -71,9 +71,16 @@ static void both_sides_learn_who_the_other_is(void **state)
     assert_string_equal(peer->serial_text, "4d");
     peer = hbk_tls_peer(pair->client);
     assert_slice_equal(peer->id->text, HBK_SLICE("spiffe://td.test/ns/shop/sa/cart"));
-    assert_ptr_equal(hbk_tls_session_credential(pair->client), mesh.web);
-    assert_string_equal(hbk_tls_cipher_text(pair->client), "TLS_AES_128_GCM_SHA256");
-    assert_int_equal(hbk_tls_job(pair->client), 0);
+    assert_ptr_equal(hbk_tls_session_context(pair->client), hbk_tls_credential_context(mesh.web));
+    struct hbk_tls_agreement agreement = hbk_tls_agreement(pair->client);
+    assert_string_equal(agreement.cipher_text, "TLS_AES_128_GCM_SHA256");
+    assert_string_equal(agreement.group_text, "X25519");
+    assert_string_equal(hbk_tls_version_text(agreement.version), "TLSv1.3");
+    assert_int_equal(agreement.engine, HBK_TLS_ENGINE_OPENSSL);
+    assert_int_equal(agreement.peer_scheme, HBK_SCHEME_ECDSA_P256_SHA256);
+    assert_slice_equal(agreement.protocol, HBK_SLICE("h2"));
+    assert_int_equal(agreement.server_name.size, 0);
+    assert_false(agreement.was_resumed);
     pair_free(pair);
 }
 
@@ -82,7 +89,7 @@ static void handshakes_survive_any_split_of_the_bytes(void **state)
     (void)state;
     static const size_t pieces[] = {1, 2, 7, 100, 1000, 5000, 20000};
     for (size_t i = 0; i < HBK_COUNT(pieces); i++) {
-        struct pair *pair = pair_new(mesh.web, NULL, mesh.cart, FORGE_NOW_NS);
+        struct pair *pair = pair_new(&mesh, mesh.web, NULL, mesh.cart, FORGE_NOW_NS);
         pair_handshake(pair, pieces[i]);
         assert_int_equal(pair->client_answer, HBK_TLS_DONE);
         assert_int_equal(pair->server_answer, HBK_TLS_DONE);
@@ -146,7 +153,7 @@ static void a_client_refuses_another_than_the_expected_server(void **state)
         {{other, NULL}, 1, "td.test", false}, /* ids go before the trust domain */
         {{NULL, NULL}, 0, "td.test", true},
         {{NULL, NULL}, 0, "other.test", false},
-        {{NULL, NULL}, 0, "", true}, /* the own one */
+        {{NULL, NULL}, 0, "", true}, /* anybody who is trusted */
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         const struct hbk_expectation expected = {
@@ -154,7 +161,7 @@ static void a_client_refuses_another_than_the_expected_server(void **state)
             .id_count = cases[i].count,
             .trust_domain = hbk_slice_text(cases[i].trust_domain),
         };
-        struct pair *pair = pair_new(mesh.web, &expected, mesh.cart, FORGE_NOW_NS);
+        struct pair *pair = pair_new(&mesh, mesh.web, &expected, mesh.cart, FORGE_NOW_NS);
         pair_handshake(pair, 20000);
         assert_int_equal(pair->client_answer, cases[i].is_good ? HBK_TLS_DONE : HBK_TLS_FAILED);
         if (!cases[i].is_good) {
@@ -189,7 +196,7 @@ static void a_client_that_is_refused_hears_it_when_it_reads(void **state)
     struct hbk_tls_credential *foreign = pair_credential(&leaf, bundles);
     const struct hbk_expectation expected = {.trust_domain = HBK_SLICE("td.test")};
 
-    struct pair *pair = pair_new(foreign, &expected, mesh.cart, FORGE_NOW_NS);
+    struct pair *pair = pair_new(&mesh, foreign, &expected, mesh.cart, FORGE_NOW_NS);
     pair_handshake(pair, 20000);
     assert_int_equal(pair->client_answer, HBK_TLS_DONE);
     assert_int_equal(pair->server_answer, HBK_TLS_FAILED);
@@ -214,7 +221,7 @@ static void a_clock_that_is_a_day_off_refuses_everybody(void **state)
     (void)state;
     static const int64_t steps_ns[] = {-FORGE_DAY_NS, FORGE_DAY_NS};
     for (size_t i = 0; i < HBK_COUNT(steps_ns); i++) {
-        struct pair *pair = pair_new(mesh.web, NULL, mesh.cart, FORGE_NOW_NS + steps_ns[i]);
+        struct pair *pair = pair_new(&mesh, mesh.web, NULL, mesh.cart, FORGE_NOW_NS + steps_ns[i]);
         pair_handshake(pair, 20000);
         assert_int_equal(pair->client_answer, HBK_TLS_FAILED);
         assert_int_equal(hbk_tls_failure(pair->client).alert, 45);
@@ -226,7 +233,7 @@ static void sessions_may_be_freed_at_any_point(void **state)
 {
     (void)state;
     for (size_t steps = 0; steps < 8; steps++) {
-        struct pair *pair = pair_new(mesh.web, NULL, mesh.cart, FORGE_NOW_NS);
+        struct pair *pair = pair_new(&mesh, mesh.web, NULL, mesh.cart, FORGE_NOW_NS);
         pair->client_answer = HBK_TLS_WANT_INPUT;
         pair->server_answer = HBK_TLS_WANT_INPUT;
         for (size_t i = 0; i < steps; i++) {
@@ -248,12 +255,13 @@ static void a_credential_may_go_before_its_session(void **state)
     (void)state;
     struct forged leaf = forge((struct forge){.signer = &mesh.root});
     struct hbk_tls_credential *credential = pair_credential(&leaf, mesh.bundles);
-    struct pair *pair = pair_new(credential, NULL, mesh.cart, FORGE_NOW_NS);
+    struct pair *pair = pair_new(&mesh, credential, NULL, mesh.cart, FORGE_NOW_NS);
     hbk_tls_credential_unref(credential);
     forged_free(&leaf);
     pair_handshake(pair, 20000);
     assert_int_equal(pair->client_answer, HBK_TLS_DONE);
-    assert_int_equal(hbk_tls_credential_generation(hbk_tls_session_credential(pair->client)), 1);
+    assert_int_equal(hbk_tls_context_engine(hbk_tls_session_context(pair->client)),
+                     HBK_TLS_ENGINE_OPENSSL);
     pair_free(pair);
 }
 
@@ -293,18 +301,27 @@ static bool live_through_a_handshake(const struct texts *texts)
     struct hbk_tls_session *server = NULL;
     static struct pair pair;
     struct hbk_verdict_cache cache;
+    struct hbk_tls_worker *worker = NULL;
     hbk_verdict_cache_init(&cache, 4);
-    const struct hbk_tls_options as_client = {.role = HBK_TLS_CLIENT, .verdicts = &cache};
-    const struct hbk_tls_options as_server = {.role = HBK_TLS_SERVER, .verdicts = &cache};
-    bool is_good =
+    const struct hbk_tls_worker_options worker_options = {.batcher = mesh.worker.batcher,
+                                                          .verdicts = &cache};
+    struct hbk_tls_options as_client = {.role = HBK_TLS_CLIENT};
+    struct hbk_tls_options as_server = {.role = HBK_TLS_SERVER};
+    bool is_good = hbk_tls_worker_new(&worker_options, &worker) == HBK_OK;
+    as_client.worker = worker;
+    as_server.worker = worker;
+    is_good =
+        is_good &&
         hbk_svid_from_pem(hbk_slice_text(texts->chain), hbk_slice_text(texts->key), &svid, NULL) ==
             HBK_OK &&
         hbk_bundle_new(HBK_SLICE("td.test"), hbk_slice_text(texts->root), hbk_slice_of(NULL, 0),
                        &bundle, NULL) == HBK_OK &&
         hbk_bundle_set_new(&bundle, 1, &set) == HBK_OK &&
         hbk_tls_credential_new(svid, set, 1, HBK_TLS_ENGINE_OPENSSL, &credential, NULL) == HBK_OK &&
-        hbk_tls_session_new(credential, &as_client, FORGE_NOW_NS, &client) == HBK_OK &&
-        hbk_tls_session_new(credential, &as_server, FORGE_NOW_NS, &server) == HBK_OK;
+        hbk_tls_session_new(hbk_tls_credential_context(credential), &as_client, FORGE_NOW_NS,
+                            &client) == HBK_OK &&
+        hbk_tls_session_new(hbk_tls_credential_context(credential), &as_server, FORGE_NOW_NS,
+                            &server) == HBK_OK;
     if (is_good) {
         memset(&pair, 0, sizeof pair);
         pair.client = client;
@@ -325,6 +342,7 @@ static bool live_through_a_handshake(const struct texts *texts)
     hbk_tls_session_free(client);
     hbk_tls_session_free(server);
     hbk_tls_credential_unref(credential);
+    hbk_tls_worker_free(worker);
     hbk_verdict_cache_fini(&cache);
     hbk_bundle_set_unref(set);
     hbk_bundle_unref(bundle);

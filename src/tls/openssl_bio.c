@@ -1,0 +1,69 @@
+/* libssl reads and writes the caller's spans: what does not fit is asked for again. */
+#include <pthread.h>
+#include <string.h>
+
+#include "tls/openssl.h"
+
+static int span_read(BIO *bio, char *to, int size)
+{
+    struct hbk_openssl_handshake *handshake = BIO_get_data(bio);
+    size_t left = handshake->input.size - handshake->consumed;
+    BIO_clear_retry_flags(bio);
+    if (left == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    size_t taken = (size_t)size < left ? (size_t)size : left;
+    memcpy(to, handshake->input.bytes + handshake->consumed, taken);
+    handshake->consumed += taken;
+    return (int)taken;
+}
+
+static int span_write(BIO *bio, const char *from, int size)
+{
+    struct hbk_openssl_handshake *handshake = BIO_get_data(bio);
+    size_t room = handshake->output.size - handshake->written;
+    BIO_clear_retry_flags(bio);
+    if (room == 0) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    size_t taken = (size_t)size < room ? (size_t)size : room;
+    memcpy(handshake->output.bytes + handshake->written, from, taken);
+    handshake->written += taken;
+    return (int)taken;
+}
+
+static long span_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *span_method; /* made once; lives as long as the process */
+static pthread_once_t span_once = PTHREAD_ONCE_INIT;
+
+static void make_span_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hauberk span");
+    if (method != NULL && BIO_meth_set_read(method, span_read) == 1 &&
+        BIO_meth_set_write(method, span_write) == 1 &&
+        BIO_meth_set_ctrl(method, span_control) == 1) {
+        span_method = method;
+        return;
+    }
+    BIO_meth_free(method);
+}
+
+BIO *hbk_openssl_bio_new(struct hbk_openssl_handshake *handshake)
+{
+    pthread_once(&span_once, make_span_method);
+    BIO *bio = span_method == NULL ? NULL : BIO_new(span_method);
+    if (bio != NULL) {
+        BIO_set_data(bio, handshake);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}

@@ -1,0 +1,206 @@
+/*
+ * What a server decides from a ClientHello, and a client from a CertificateRequest: the application
+ * protocol, the certificate, the staple. A server looks at the hello before libssl has read it;
+ * what is malformed in it is left for libssl to refuse.
+ */
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "tls/certificate.h"
+#include "tls/openssl.h"
+
+enum {
+    NAME_TYPE_HOST = 0, /* RFC 6066, 3 */
+    AUTHORITIES_EXTENSION = 47,
+    SCHEMES_MAX = 256, /* of a server's request that are looked at */
+};
+
+static bool find_extension(SSL *ssl, unsigned type, struct hbk_slice *out_body)
+{
+    const unsigned char *bytes = NULL;
+    size_t size = 0;
+    if (SSL_client_hello_get0_ext(ssl, type, &bytes, &size) != 1) {
+        return false;
+    }
+    *out_body = hbk_slice_of(bytes, size);
+    return true;
+}
+
+/* The list inside an extension that is nothing but a list; empty when it is malformed. */
+static struct hbk_slice list_of(SSL *ssl, unsigned type)
+{
+    struct hbk_slice body = {0};
+    if (!find_extension(ssl, type, &body)) {
+        return body;
+    }
+    struct hbk_cursor cursor = hbk_cursor_of(body);
+    return hbk_cursor_take(&cursor, hbk_cursor_number(&cursor, 2));
+}
+
+/* The host of server_name (RFC 6066, 3); empty when there is none that could be one. */
+static struct hbk_slice host_of(SSL *ssl)
+{
+    struct hbk_cursor cursor = hbk_cursor_of(list_of(ssl, TLSEXT_TYPE_server_name));
+    bool is_host = hbk_cursor_number(&cursor, 1) == NAME_TYPE_HOST;
+    struct hbk_slice name = hbk_cursor_take(&cursor, hbk_cursor_number(&cursor, 2));
+    return is_host && hbk_server_name_is_valid(name) ? name : hbk_slice_of(NULL, 0);
+}
+
+/* Gives the handshake the certificate that suits the client best. Without one libssl goes on and
+ * finds that nothing can sign, or something worse about the hello before that. */
+static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk_slice host)
+{
+    const struct hbk_tls_wish wish = {
+        .server_name = host,
+        .schemes = list_of(ssl, TLSEXT_TYPE_signature_algorithms),
+        .authorities = list_of(ssl, AUTHORITIES_EXTENSION),
+    };
+    const struct hbk_tls_certificate *certificate =
+        hbk_tls_choose(handshake->setup->context, &wish);
+    handshake->certificate = certificate;
+    if (certificate == NULL) {
+        return true;
+    }
+    char list[HBK_TLS_LIST_MAX * 32];
+    size_t used = 0;
+    for (size_t i = 0; i < certificate->scheme_count && handshake->context->splits_lists; i++) {
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ":" : "",
+                                 hbk_signature_scheme_text(certificate->schemes[i]));
+    }
+    return hbk_openssl_use(ssl, certificate) &&
+           (used == 0 || SSL_set1_sigalgs_list(ssl, list) == 1);
+}
+
+int hbk_openssl_on_client_hello(SSL *ssl, int *out_alert, void *argument)
+{
+    (void)argument;
+    struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
+    const struct hbk_tls_context *context = handshake->setup->context;
+    struct hbk_slice offer;
+    /* libssl asks hbk_openssl_on_protocols() only when there is an offer. */
+    if (context->requires_protocol &&
+        !find_extension(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &offer)) {
+        *out_alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    struct hbk_slice host = host_of(ssl);
+    free(handshake->result.server_name); /* of the hello before a HelloRetryRequest */
+    handshake->result.server_name = host.size == 0 ? NULL : hbk_slice_to_string(host);
+    bool is_good = host.size == 0 || handshake->result.server_name != NULL;
+    if (!handshake->context->chooses) {
+        handshake->certificate = &context->certificates[0];
+    } else {
+        is_good = is_good && choose(ssl, handshake, host);
+    }
+    if (!is_good) {
+        *out_alert = SSL_AD_INTERNAL_ERROR;
+    }
+    return is_good ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
+/* A known name is acknowledged, an unknown one is not an error: the first certificate serves. */
+int hbk_openssl_on_server_name(SSL *ssl, int *out_alert, void *argument)
+{
+    (void)out_alert;
+    (void)argument;
+    const struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
+    return handshake->result.server_name == NULL ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
+int hbk_openssl_on_protocols(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+                             const unsigned char *offer, unsigned int offer_size, void *argument)
+{
+    (void)argument;
+    const struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
+    const struct hbk_tls_context *context = handshake->setup->context;
+    unsigned char *chosen = NULL;
+    if (SSL_select_next_proto(&chosen, out_size, context->protocols.bytes,
+                              (unsigned)context->protocols.size, offer,
+                              offer_size) != OPENSSL_NPN_NEGOTIATED) {
+        return context->requires_protocol ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+    }
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* A server's staple; a client's is read when the handshake is done. */
+int hbk_openssl_on_status(SSL *ssl, void *argument)
+{
+    (void)argument;
+    const struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
+    if (handshake->setup->role == HBK_TLS_CLIENT) {
+        return 1;
+    }
+    const struct hbk_tls_certificate *certificate = handshake->certificate;
+    if (certificate == NULL || certificate->staple.size == 0) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    unsigned char *copy = OPENSSL_memdup(certificate->staple.bytes, certificate->staple.size);
+    if (copy == NULL) {
+        return SSL_TLSEXT_ERR_NOACK; /* a staple is a favour */
+    }
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)certificate->staple.size); /* takes it */
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* The server's signature algorithms as they were on the wire; returns their bytes. */
+static size_t read_schemes(SSL *ssl, uint8_t out[static 2 * SCHEMES_MAX])
+{
+    int count = SSL_get_sigalgs(ssl, -1, NULL, NULL, NULL, NULL, NULL);
+    size_t used = 0;
+    for (int i = 0; i < count && used < 2 * SCHEMES_MAX; i++) {
+        unsigned char low = 0;
+        unsigned char high = 0;
+        (void)SSL_get_sigalgs(ssl, i, NULL, NULL, NULL, &low, &high);
+        out[used++] = high;
+        out[used++] = low;
+    }
+    return used;
+}
+
+/* The names in a request as they were on the wire; NULL and 0 when out of memory. */
+static uint8_t *read_authorities(SSL *ssl, size_t *out_size)
+{
+    const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(ssl);
+    size_t total = 0;
+    for (int i = 0; i < sk_X509_NAME_num(names); i++) {
+        int size = i2d_X509_NAME(sk_X509_NAME_value(names, i), NULL);
+        total += size > 0 ? (size_t)size + 2 : 0;
+    }
+    uint8_t *list = malloc(total + 1);
+    *out_size = 0;
+    for (int i = 0; i < sk_X509_NAME_num(names) && list != NULL; i++) {
+        unsigned char *at = list + *out_size + 2;
+        int size = i2d_X509_NAME(sk_X509_NAME_value(names, i), &at);
+        if (size > 0) {
+            list[*out_size] = (uint8_t)(size >> 8);
+            list[*out_size + 1] = (uint8_t)size;
+            *out_size += (size_t)size + 2;
+        }
+    }
+    return list;
+}
+
+/* Without a certificate that suits, an empty list is sent, and the server decides. */
+int hbk_openssl_on_certificate_request(SSL *ssl, void *argument)
+{
+    (void)argument;
+    struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
+    uint8_t schemes[2 * SCHEMES_MAX];
+    size_t authorities_bytes = 0;
+    uint8_t *authorities = read_authorities(ssl, &authorities_bytes);
+    if (authorities == NULL) {
+        return 0;
+    }
+    const struct hbk_tls_wish wish = {
+        .schemes = hbk_slice_of(schemes, read_schemes(ssl, schemes)),
+        .authorities = hbk_slice_of(authorities, authorities_bytes),
+    };
+    const struct hbk_tls_certificate *certificate =
+        hbk_tls_choose(handshake->setup->context, &wish);
+    free(authorities);
+    ERR_clear_error();
+    return certificate == NULL || hbk_openssl_use(ssl, certificate);
+}

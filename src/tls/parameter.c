@@ -1,0 +1,134 @@
+#include "tls/parameter.h"
+
+#include "base/assert.h"
+
+static const struct {
+    const char *name;
+    enum hbk_aead aead;
+    uint16_t number;
+} suites[] = {
+    {"TLS_AES_128_GCM_SHA256", HBK_AEAD_AES_128_GCM, HBK_SUITE_AES_128_GCM_SHA256},
+    {"TLS_AES_256_GCM_SHA384", HBK_AEAD_AES_256_GCM, HBK_SUITE_AES_256_GCM_SHA384},
+    {"TLS_CHACHA20_POLY1305_SHA256", HBK_AEAD_CHACHA20_POLY1305,
+     HBK_SUITE_CHACHA20_POLY1305_SHA256},
+};
+
+static const struct {
+    const char *name;
+    size_t share_bytes;
+    uint16_t number;
+} groups[] = {
+    {"X25519", 32, HBK_GROUP_X25519},
+    {"P-256", 65, HBK_GROUP_P256},
+    {"P-384", 97, HBK_GROUP_P384},
+};
+
+/* As RFC 8446 writes them. */
+static const struct {
+    const char *name;
+    uint16_t number;
+} schemes[] = {
+    {"rsa_pkcs1_sha256", HBK_SCHEME_RSA_PKCS1_SHA256},
+    {"ecdsa_secp256r1_sha256", HBK_SCHEME_ECDSA_P256_SHA256},
+    {"rsa_pkcs1_sha384", HBK_SCHEME_RSA_PKCS1_SHA384},
+    {"ecdsa_secp384r1_sha384", HBK_SCHEME_ECDSA_P384_SHA384},
+    {"rsa_pkcs1_sha512", HBK_SCHEME_RSA_PKCS1_SHA512},
+    {"rsa_pss_rsae_sha256", HBK_SCHEME_RSA_PSS_RSAE_SHA256},
+    {"rsa_pss_rsae_sha384", HBK_SCHEME_RSA_PSS_RSAE_SHA384},
+    {"rsa_pss_rsae_sha512", HBK_SCHEME_RSA_PSS_RSAE_SHA512},
+    {"ed25519", HBK_SCHEME_ED25519},
+};
+
+static const char unknown_text[] = "unknown";
+
+const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
+{
+    for (size_t i = 0; i < HBK_COUNT(suites); i++) {
+        if (suites[i].number == suite) {
+            return suites[i].name;
+        }
+    }
+    return unknown_text;
+}
+
+bool hbk_cipher_suite_is_known(uint16_t suite)
+{
+    return hbk_cipher_suite_text(suite) != unknown_text;
+}
+
+enum hbk_aead hbk_cipher_suite_aead(enum hbk_cipher_suite suite)
+{
+    for (size_t i = 0; i < HBK_COUNT(suites); i++) {
+        if (suites[i].number == suite) {
+            return suites[i].aead;
+        }
+    }
+    HBK_UNREACHABLE();
+}
+
+enum hbk_hash hbk_cipher_suite_hash(enum hbk_cipher_suite suite)
+{
+    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? HBK_HASH_SHA384 : HBK_HASH_SHA256;
+}
+
+size_t hbk_cipher_suite_hash_bytes(enum hbk_cipher_suite suite)
+{
+    return hbk_hash_bytes(hbk_cipher_suite_hash(suite));
+}
+
+const char *hbk_tls_group_text(uint16_t group)
+{
+    for (size_t i = 0; i < HBK_COUNT(groups); i++) {
+        if (groups[i].number == group) {
+            return groups[i].name;
+        }
+    }
+    return unknown_text;
+}
+
+bool hbk_tls_group_is_known(uint16_t group)
+{
+    return hbk_tls_group_text(group) != unknown_text;
+}
+
+size_t hbk_tls_group_share_bytes(enum hbk_tls_group group)
+{
+    for (size_t i = 0; i < HBK_COUNT(groups); i++) {
+        if (groups[i].number == group) {
+            return groups[i].share_bytes;
+        }
+    }
+    HBK_UNREACHABLE();
+}
+
+const char *hbk_signature_scheme_text(uint16_t scheme)
+{
+    for (size_t i = 0; i < HBK_COUNT(schemes); i++) {
+        if (schemes[i].number == scheme) {
+            return schemes[i].name;
+        }
+    }
+    return unknown_text;
+}
+
+bool hbk_signature_scheme_is_known(uint16_t scheme)
+{
+    return hbk_signature_scheme_text(scheme) != unknown_text;
+}
+
+bool hbk_signature_scheme_is_pkcs1(uint16_t scheme)
+{
+    return scheme == HBK_SCHEME_RSA_PKCS1_SHA256 || scheme == HBK_SCHEME_RSA_PKCS1_SHA384 ||
+           scheme == HBK_SCHEME_RSA_PKCS1_SHA512;
+}
+
+const char *hbk_tls_version_text(enum hbk_tls_version version)
+{
+    switch (version) {
+    case HBK_TLS_1_2:
+        return "TLSv1.2";
+    case HBK_TLS_1_3:
+        return "TLSv1.3";
+    }
+    return unknown_text;
+}

@@ -1,0 +1,40 @@
+/*
+ * Session tickets of TLS 1.3 (RFC 8446, 2.2 and 4.6.1): a server seals what resuming needs under
+ * keys of its own and remembers nothing; a client keeps what it was given.
+ *
+ * A ticket carries the secret, the suite, the time, and what vouched for the client: its chain's
+ * hash and names live in the worker's cache, so the ticket holds the certificates themselves, and a
+ * resumption judges them anew when the trust has changed since. It never outlives them.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+enum {
+    HBK_TLS_TICKET_KEY_BYTES = 48,          /* name 16, AES-256-GCM key 32 */
+    HBK_TLS_TICKET_KEYS_MAX = 32,           /* the first seals, all open */
+    HBK_TLS_TICKET_LIFETIME_S_MAX = 604800, /* RFC 8446, 4.6.1: seven days */
+    HBK_TLS_TICKET_LIFETIME_S = 7200,       /* what we give */
+    HBK_TLS_TICKETS_DEFAULT = 2,            /* after a full handshake */
+    HBK_TLS_TICKET_BYTES_MAX = 16 << 10,    /* one that we accept from a server */
+};
+
+/* Keys that a server seals tickets with, shared by all workers and immutable: a rotation makes new
+ * keys, in a new context. */
+struct hbk_tls_ticket_keys;
+
+/* `keys` are HBK_TLS_TICKET_KEY_BYTES each and copied; none: one is made. Fails: HBK_LIMIT,
+ * HBK_NO_MEMORY, HBK_IO (entropy). Control thread. */
+HBK_MUST_USE hbk_status hbk_tls_ticket_keys_new(const struct hbk_slice *keys, size_t count,
+                                                struct hbk_tls_ticket_keys **out_keys);
+struct hbk_tls_ticket_keys *hbk_tls_ticket_keys_ref(struct hbk_tls_ticket_keys *keys);
+void hbk_tls_ticket_keys_unref(struct hbk_tls_ticket_keys *keys); /* wipes; NULL is allowed */
+
+/* What a client keeps of a session, to resume it once. Any thread, one at a time. */
+struct hbk_tls_ticket;
+
+struct hbk_tls_ticket *hbk_tls_ticket_ref(struct hbk_tls_ticket *ticket);
+void hbk_tls_ticket_unref(struct hbk_tls_ticket *ticket); /* wipes; NULL is allowed */
