@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "bench/arrival.h"
+#include "bench/handshake.h"
 #include "bench/primitive.h"
 #include "cli/command.h"
 #include "crypto/cpu.h"
 
 static const char usage[] =
     "usage: hauberk speed primitives [--json] [--seconds N] [--core N] [--only REGEX]\n"
+    "       hauberk speed tls [--json] [--seconds N] [--core N] [--only REGEX]\n"
     "       hauberk speed policies [--json] [--seconds N] [--core N]\n"
     "\n"
     "primitives:\n"
@@ -21,6 +24,9 @@ static const char usage[] =
     "computes (tls13-key-schedule-...), and the protection of TLS records (libcrypto; libipsec-mb\n"
     "without and with VAES) on one core. Each figure is the median of five slices of CPU time;\n"
     "\"ratio\" compares with libcrypto in the same run.\n"
+    "\n"
+    "tls: whole handshakes in memory, 64 in flight, by each engine in turn; client and server "
+    "apart.\n"
     "\n"
     "policies: RSA-2048 signatures that arrive at random, under each policy of the batcher, at 5 "
     "to\n"
@@ -35,12 +41,16 @@ static const char usage[] =
     "\n"
     "HBK_CPU=scalar leaves the vector kernels out.\n";
 
+enum subject { PRIMITIVES, TLS, POLICIES, SUBJECTS };
+
+static const char *const subject_names[SUBJECTS] = {"primitives", "tls", "policies"};
+
 struct speed {
     struct hbk_primitive_options options;
     regex_t only;
     bool has_only;
     bool is_json;
-    bool is_policies;
+    enum subject subject;
     int core; /* -1: not pinned */
     json_t *rows;
 };
@@ -107,14 +117,13 @@ static int read_options(struct speed *speed, int argc, char **argv)
             return HBK_EXIT_USAGE;
         }
     }
-    if (argc - optind != 1) {
-        return fail_usage("one thing to measure is wanted: \"primitives\" or \"policies\"");
+    for (speed->subject = PRIMITIVES; argc - optind == 1 && speed->subject < SUBJECTS;
+         speed->subject++) {
+        if (strcmp(argv[optind], subject_names[speed->subject]) == 0) {
+            return HBK_EXIT_OK;
+        }
     }
-    speed->is_policies = strcmp(argv[optind], "policies") == 0;
-    if (!speed->is_policies && strcmp(argv[optind], "primitives") != 0) {
-        return fail_usage("what can be measured are \"primitives\" and \"policies\"");
-    }
-    return HBK_EXIT_OK;
+    return fail_usage("one thing to measure is wanted: \"primitives\", \"tls\" or \"policies\"");
 }
 
 static void add_json(json_t *rows, const struct hbk_primitive_row *row)
@@ -178,13 +187,44 @@ static void report_arrival(void *context, const struct hbk_arrival_row *row)
     fflush(stdout);
 }
 
+static void report_handshake(void *context, const struct hbk_handshake_row *row)
+{
+    struct speed *speed = context;
+
+    if (speed->is_json) {
+        json_array_append_new(speed->rows,
+                              json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "handshake",
+                                        row->handshake, "engine", row->engine, "side", row->side,
+                                        "handshakes_per_second", row->handshakes_per_second,
+                                        "ratio", row->ratio, "mean_lanes", row->lanes, "idle_bytes",
+                                        (json_int_t)row->idle_bytes));
+        return;
+    }
+    printf("%-26s %-16s %-6s %8.0f/s  x%-5.2f  lanes %.1f  idle %zu bytes\n", row->handshake,
+           row->engine, row->side, row->handshakes_per_second, row->ratio, row->lanes,
+           row->idle_bytes);
+    fflush(stdout);
+}
+
 static hbk_status measure(struct speed *speed, struct hbk_error *error)
 {
     HBK_TRY(hbk_cpu_check(error));
-    if (speed->is_policies) {
-        return hbk_arrival_run(speed->options.seconds, report_arrival, speed, error);
+    switch (speed->subject) {
+    case PRIMITIVES:
+        return hbk_primitive_run(&speed->options, report, speed, error);
+    case TLS: {
+        const struct hbk_handshake_options options = {
+            .seconds = speed->options.seconds,
+            .only = speed->options.only,
+        };
+        return hbk_handshake_run(&options, report_handshake, speed, error);
     }
-    return hbk_primitive_run(&speed->options, report, speed, error);
+    case POLICIES:
+        return hbk_arrival_run(speed->options.seconds, report_arrival, speed, error);
+    case SUBJECTS:
+        break;
+    }
+    HBK_UNREACHABLE();
 }
 
 static bool pin(int core)

@@ -8,7 +8,6 @@
  * Refusals are not kept: a stranger could fill the cache with them, and a refused handshake is not
  * retried fast.
  */
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -57,14 +56,15 @@ void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache)
     hbk_map_fini(&cache->entries);
 }
 
-static bool hash_bytes(EVP_MD_CTX *context, struct hbk_slice bytes)
+/* Sizes part what is hashed. */
+static void hash_bytes(struct hbk_hash_state *state, struct hbk_slice bytes)
 {
-    return EVP_DigestUpdate(context, &bytes.size, sizeof bytes.size) == 1 &&
-           EVP_DigestUpdate(context, bytes.bytes, bytes.size) == 1;
+    hbk_hash_update(state, hbk_slice_of(&bytes.size, sizeof bytes.size));
+    hbk_hash_update(state, bytes);
 }
 
 /* What is asked, without the time and the bundles. */
-static bool hash_question(EVP_MD_CTX *context, const struct hbk_question *question)
+static void hash_question(struct hbk_hash_state *state, const struct hbk_question *question)
 {
     const struct hbk_trust_options *trust = &question->trust->options;
     const uint64_t numbers[] = {
@@ -75,23 +75,20 @@ static bool hash_question(EVP_MD_CTX *context, const struct hbk_question *questi
         trust->roots == NULL ? 0 : trust->roots->generation,
     };
     bool has_host = trust->rule == HBK_TRUST_NAME && question->role == HBK_PEER_SERVER;
-    return EVP_DigestUpdate(context, numbers, sizeof numbers) == 1 &&
-           hash_bytes(context, has_host ? question->host : hbk_slice_of(NULL, 0));
+    hbk_hash_update(state, hbk_slice_of(numbers, sizeof numbers));
+    hash_bytes(state, has_host ? question->host : hbk_slice_of(NULL, 0));
 }
 
-/* False when libcrypto cannot hash: then the cache is not used. Sizes part the certificates. */
-static bool make_key(const struct hbk_chain *chain, const struct hbk_question *question,
+static void make_key(const struct hbk_chain *chain, const struct hbk_question *question,
                      uint8_t out_key[static HBK_SHA256_BYTES])
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool is_good = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                   hash_question(context, question);
-    for (size_t i = 0; i < chain->count && is_good; i++) {
-        is_good = hash_bytes(context, chain->certificates[i]);
+    struct hbk_hash_state state;
+    hbk_hash_init(&state, HBK_HASH_SHA256);
+    hash_question(&state, question);
+    for (size_t i = 0; i < chain->count; i++) {
+        hash_bytes(&state, chain->certificates[i]);
     }
-    is_good = is_good && EVP_DigestFinal_ex(context, out_key, NULL) == 1;
-    EVP_MD_CTX_free(context);
-    return is_good;
+    hbk_hash_digest(&state, out_key);
 }
 
 /* The generation of the bundle that a known peer would be judged by now; 0: there is none. */
@@ -151,8 +148,8 @@ hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct
                                    struct hbk_verdict_failure *failure)
 {
     uint8_t key[HBK_SHA256_BYTES];
-    bool has_hash = make_key(chain, question, key);
-    const struct hbk_peer *known = has_hash ? find(cache, key, question) : NULL;
+    make_key(chain, question, key);
+    const struct hbk_peer *known = find(cache, key, question);
     if (known != NULL) {
         cache->hits++;
         *out_peer = hbk_peer_ref(known);
@@ -160,8 +157,6 @@ hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct
     }
     cache->misses++;
     HBK_TRY(hbk_verdict_judge(chain, question, out_peer, failure));
-    if (has_hash) {
-        keep(cache, key, *out_peer);
-    }
+    keep(cache, key, *out_peer);
     return HBK_OK;
 }

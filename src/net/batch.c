@@ -5,7 +5,7 @@
 /* Looks when the batcher wants to run next. */
 static void schedule(struct hbk_batch *batch)
 {
-    uint64_t due_ns = hbk_batcher_due_ns(batch->batcher);
+    uint64_t due_ns = hbk_key_worker_due_ns(batch->keys);
     if (due_ns == UINT64_MAX) {
         hbk_loop_timer_cancel(batch->loop, &batch->timer);
     } else if (due_ns <= batch->loop->now_ns) {
@@ -19,7 +19,7 @@ static void schedule(struct hbk_batch *batch)
 static void on_task(struct hbk_task *task)
 {
     struct hbk_batch *batch = HBK_CONTAINER(task, struct hbk_batch, task);
-    if (hbk_batcher_flush(batch->batcher, batch->loop->now_ns)) {
+    if (hbk_key_worker_flush(batch->keys, batch->loop->now_ns)) {
         hbk_loop_post(batch->loop, HBK_PHASE_CRYPTO, &batch->task);
     } else {
         schedule(batch);
@@ -52,8 +52,11 @@ hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
     hbk_status status =
         hbk_batcher_new(options->batcher == NULL ? &batcher : options->batcher, &batch->batcher);
     if (status == HBK_OK) {
+        status = hbk_key_worker_new(batch->batcher, &batch->keys);
+    }
+    if (status == HBK_OK) {
         const struct hbk_tls_worker_options tls = {
-            .batcher = batch->batcher,
+            .keys = batch->keys,
             .verdicts = &batch->verdicts,
             .handshakes_max = options->handshakes_max,
             .key_log = options->key_log,
@@ -76,10 +79,12 @@ void hbk_batch_fini(struct hbk_batch *batch)
     hbk_task_cancel(&batch->task);
     hbk_tls_worker_free(batch->tls);
     hbk_verdict_cache_fini(&batch->verdicts);
+    hbk_key_worker_free(batch->keys);
     if (batch->batcher != NULL) {
         hbk_batcher_free(batch->batcher);
     }
     batch->loop = NULL;
     batch->tls = NULL;
+    batch->keys = NULL;
     batch->batcher = NULL;
 }

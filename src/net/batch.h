@@ -6,15 +6,16 @@
  */
 #pragma once
 
-#include "crypto/batcher.h"
+#include "crypto/key_worker.h"
 #include "identity/verdict.h"
 #include "runtime/loop.h"
 #include "tls/worker.h"
 
 struct hbk_batch {
-    struct hbk_loop *loop;             /* borrowed */
-    struct hbk_batcher *batcher;       /* owned */
-    struct hbk_tls_worker *tls;        /* owned */
+    struct hbk_loop *loop;       /* borrowed */
+    struct hbk_batcher *batcher; /* owned */
+    struct hbk_key_worker *keys; /* owned: private keys, over the batcher or their providers */
+    struct hbk_tls_worker *tls;  /* owned */
     struct hbk_verdict_cache verdicts; /* owned */
     struct hbk_task task;              /* a batch in this turn, or the next */
     struct hbk_timer timer;            /* ... or when the batcher's policy has waited enough */

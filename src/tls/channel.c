@@ -26,9 +26,9 @@ enum {
 
 static const char no_memory_text[] = "no memory for the cipher";
 
-hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
-                            enum hbk_cipher_suite suite, struct hbk_slice client_secret,
-                            struct hbk_slice server_secret, uint16_t record_size_limit)
+void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
+                      enum hbk_cipher_suite suite, struct hbk_slice client_secret,
+                      struct hbk_slice server_secret, uint16_t record_size_limit)
 {
     /* RFC 8449, 4: the limit counts the type's byte; a larger one than the protocol's says nothing.
      */
@@ -41,16 +41,8 @@ hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role r
         .failure = {HBK_CLOSED, HBK_ALERT_NONE, false, "we have ended the connection"},
     };
     bool is_client = role == HBK_TLS_CLIENT;
-    hbk_status status = hbk_tls_record_direction_init(&channel->in, suite,
-                                                      is_client ? server_secret : client_secret);
-    if (status == HBK_OK) {
-        status = hbk_tls_record_direction_init(&channel->out, suite,
-                                               is_client ? client_secret : server_secret);
-    }
-    if (status != HBK_OK) {
-        hbk_channel_fini(channel);
-    }
-    return status;
+    hbk_tls_record_direction_init(&channel->in, suite, is_client ? server_secret : client_secret);
+    hbk_tls_record_direction_init(&channel->out, suite, is_client ? client_secret : server_secret);
 }
 
 void hbk_channel_fini(struct hbk_tls_channel *channel)
@@ -104,10 +96,9 @@ static void take_key_update(struct hbk_tls_channel *channel, uint8_t request, bo
     } else if (request > 1) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,
                          "a key update with an unknown request");
-    } else if (hbk_tls_record_direction_update(&channel->in) != HBK_OK) {
-        hbk_channel_fail(channel, HBK_IO, HBK_ALERT_INTERNAL_ERROR, "new keys cannot be made");
-    } else if (request == 1) {
-        channel->has_update = true; /* one answer serves all requests before it */
+    } else {
+        hbk_tls_record_direction_update(&channel->in);
+        channel->has_update |= request == 1; /* one answer serves all requests before it */
     }
 }
 
@@ -129,8 +120,20 @@ static void judge_message(struct hbk_tls_channel *channel)
     }
 }
 
+/* A piece of a ticket. */
+static void take_ticket(struct hbk_tls_channel *channel, struct hbk_slice piece, bool is_last)
+{
+    if (channel->tickets == NULL) {
+        return;
+    }
+    struct hbk_complaint complaint = hbk_tls_ticket_sink_take(channel->tickets, piece, is_last);
+    if (complaint.alert != HBK_ALERT_NONE) {
+        hbk_channel_fail(channel, HBK_INVALID, complaint.alert, complaint.text);
+    }
+}
+
 /* Handshake messages behind the handshake; they may be spread over records (RFC 8446, 5.1). Tickets
- * are skipped: we do not resume (ambient.md 3b). */
+ * are skipped where nobody resumes. */
 static void take_handshake(struct hbk_tls_channel *channel, struct hbk_span body)
 {
     if (body.size == 0) {
@@ -149,6 +152,9 @@ static void take_handshake(struct hbk_tls_channel *channel, struct hbk_span body
         uint32_t taken = left < channel->message_left ? (uint32_t)left : channel->message_left;
         if (channel->message_header[0] == MESSAGE_KEY_UPDATE) {
             take_key_update(channel, body.bytes[at], at + 1 == body.size);
+        } else {
+            take_ticket(channel, hbk_slice_of(body.bytes + at, taken),
+                        taken == channel->message_left);
         }
         at += taken;
         channel->message_left -= taken;
@@ -306,11 +312,7 @@ static enum hbk_tls_answer write_update(struct hbk_tls_channel *channel, struct 
     }
     channel->has_update = false;
     channel->update_is_request = false;
-    if (hbk_tls_record_direction_update(&channel->out) != HBK_OK) {
-        /* There is no key left under which an alert could be sent. */
-        hbk_channel_fail(channel, HBK_IO, HBK_ALERT_NONE, "new keys cannot be made");
-        return HBK_TLS_FAILED;
-    }
+    hbk_tls_record_direction_update(&channel->out);
     return HBK_TLS_DONE;
 }
 

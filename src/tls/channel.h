@@ -10,13 +10,14 @@
 
 #include "tls/record.h"
 #include "tls/session.h"
+#include "tls/ticket_sink.h"
 
 enum {
     /* Records in a row without application data (key updates, tickets, empty ones): more than this
      * is an attack on our processor, since each costs us more than the peer. */
     HBK_CHANNEL_IDLE_RECORDS_MAX = 32,
 
-    /* A ticket that we do not use: its largest legal size (RFC 8446, 4.6.1), rounded up. */
+    /* A ticket that is skipped: its largest legal size (RFC 8446, 4.6.1), rounded up. */
     HBK_CHANNEL_TICKET_BYTES_MAX = 1 << 18,
 
     HBK_CHANNEL_LIMIT_MIN = 64, /* RFC 8449, 4: the least that a record size limit may be */
@@ -32,6 +33,8 @@ struct hbk_tls_channel {
     enum hbk_tls_role role;
     uint16_t idle_records;    /* received since the last application data */
     uint16_t plain_bytes_max; /* in one record of ours */
+
+    struct hbk_tls_ticket_sink *tickets; /* borrowed; NULL: tickets are skipped */
 
     /* A handshake message that is being received; it may be spread over records. */
     uint8_t message_header[4];
@@ -49,13 +52,10 @@ struct hbk_tls_channel {
 /*
  * Secrets are those of the application traffic (RFC 8446, 7.1). `record_size_limit`: what the peer
  * said that it takes in one record, the type's byte included (RFC 8449, 4: 64 or more); 0: nothing.
- * Fails: HBK_IO.
  */
-HBK_MUST_USE hbk_status hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
-                                         enum hbk_cipher_suite suite,
-                                         struct hbk_slice client_secret,
-                                         struct hbk_slice server_secret,
-                                         uint16_t record_size_limit);
+void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
+                      enum hbk_cipher_suite suite, struct hbk_slice client_secret,
+                      struct hbk_slice server_secret, uint16_t record_size_limit);
 void hbk_channel_fini(struct hbk_tls_channel *channel);
 
 /* Frees the keys' schedules until the next use. */

@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "tls/certificate.h"
 #include "tls/engine.h"
+#include "tls/ticket.h"
 
 enum { RECORD_LIMIT_MIN = 64, RECORD_LIMIT_MAX = HBK_TLS_PLAIN_BYTES_MAX + 1 }; /* RFC 8449, 4 */
 
@@ -41,6 +42,7 @@ const struct hbk_tls_engine *hbk_tls_engine_of(enum hbk_tls_engine_kind kind)
 {
     static const struct hbk_tls_engine *const engines[HBK_TLS_ENGINE_COUNT] = {
         [HBK_TLS_ENGINE_OPENSSL] = &hbk_tls_openssl,
+        [HBK_TLS_ENGINE_NATIVE] = &hbk_tls_native,
     };
     HBK_ASSERT(kind < HBK_TLS_ENGINE_COUNT);
     return engines[kind];
@@ -300,12 +302,18 @@ static hbk_status take_scalars(struct hbk_tls_context *context,
     if (options->allows_tls12) {
         return hbk_error_set(error, HBK_UNSUPPORTED, "TLS 1.2 is not spoken yet");
     }
-    if (options->ticket_keys != NULL || options->resumes) {
-        return hbk_error_set(error, HBK_UNSUPPORTED, "sessions are not resumed yet");
+    bool has_tickets = options->ticket_keys != NULL || options->resumes;
+    if (has_tickets && options->engine == HBK_TLS_ENGINE_OPENSSL) {
+        return hbk_error_set(error, HBK_UNSUPPORTED,
+                             "sessions are not resumed yet by the engine openssl");
     }
     context->record_size_limit = limit;
     context->asks_staple = options->asks_staple;
-    context->ticket_count = options->ticket_count;
+    context->ticket_count =
+        options->ticket_count == 0 ? HBK_TLS_TICKETS_DEFAULT : options->ticket_count;
+    context->ticket_keys =
+        options->ticket_keys == NULL ? NULL : hbk_tls_ticket_keys_ref(options->ticket_keys);
+    context->resumes = options->resumes;
     return HBK_OK;
 }
 
@@ -342,6 +350,7 @@ static void context_free(struct hbk_tls_context *context)
     free((void *)(uintptr_t)context->authorities.bytes);
     free((void *)(uintptr_t)context->protocols.bytes);
     free(context->protocol_failure);
+    hbk_tls_ticket_keys_unref(context->ticket_keys);
     free(context);
 }
 

@@ -11,6 +11,7 @@
 #include "tls/context.h"
 #include "tls/server_name.h"
 #include "tls/session.h"
+#include "tls/share.h"
 #include "tls/worker.h"
 
 struct hbk_tls_engine;
@@ -62,6 +63,8 @@ struct hbk_tls_context {
 struct hbk_tls_worker {
     struct hbk_tls_worker_options options;
     struct hbk_tls_worker_counters counters;
+    struct hbk_pool handshakes; /* struct hbk_native */
+    struct hbk_tls_share_stock shares;
     size_t in_flight;   /* sessions that have not ended their handshake */
     size_t random_left; /* at the end of `random` */
     uint8_t random[HBK_TLS_RANDOM_BYTES];
@@ -98,6 +101,7 @@ struct hbk_tls_result {
     uint16_t group;              /* 0 for a resumption without agreement (TLS 1.2) */
     uint16_t peer_scheme;        /* of the peer's signature; 0: it made none */
     uint16_t record_size_limit;  /* the peer's (RFC 8449, the type's byte included); 0: none */
+    uint64_t sent_records;       /* by the server under its application key: tickets */
     bool has_resumption_secret;
     bool was_resumed;
     bool has_foreign_protocol; /* the server chose what we did not offer: the session refuses it */

@@ -3,10 +3,10 @@
 
 #include "base/slice.h"
 #include "base/status.h"
-#include "tls/parameter.h"
+#include "tls/schedule.h"
 
 enum {
-    HBK_EXPORTER_LABEL_BYTES_MAX = 249,     /* "tls13 " in front of it fits into a byte's length */
+    HBK_EXPORTER_LABEL_BYTES_MAX = HBK_TLS_LABEL_BYTES_MAX,
     HBK_EXPORTER_CONTEXT_BYTES_MAX = 65535, /* RFC 5705, 4; TLS 1.3 hashes it */
 };
 

@@ -140,6 +140,8 @@ static enum hbk_tls_answer fail(struct hbk_openssl_handshake *handshake)
     } else if (failure->alert == HBK_ALERT_NO_APPLICATION_PROTOCOL) {
         failure->status = HBK_UNSUPPORTED;
         text = handshake->setup->context->protocol_failure;
+    } else if (failure->alert == HBK_ALERT_PROTOCOL_VERSION) {
+        failure->status = HBK_UNSUPPORTED;
     }
     (void)snprintf(handshake->failure_text, sizeof handshake->failure_text, "%s%s",
                    text == NULL ? "TLS: " : "",

@@ -1,45 +1,13 @@
 #include "tls/record.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "tls/schedule.h"
 #include "tls/session.h"
 
-enum { LABEL_BYTES_MAX = 64, TLS_1_2_MAJOR = 3, TLS_1_2_MINOR = 3 };
-
-/* RFC 8446, 7.1 with RFC 5869, 2.3: a result of one hash is the first block of HKDF-Expand. */
-hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite, struct hbk_slice secret,
-                                       const char *label, struct hbk_span out)
-{
-    static const char prefix[] = "tls13 ";
-    uint8_t info[LABEL_BYTES_MAX];
-    size_t label_bytes = strlen(label);
-    size_t used = 0;
-    HBK_ASSERT(out.size <= hbk_cipher_suite_hash_bytes(suite));
-    HBK_ASSERT(label_bytes + sizeof prefix + 4 <= sizeof info);
-
-    info[used++] = 0;
-    info[used++] = (uint8_t)out.size;
-    info[used++] = (uint8_t)(sizeof prefix - 1 + label_bytes);
-    memcpy(info + used, prefix, sizeof prefix - 1);
-    used += sizeof prefix - 1;
-    memcpy(info + used, label, label_bytes);
-    used += label_bytes;
-    info[used++] = 0; /* the context is empty */
-    info[used++] = 1; /* the first block */
-
-    uint8_t block[EVP_MAX_MD_SIZE];
-    const EVP_MD *hash = hbk_cipher_suite_hash_bytes(suite) == 48 ? EVP_sha384() : EVP_sha256();
-    if (HMAC(hash, secret.bytes, (int)secret.size, info, used, block, NULL) == NULL) {
-        return HBK_IO;
-    }
-    memcpy(out.bytes, block, out.size);
-    hbk_secret_wipe(block, sizeof block);
-    return HBK_OK;
-}
+enum { TLS_1_2_MAJOR = 3, TLS_1_2_MINOR = 3 };
 
 void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction)
 {
@@ -68,26 +36,23 @@ static struct hbk_aead_key *schedule_of(struct hbk_tls_record_direction *directi
 }
 
 /* RFC 8446, 7.3. */
-static hbk_status derive_keys(struct hbk_tls_record_direction *direction)
+static void derive_keys(struct hbk_tls_record_direction *direction)
 {
     enum hbk_cipher_suite suite = direction->suite;
-    struct hbk_slice secret = hbk_slice_of(direction->secret, hbk_cipher_suite_hash_bytes(suite));
+    size_t key_bytes = hbk_aead_key_bytes(hbk_cipher_suite_aead(suite));
     hbk_tls_record_direction_rest(direction);
     direction->sequence = 0;
-    HBK_TRY(hbk_tls_record_expand_label(
-        suite, secret, "key",
-        hbk_span_of(direction->key, hbk_aead_key_bytes(hbk_cipher_suite_aead(suite)))));
-    return hbk_tls_record_expand_label(suite, secret, "iv",
-                                       hbk_span_of(direction->iv, sizeof direction->iv));
+    hbk_tls_traffic_keys(suite, direction->secret, hbk_span_of(direction->key, key_bytes),
+                         hbk_span_of(direction->iv, sizeof direction->iv));
 }
 
-hbk_status hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
-                                         enum hbk_cipher_suite suite, struct hbk_slice secret)
+void hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
+                                   enum hbk_cipher_suite suite, struct hbk_slice secret)
 {
     HBK_ASSERT(secret.size == hbk_cipher_suite_hash_bytes(suite));
     *direction = (struct hbk_tls_record_direction){.suite = suite};
     memcpy(direction->secret, secret.bytes, secret.size);
-    return derive_keys(direction);
+    derive_keys(direction);
 }
 
 void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction)
@@ -96,19 +61,15 @@ void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction)
     hbk_secret_wipe(direction, sizeof *direction);
 }
 
-hbk_status hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction)
+void hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction)
 {
     uint8_t next[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     size_t size = hbk_cipher_suite_hash_bytes(direction->suite);
-    hbk_status status =
-        hbk_tls_record_expand_label(direction->suite, hbk_slice_of(direction->secret, size),
-                                    "traffic upd", hbk_span_of(next, size));
-    if (status == HBK_OK) {
-        memcpy(direction->secret, next, size);
-        status = derive_keys(direction);
-    }
+    hbk_tls_expand_label(direction->suite, direction->secret, HBK_SLICE("traffic upd"),
+                         hbk_slice_of(NULL, 0), hbk_span_of(next, size));
+    memcpy(direction->secret, next, size);
     hbk_secret_wipe(next, sizeof next);
-    return status;
+    derive_keys(direction);
 }
 
 /* RFC 8446, 5.3: the sequence number in network order, padded in front, xored with the IV. */

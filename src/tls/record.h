@@ -38,25 +38,16 @@ struct hbk_tls_record_direction {
     uint8_t secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
 };
 
-/*
- * HKDF-Expand-Label with an empty context (RFC 8446, 7.1), for results of at most one hash. Fails:
- * HBK_IO (libcrypto).
- */
-HBK_MUST_USE hbk_status hbk_tls_record_expand_label(enum hbk_cipher_suite suite,
-                                                    struct hbk_slice secret, const char *label,
-                                                    struct hbk_span out);
-
-/* Starts with a traffic secret of 32 or 48 bytes, as the suite's hash has. Fails: HBK_IO. */
-HBK_MUST_USE hbk_status hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
-                                                      enum hbk_cipher_suite suite,
-                                                      struct hbk_slice secret);
+/* Starts with a traffic secret of 32 or 48 bytes, as the suite's hash has. */
+void hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
+                                   enum hbk_cipher_suite suite, struct hbk_slice secret);
 void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction);
 
 /* Frees the key's schedule; the next use makes it anew, for about 0.1 us with libipsec-mb. */
 void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction);
 
-/* Goes on with the next traffic secret and record 0 (RFC 8446, 7.2). Fails: HBK_IO. */
-HBK_MUST_USE hbk_status hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction);
+/* Goes on with the next traffic secret and record 0 (RFC 8446, 7.2). */
+void hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction);
 
 /*
  * Seals one record of `type` around the `plain_bytes` bytes that lie at out + header; the record

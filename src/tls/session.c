@@ -13,6 +13,7 @@
 #include "tls/alert.h"
 #include "tls/engine.h"
 #include "tls/exporter.h"
+#include "tls/ticket.h"
 
 /* What only the handshake needs. */
 struct opening {
@@ -39,6 +40,7 @@ struct hbk_tls_session {
     bool was_resumed;
     bool has_failed; /* the handshake did */
     bool has_channel;
+    struct hbk_tls_ticket_sink *tickets; /* owned; a client's that resumes */
     struct hbk_tls_channel channel;
 };
 
@@ -82,6 +84,7 @@ static void opening_free(struct opening *opening)
     for (size_t i = 0; i < opening->setup.expectation.id_count; i++) {
         hbk_spiffe_unref(opening->ids[i]);
     }
+    hbk_tls_ticket_unref(opening->setup.ticket);
     free(opening);
 }
 
@@ -122,7 +125,7 @@ static struct opening *opening_make(struct hbk_tls_context *context,
                         .trust_domain = put_text(&text, expected->trust_domain)},
         .server_name = put_text(&text, server_name),
         .worker = options->worker,
-        .ticket = options->ticket,
+        .ticket = options->ticket == NULL ? NULL : hbk_tls_ticket_ref(options->ticket),
         .now_ns = now_ns,
         .on_progress = options->on_progress,
         .owner = options->owner,
@@ -210,6 +213,7 @@ void hbk_tls_session_free(struct hbk_tls_session *session)
     if (session->has_channel) {
         hbk_channel_fini(&session->channel);
     }
+    hbk_tls_ticket_sink_free(session->tickets);
     hbk_peer_unref(session->peer);
     hbk_tls_context_unref(session->context);
     free(session->server_name);
@@ -259,10 +263,19 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
     session->was_resumed = result->was_resumed;
     session->engine = session->opening->engine->kind;
     memcpy(session->exporter_secret, result->exporter_secret, result->secret_bytes);
-    return hbk_channel_init(&session->channel, session->opening->setup.role, result->suite,
-                            hbk_slice_of(result->client_secret, result->secret_bytes),
-                            hbk_slice_of(result->server_secret, result->secret_bytes),
-                            result->record_size_limit);
+    hbk_channel_init(&session->channel, session->opening->setup.role, result->suite,
+                     hbk_slice_of(result->client_secret, result->secret_bytes),
+                     hbk_slice_of(result->server_secret, result->secret_bytes),
+                     result->record_size_limit);
+    session->channel.out.sequence = result->sent_records;
+    bool resumes = session->context->resumes && result->has_resumption_secret &&
+                   session->opening->setup.role == HBK_TLS_CLIENT;
+    if (resumes) {
+        HBK_TRY(hbk_tls_ticket_sink_new(result->suite, result->resumption_secret, result->peer,
+                                        session->opening->setup.now_ns, &session->tickets));
+        session->channel.tickets = session->tickets;
+    }
+    return HBK_OK;
 }
 
 /* Turns a handshake that is done into a channel. */
@@ -424,11 +437,9 @@ hbk_status hbk_tls_export(const struct hbk_tls_session *session, struct hbk_slic
         context, out);
 }
 
-/* Nothing here resumes yet, so no session is given a ticket. */
 struct hbk_tls_ticket *hbk_tls_take_ticket(struct hbk_tls_session *session)
 {
-    (void)session;
-    return NULL;
+    return session->tickets == NULL ? NULL : hbk_tls_ticket_sink_newest(session->tickets);
 }
 
 struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session)

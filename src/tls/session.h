@@ -72,7 +72,7 @@ struct hbk_tls_options {
     struct hbk_tls_ticket *ticket;
 
     /* Called on the worker's thread when a session that answered HBK_TLS_WAITING may go on, from
-     * within hbk_batcher_flush(): it must not step or free the session there, but do so later in
+     * within hbk_key_worker_flush(): it must not step or free the session there, but do so later in
      * the turn. NULL: the caller looks by itself. */
     void (*on_progress)(void *owner);
     void *owner;

@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
-#include "tls/engine.h"
+#include "tls/native.h"
 
 hbk_status hbk_tls_worker_new(const struct hbk_tls_worker_options *options,
                               struct hbk_tls_worker **out_worker)
@@ -16,6 +16,8 @@ hbk_status hbk_tls_worker_new(const struct hbk_tls_worker_options *options,
     if (worker->options.handshakes_max == 0) {
         worker->options.handshakes_max = HBK_TLS_HANDSHAKES_MAX;
     }
+    /* Sessions count what is in flight; one that has failed holds its handshake, for the text. */
+    hbk_pool_init(&worker->handshakes, "handshake", sizeof(struct hbk_native), SIZE_MAX);
     *out_worker = worker;
     return HBK_OK;
 }
@@ -26,6 +28,7 @@ void hbk_tls_worker_free(struct hbk_tls_worker *worker)
         return;
     }
     HBK_ASSERT(worker->in_flight == 0);
+    hbk_pool_fini(&worker->handshakes);
     hbk_secret_wipe(worker, sizeof *worker);
     free(worker);
 }

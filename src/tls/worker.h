@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/pool.h"
-#include "crypto/batcher.h"
+#include "crypto/key_worker.h"
 #include "identity/verdict.h"
 #include "tls/context.h"
 
@@ -22,7 +22,7 @@ enum {
 };
 
 struct hbk_tls_worker_options {
-    struct hbk_batcher *batcher;        /* borrowed for the worker's life */
+    struct hbk_key_worker *keys;        /* borrowed for the worker's life; over its batcher */
     struct hbk_verdict_cache *verdicts; /* borrowed; NULL: every chain is judged anew */
     size_t handshakes_max;              /* 0: HBK_TLS_HANDSHAKES_MAX */
 

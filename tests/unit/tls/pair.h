@@ -1,7 +1,7 @@
 /* Two sessions joined by memory, and the certificates behind them. */
 #pragma once
 
-#include "crypto/batcher.h"
+#include "crypto/key_worker.h"
 #include "failing_heap.h"
 #include "forge.h"
 #include "tls/credential.h"
@@ -13,11 +13,16 @@ enum { PAIR_QUEUE_BYTES = 256 << 10 };
 struct pair_queue {
     uint8_t bytes[PAIR_QUEUE_BYTES];
     size_t size;
+    size_t arrived; /* of them: what the receiver has been shown */
 };
+
+/* Which engine the credentials of a test get; its main runs everything with each. */
+HBK_UNUSED static enum hbk_tls_engine_kind pair_engine = HBK_TLS_ENGINE_OPENSSL;
 
 /* What the sessions of a test share. */
 struct pair_worker {
     struct hbk_batcher *batcher;
+    struct hbk_key_worker *keys;
     struct hbk_verdict_cache verdicts;
     struct hbk_tls_worker *tls;
 };
@@ -27,10 +32,18 @@ HBK_UNUSED static void pair_worker_init(struct pair_worker *worker, size_t verdi
     struct hbk_batcher_options options;
     hbk_batcher_options_init(&options);
     assert_int_equal(hbk_batcher_new(&options, &worker->batcher), HBK_OK);
+    assert_int_equal(hbk_key_worker_new(worker->batcher, &worker->keys), HBK_OK);
     hbk_verdict_cache_init(&worker->verdicts, verdicts_max);
-    const struct hbk_tls_worker_options tls = {.batcher = worker->batcher,
-                                               .verdicts = &worker->verdicts};
+    const struct hbk_tls_worker_options tls = {.keys = worker->keys, .verdicts = &worker->verdicts};
     assert_int_equal(hbk_tls_worker_new(&tls, &worker->tls), HBK_OK);
+}
+
+/* Runs the jobs that wait. */
+HBK_UNUSED static void pair_worker_flush(struct pair_worker *worker)
+{
+    while (hbk_key_worker_due_ns(worker->keys) == 0) {
+        (void)hbk_key_worker_flush(worker->keys, 1);
+    }
 }
 
 HBK_UNUSED static void pair_worker_fini(struct pair_worker *worker)
@@ -38,6 +51,7 @@ HBK_UNUSED static void pair_worker_fini(struct pair_worker *worker)
     assert_int_equal(hbk_tls_worker_in_flight(worker->tls), 0);
     hbk_tls_worker_free(worker->tls);
     hbk_verdict_cache_fini(&worker->verdicts);
+    hbk_key_worker_free(worker->keys);
     hbk_batcher_free(worker->batcher);
 }
 
@@ -55,8 +69,7 @@ HBK_UNUSED static struct hbk_tls_credential *pair_credential(const struct forged
     struct hbk_svid *svid = forge_svid(leaf);
     struct hbk_tls_credential *credential = NULL;
     struct hbk_error error = {0};
-    if (hbk_tls_credential_new(svid, bundles, 1, HBK_TLS_ENGINE_OPENSSL, &credential, &error) !=
-        HBK_OK) {
+    if (hbk_tls_credential_new(svid, bundles, 1, pair_engine, &credential, &error) != HBK_OK) {
         fail_msg("no credential: %s", error.text);
     }
     hbk_svid_unref(svid);
@@ -87,6 +100,7 @@ HBK_UNUSED static void pair_mesh_fini(struct pair_mesh *mesh)
 }
 
 struct pair {
+    struct pair_worker *worker; /* of both */
     struct hbk_tls_session *client;
     struct hbk_tls_session *server;
     enum hbk_tls_answer client_answer;
@@ -95,8 +109,8 @@ struct pair {
     struct pair_queue to_server;
 };
 
-/* One step of a side, which sees at most `input_max` bytes and has `room` for output. Returns the
- * bytes that moved. */
+/* One step of a side, at which at most `input_max` more bytes arrive and which has `room` for
+ * output. Returns the bytes that moved. */
 HBK_UNUSED static size_t pair_step(struct hbk_tls_session *session, struct pair_queue *in,
                                    struct pair_queue *out, size_t input_max, size_t room,
                                    enum hbk_tls_answer *answer)
@@ -107,14 +121,17 @@ HBK_UNUSED static size_t pair_step(struct hbk_tls_session *session, struct pair_
         return 0;
     }
     assert_true(out->size + room <= sizeof out->bytes);
-    *answer = hbk_tls_handshake(session,
-                                hbk_span_of(in->bytes, in->size < input_max ? in->size : input_max),
-                                &consumed, hbk_span_of(out->bytes + out->size, room), &written);
-    assert_true(written <= room && consumed <= in->size);
+    size_t left = in->size - in->arrived;
+    size_t arriving = left < input_max ? left : input_max;
+    in->arrived += arriving;
+    *answer = hbk_tls_handshake(session, hbk_span_of(in->bytes, in->arrived), &consumed,
+                                hbk_span_of(out->bytes + out->size, room), &written);
+    assert_true(written <= room && consumed <= in->arrived);
     memmove(in->bytes, in->bytes + consumed, in->size - consumed);
     in->size -= consumed;
+    in->arrived -= consumed;
     out->size += written;
-    return consumed + written;
+    return arriving + consumed + written;
 }
 
 /* Runs both handshakes in pieces of random size up to `piece_max` until neither gets any further.
@@ -131,7 +148,9 @@ HBK_UNUSED static void pair_handshake(struct pair *pair, size_t piece_max)
                           &pair->client_answer);
         moved += pair_step(pair->server, &pair->to_server, &pair->to_client, input_max, room,
                            &pair->server_answer);
-    } while (moved > 0);
+        pair_worker_flush(pair->worker);
+    } while (moved > 0 || pair->client_answer == HBK_TLS_WAITING ||
+             pair->server_answer == HBK_TLS_WAITING);
 }
 
 /* Sessions of any contexts; roles and worker are filled in. */
@@ -141,6 +160,7 @@ HBK_UNUSED static struct pair *pair_of(struct pair_worker *worker, struct hbk_tl
 {
     struct pair *pair = calloc(1, sizeof *pair);
     assert_non_null(pair);
+    pair->worker = worker;
     client_options.role = HBK_TLS_CLIENT;
     client_options.worker = worker->tls;
     assert_int_equal(hbk_tls_session_new(client, &client_options, now_ns, &pair->client), HBK_OK);

@@ -64,6 +64,7 @@ HBK_UNUSED static struct hbk_tls_certificate_options certificate_of(const struct
 
 HBK_UNUSED static struct hbk_tls_context *context_of(struct hbk_tls_context_options options)
 {
+    options.engine = pair_engine;
     struct hbk_tls_context *context = NULL;
     struct hbk_error error = {0};
     if (hbk_tls_context_new(&options, &context, &error) != HBK_OK) {

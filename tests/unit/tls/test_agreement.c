@@ -439,5 +439,7 @@ int main(void)
         cmocka_unit_test(suites_and_groups_are_those_of_both_sides),
         cmocka_unit_test(an_export_has_limits),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests_name("openssl", tests, set_up, tear_down);
+    pair_engine = HBK_TLS_ENGINE_NATIVE;
+    return failed + cmocka_run_group_tests_name("native", tests, set_up, tear_down);
 }

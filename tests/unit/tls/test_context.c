@@ -158,7 +158,7 @@ static void handshakes_in_flight_are_bounded_and_counted(void **state)
 {
     (void)state;
     struct hbk_tls_context *context = browser_of(mesh_trust);
-    const struct hbk_tls_worker_options options = {.batcher = worker.batcher, .handshakes_max = 2};
+    const struct hbk_tls_worker_options options = {.keys = worker.keys, .handshakes_max = 2};
     struct hbk_tls_worker *small = NULL;
     assert_int_equal(hbk_tls_worker_new(&options, &small), HBK_OK);
     const struct hbk_tls_options session_options = {.role = HBK_TLS_CLIENT, .worker = small};
@@ -179,7 +179,7 @@ static void handshakes_in_flight_are_bounded_and_counted(void **state)
                                        hbk_span_of(out, sizeof out), &written),
                      HBK_TLS_FAILED);
     assert_int_equal(hbk_tls_worker_in_flight(small), 1);
-    assert_int_equal(hbk_tls_worker_counters(small)->handshakes_failed[HBK_TLS_ENGINE_OPENSSL], 1);
+    assert_int_equal(hbk_tls_worker_counters(small)->handshakes_failed[pair_engine], 1);
     assert_int_equal(hbk_tls_session_new(context, &session_options, FORGE_NOW_NS, &sessions[2]),
                      HBK_OK);
     for (size_t i = 0; i < 3; i++) {
@@ -231,8 +231,8 @@ static void secrets_are_told_to_a_key_log_that_was_asked_for(void **state)
     };
     unsigned lines = 0;
     const struct hbk_tls_worker_options options = {
-        .batcher = worker.batcher, .key_log = note_line, .key_log_owner = &lines};
-    struct pair_worker open_worker = {.batcher = worker.batcher};
+        .keys = worker.keys, .key_log = note_line, .key_log_owner = &lines};
+    struct pair_worker open_worker = {.keys = worker.keys};
     assert_int_equal(hbk_tls_worker_new(&options, &open_worker.tls), HBK_OK);
     struct pair *pair =
         pair_of(&open_worker, ends.client, (struct hbk_tls_options){0}, ends.server, FORGE_NOW_NS);
@@ -248,17 +248,20 @@ static void secrets_are_told_to_a_key_log_that_was_asked_for(void **state)
 /* ---- memory ---- */
 
 /* A context and a handshake with it; true when all went well. Everything is freed. */
-static bool live_through(const struct hbk_tls_context_options *options)
+static bool live_through(struct hbk_tls_context_options options)
 {
     struct hbk_tls_context *server = NULL;
     struct hbk_tls_context *browser = NULL;
     static struct pair pair;
     memset(&pair, 0, sizeof pair);
-    const struct hbk_tls_context_options browser_options = {.trust = anybody, .asks_staple = true};
+    const struct hbk_tls_context_options browser_options = {
+        .engine = pair_engine, .trust = anybody, .asks_staple = true};
+    options.engine = pair_engine;
+    pair.worker = &worker;
     struct hbk_tls_options as_client = {
         .role = HBK_TLS_CLIENT, .worker = worker.tls, .server_name = HBK_SLICE("b.test")};
     struct hbk_tls_options as_server = {.role = HBK_TLS_SERVER, .worker = worker.tls};
-    bool is_good = hbk_tls_context_new(options, &server, NULL) == HBK_OK &&
+    bool is_good = hbk_tls_context_new(&options, &server, NULL) == HBK_OK &&
                    hbk_tls_context_new(&browser_options, &browser, NULL) == HBK_OK &&
                    hbk_tls_session_new(browser, &as_client, FORGE_NOW_NS, &pair.client) == HBK_OK &&
                    hbk_tls_session_new(server, &as_server, FORGE_NOW_NS, &pair.server) == HBK_OK;
@@ -291,12 +294,12 @@ static void any_allocation_may_fail_without_a_trace(void **state)
         .sends_authorities = true,
         .protocols = HBK_SLICE("\2h2"),
     };
-    assert_true(live_through(&options));
+    assert_true(live_through(options));
     bool is_good = false;
     uint64_t number = 1;
     for (; number < 1000; number++) {
         heap_fail_at(number);
-        is_good = live_through(&options);
+        is_good = live_through(options);
         bool has_failed = heap_allocations >= number;
         heap_fail_at(0);
         assert_int_equal(hbk_tls_worker_in_flight(worker.tls), 0);
@@ -321,5 +324,7 @@ int main(void)
         cmocka_unit_test(secrets_are_told_to_a_key_log_that_was_asked_for),
         cmocka_unit_test(any_allocation_may_fail_without_a_trace),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests_name("openssl", tests, set_up, tear_down);
+    pair_engine = HBK_TLS_ENGINE_NATIVE;
+    return failed + cmocka_run_group_tests_name("native", tests, set_up, tear_down);
 }

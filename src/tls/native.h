@@ -1,0 +1,185 @@
+/*
+ * The inside of the native engine: one handshake, shared by its client and its server half. See
+ * native.c for how a step works, docs/tls.md for the states.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/key_worker.h"
+#include "crypto/verification.h"
+#include "tls/engine.h"
+#include "tls/flight.h"
+#include "tls/message.h"
+#include "tls/schedule.h"
+#include "tls/share.h"
+
+enum {
+    HBK_NATIVE_HELLO_BYTES_MAX = 16 << 10, /* a hello, a request, extensions */
+    HBK_NATIVE_FINISHED_BYTES_MAX = 64,    /* above every hash */
+    HBK_NATIVE_VERIFY_BYTES_MAX = 1 << 10, /* a CertificateVerify: RSA-4096 takes 516 */
+    HBK_NATIVE_REQUEST_CONTEXT_BYTES_MAX = 255,
+    HBK_NATIVE_TEXT_BYTES_MAX = HBK_ERROR_TEXT_BYTES_MAX, /* why a handshake failed */
+};
+
+/* What a handshake does next. A state that waits for a message is named after it; one that has all
+ * its messages and waits for jobs is named after what it does with their results. */
+enum hbk_native_state {
+    HBK_NATIVE_CLIENT_BEGIN,
+    HBK_NATIVE_CLIENT_SERVER_HELLO,
+    HBK_NATIVE_CLIENT_AGREE, /* the shared secret is computed */
+    HBK_NATIVE_CLIENT_ENCRYPTED_EXTENSIONS,
+    HBK_NATIVE_CLIENT_REQUEST_OR_CERTIFICATE,
+    HBK_NATIVE_CLIENT_CERTIFICATE,
+    HBK_NATIVE_CLIENT_CERTIFICATE_VERIFY,
+    HBK_NATIVE_CLIENT_FINISHED,
+    HBK_NATIVE_CLIENT_ANSWER, /* the server's signature is checked, ours is made */
+
+    HBK_NATIVE_SERVER_CLIENT_HELLO,
+    HBK_NATIVE_SERVER_SECOND_HELLO,
+    HBK_NATIVE_SERVER_ANSWER, /* secret and signature are computed */
+    HBK_NATIVE_SERVER_CERTIFICATE,
+    HBK_NATIVE_SERVER_CERTIFICATE_VERIFY,
+    HBK_NATIVE_SERVER_FINISHED,
+    HBK_NATIVE_SERVER_CONFIRM, /* the client's signature is checked */
+
+    HBK_NATIVE_DONE,
+    HBK_NATIVE_FAILED,
+    HBK_NATIVE_STATE_COUNT,
+};
+
+/* Jobs under way, as bits. */
+enum {
+    HBK_NATIVE_JOB_AGREE = 1 << 0,
+    HBK_NATIVE_JOB_SIGN = 1 << 1,
+    HBK_NATIVE_JOB_VERIFY = 1 << 2,
+};
+
+struct hbk_native {
+    const struct hbk_tls_setup *setup; /* borrowed, outlives this */
+    enum hbk_native_state state;
+    uint8_t jobs;         /* under way */
+    bool was_retried;     /* a HelloRetryRequest was sent or received */
+    bool is_resuming;     /* by PSK: no certificates */
+    bool asks_peer;       /* the server sent a CertificateRequest */
+    bool has_certificate; /* the peer's Certificate was not empty */
+    bool is_server_named; /* server_name is to be acknowledged */
+    bool wants_staple;    /* the client asked for one */
+    bool wants_tickets;   /* the client can resume with an agreement */
+    uint16_t psk_index;   /* of the session that is resumed, in the client's list */
+    int64_t begun_ns;     /* realtime: the full handshake that everything here goes back to */
+
+    uint16_t group;       /* of the key exchange */
+    uint16_t retry_group; /* that a HelloRetryRequest asked for */
+    uint16_t scheme;      /* of our own signature */
+    uint32_t offered;     /* HBK_HAS_... of our ClientHello */
+    uint64_t submitted_ns;
+    const struct hbk_tls_certificate
+        *certificate; /* ours; borrowed from the context; may be NULL */
+
+    struct hbk_flight flight;
+    struct hbk_tls_transcript transcript;
+    struct hbk_tls_schedule schedule;
+    uint8_t hello_hash[HBK_TLS_HASH_BYTES_MAX]; /* of the transcript up to ServerHello */
+    uint8_t client_handshake_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+    uint8_t server_handshake_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
+
+    uint8_t random[HBK_MESSAGE_RANDOM_BYTES]; /* the client's */
+    uint8_t server_random[HBK_MESSAGE_RANDOM_BYTES];
+    uint8_t session_id[HBK_MESSAGE_SESSION_ID_BYTES_MAX];
+    uint8_t session_id_bytes;
+
+    /* A client's hello, kept until the suite says by which hash; and what it needs again. */
+    struct hbk_buffer hello;
+    struct hbk_buffer cookie;
+    uint8_t request_context[HBK_NATIVE_REQUEST_CONTEXT_BYTES_MAX];
+    uint8_t request_context_bytes;
+
+    struct hbk_tls_share shares[HBK_TLS_SHARES_MAX]; /* wiped when the secret is known */
+    size_t share_count;
+    uint8_t peer_share[HBK_GROUP_SHARE_BYTES_MAX];
+
+    struct hbk_tls_agreement_job agree;
+    struct hbk_key_operation sign;
+    struct hbk_verification verify;
+    uint8_t signature[HBK_KEY_OUTPUT_BYTES_MAX];
+
+    struct hbk_tls_result result;
+    struct hbk_verdict_failure verdict;
+    struct hbk_tls_failure failure;
+    char failure_text[HBK_NATIVE_TEXT_BYTES_MAX];
+};
+
+/* What a handler of a message or of finished jobs came to. */
+enum hbk_native_next {
+    HBK_NATIVE_GO_ON, /* the state says with what */
+    HBK_NATIVE_FAIL,  /* hbk_native_fail() was called */
+};
+
+/* Fails the handshake: the alert goes out under the keys of now. `text` is copied. Always answers
+ * HBK_NATIVE_FAIL. */
+enum hbk_native_next hbk_native_fail(struct hbk_native *handshake, hbk_status status, int alert,
+                                     const char *text);
+
+/* For what only we can cause. */
+enum hbk_native_next hbk_native_fail_internal(struct hbk_native *handshake, hbk_status status);
+
+enum hbk_native_next hbk_native_complain(struct hbk_native *handshake,
+                                         struct hbk_complaint complaint);
+
+/* ---- shared by both halves ---- */
+
+/* Sends what hbk_writer_... wrote: `write` is called with room for `size_max` bytes, and what it
+ * wrote joins the flight and the transcript. */
+enum hbk_native_next hbk_native_send(struct hbk_native *handshake, size_t size_max,
+                                     void (*write)(struct hbk_native *handshake,
+                                                   struct hbk_writer *writer));
+
+/* Our Certificate, with the chain of handshake->certificate, or empty. */
+enum hbk_native_next hbk_native_send_certificate(struct hbk_native *handshake);
+
+/* Submits the signature over the transcript so far; its result is in `signature`. */
+enum hbk_native_next hbk_native_begin_signature(struct hbk_native *handshake);
+enum hbk_native_next hbk_native_send_signature(struct hbk_native *handshake);
+enum hbk_native_next hbk_native_send_finished(struct hbk_native *handshake,
+                                              const uint8_t *traffic_secret);
+
+/* Submits the agreement with peer_share by the share of that group. The transcript ends with
+ * ServerHello. */
+enum hbk_native_next hbk_native_begin_agreement(struct hbk_native *handshake, uint16_t group);
+
+/* With the secret, which is wiped: handshake keys of both directions. */
+enum hbk_native_next hbk_native_derive_handshake(struct hbk_native *handshake);
+
+/* Application secrets into the result, over the transcript up to the server's Finished. */
+void hbk_native_derive_application(struct hbk_native *handshake);
+
+/* The resumption secret into the result, over the transcript up to the client's Finished. */
+void hbk_native_derive_resumption(struct hbk_native *handshake);
+
+/* The peer's messages. The certificate is judged and its signature, which is checked by a job, must
+ * be of a scheme that we offered and that fits the key. */
+enum hbk_native_next hbk_native_take_certificate(struct hbk_native *handshake,
+                                                 const struct hbk_flight_message *message);
+enum hbk_native_next hbk_native_take_verify(struct hbk_native *handshake,
+                                            const struct hbk_flight_message *message);
+enum hbk_native_next hbk_native_take_finished(struct hbk_native *handshake,
+                                              const struct hbk_flight_message *message,
+                                              const uint8_t *traffic_secret);
+
+/* After the verifying job. */
+enum hbk_native_next hbk_native_judge_signature(struct hbk_native *handshake);
+
+/* Whether a list of numbers of two bytes, as on the wire, has this one. */
+bool hbk_native_list_has(struct hbk_slice list, uint16_t number);
+
+/* ---- the halves: what a message means in a state, and what is done when jobs are complete ---- */
+
+enum hbk_native_next hbk_native_client_begin(struct hbk_native *handshake);
+enum hbk_native_next hbk_native_client_take(struct hbk_native *handshake,
+                                            const struct hbk_flight_message *message);
+enum hbk_native_next hbk_native_client_continue(struct hbk_native *handshake);
+enum hbk_native_next hbk_native_server_take(struct hbk_native *handshake,
+                                            const struct hbk_flight_message *message);
+enum hbk_native_next hbk_native_server_continue(struct hbk_native *handshake);
