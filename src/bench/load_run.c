@@ -23,7 +23,7 @@ hbk_status hbk_bench_load_start(const struct hbk_topology *topology,
     (void)snprintf(url, sizeof url, "http://%s%s", hbk_address_text(&plan->to, address),
                    plan->path);
     const char *const arguments[] = {
-        "load", "--json", "-c", connections, "-qps", rate, "-t", duration, url, NULL,
+        "load", "-quiet", "--json", "-c", connections, "-qps", rate, "-t", duration, url, NULL,
     };
     const char *with_header[HBK_COUNT(arguments) + 2] = {"load", "-H", plan->header};
     for (size_t i = 1; i < HBK_COUNT(arguments); i++) {
