@@ -78,6 +78,9 @@ static void take_alert(struct hbk_tls_channel *channel, struct hbk_span body)
 {
     if (body.size != ALERT_BYTES) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_DECODE_ERROR, "an alert of a wrong size");
+    } else if (body.bytes[0] != ALERT_LEVEL_WARNING && body.bytes[0] != ALERT_LEVEL_FATAL) {
+        hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,
+                         "an alert of an unknown level");
     } else if (body.bytes[1] == HBK_ALERT_CLOSE_NOTIFY) {
         channel->is_closed = true;
     } else if (body.bytes[1] != HBK_ALERT_USER_CANCELED) {
@@ -176,7 +179,11 @@ static void take_control(struct hbk_tls_channel *channel, const struct hbk_tls_r
     } else if (record->type != HBK_TLS_RECORD_APPLICATION_DATA) {
         fail_unexpected(channel, "a record of unknown type");
     }
-    if (++channel->idle_records > HBK_CHANNEL_IDLE_RECORDS_MAX) {
+    bool is_empty = record->plain.size == 0;
+    channel->empty_records = is_empty ? (uint8_t)(channel->empty_records + 1) : 0;
+    channel->control_records += !is_empty;
+    if (channel->empty_records > HBK_CHANNEL_IDLE_RECORDS_MAX ||
+        channel->control_records > HBK_CHANNEL_IDLE_RECORDS_MAX) {
         fail_unexpected(channel, "too many records without application data");
     }
 }
@@ -244,7 +251,8 @@ static size_t open_records(struct hbk_tls_channel *channel, struct hbk_span inpu
         consumed += record.record_bytes;
         if (record.type == HBK_TLS_RECORD_APPLICATION_DATA && record.plain.size > 0 &&
             channel->message_header_bytes == 0) {
-            channel->idle_records = 0;
+            channel->empty_records = 0;
+            channel->control_records = 0;
             collect(plain, record.plain);
         } else {
             take_control(channel, &record);

@@ -13,8 +13,8 @@
 #include "tls/ticket_sink.h"
 
 enum {
-    /* Records in a row without application data (key updates, tickets, empty ones): more than this
-     * is an attack on our processor, since each costs us more than the peer. */
+    /* Records in a row without application data: more than this many empty ones, or others (key
+     * updates, tickets), is an attack on our processor, since each costs us more than the peer. */
     HBK_CHANNEL_IDLE_RECORDS_MAX = 32,
 
     /* A ticket that is skipped: its largest legal size (RFC 8446, 4.6.1), rounded up. */
@@ -31,7 +31,8 @@ struct hbk_tls_channel {
     struct hbk_tls_record_direction out;
     struct hbk_tls_failure failure;
     enum hbk_tls_role role;
-    uint16_t idle_records;    /* received since the last application data */
+    uint8_t empty_records;    /* received in a row: without any content */
+    uint8_t control_records;  /* received since the last application data: with other content */
     uint16_t plain_bytes_max; /* in one record of ours */
 
     struct hbk_tls_ticket_sink *tickets; /* borrowed; NULL: tickets are skipped */

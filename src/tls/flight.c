@@ -244,12 +244,23 @@ static bool find_message(struct hbk_slice bytes, struct hbk_flight_message *out_
     return true;
 }
 
-/* Whether the message that has begun would be too long; its header is believed for nothing else. */
-static bool is_too_long(const struct hbk_flight *flight, struct hbk_slice bytes)
+/* Judges the beginning of a message by its header, which is believed for nothing else. */
+static enum hbk_flight_answer judge_message(const struct hbk_flight *flight, struct hbk_slice bytes,
+                                            struct hbk_complaint *complaint)
 {
-    return bytes.size >= HBK_MESSAGE_HEADER_BYTES &&
-           ((uint32_t)bytes.bytes[1] << 16 | (uint32_t)bytes.bytes[2] << 8 | bytes.bytes[3]) >
-               flight->message_bytes_max;
+    enum { TYPES = 32 };
+    if (bytes.size > 0 &&
+        (bytes.bytes[0] >= TYPES || (flight->awaited_messages >> bytes.bytes[0] & 1) == 0)) {
+        return complain(complaint, HBK_ALERT_UNEXPECTED_MESSAGE,
+                        "a handshake message that may not come here");
+    }
+    if (bytes.size >= HBK_MESSAGE_HEADER_BYTES &&
+        ((uint32_t)bytes.bytes[1] << 16 | (uint32_t)bytes.bytes[2] << 8 | bytes.bytes[3]) >
+            flight->message_bytes_max) {
+        return complain(complaint, HBK_ALERT_ILLEGAL_PARAMETER,
+                        "a handshake message that is too long");
+    }
+    return HBK_FLIGHT_MESSAGE;
 }
 
 /* A message from what is here; HBK_FLIGHT_WANT_INPUT when it is not whole. */
@@ -261,9 +272,9 @@ static enum hbk_flight_answer next_here(struct hbk_flight *flight,
     flight->message_taken_bytes = 0;
     bool is_put_together = !hbk_buffer_is_empty(&flight->message);
     struct hbk_slice bytes = is_put_together ? hbk_buffer_slice(&flight->message) : flight->lent;
-    if (is_too_long(flight, bytes)) {
-        return complain(complaint, HBK_ALERT_ILLEGAL_PARAMETER,
-                        "a handshake message that is too long");
+    enum hbk_flight_answer judged = judge_message(flight, bytes, complaint);
+    if (judged != HBK_FLIGHT_MESSAGE) {
+        return judged;
     }
     if (find_message(bytes, out_message)) {
         if (is_put_together) {
@@ -408,6 +419,11 @@ hbk_status hbk_flight_send_ccs(struct hbk_flight *flight)
     HBK_TRY(hbk_buffer_append(&flight->sealed, hbk_slice_of(record, sizeof record)));
     flight->has_sent_ccs = true;
     return HBK_OK;
+}
+
+void hbk_flight_discard(struct hbk_flight *flight)
+{
+    hbk_buffer_consume(&flight->sealed, hbk_buffer_size(&flight->sealed));
 }
 
 void hbk_flight_send_alert(struct hbk_flight *flight, int alert)

@@ -46,6 +46,7 @@ struct hbk_flight {
     uint8_t warnings;
     enum hbk_flight_skip skip;
     uint32_t skipped_bytes;
+    uint32_t awaited_messages;  /* bits: 1 << enum hbk_message_type, all below 32 */
     uint32_t message_bytes_max; /* of the message that is awaited */
     size_t record_bytes_max;    /* plaintext in one record of ours */
 
@@ -109,6 +110,9 @@ HBK_MUST_USE hbk_status hbk_flight_seal(struct hbk_flight *flight);
 
 /* One change_cipher_spec per handshake, for middleboxes (D.4); later calls do nothing. */
 HBK_MUST_USE hbk_status hbk_flight_send_ccs(struct hbk_flight *flight);
+
+/* Forgets records that were not yet sent. */
+void hbk_flight_discard(struct hbk_flight *flight);
 
 /* A fatal alert under the keys of now. Nothing is sent when memory is short. */
 void hbk_flight_send_alert(struct hbk_flight *flight, int alert);

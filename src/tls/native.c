@@ -23,6 +23,8 @@
  *   3. A handshake is done only when the peer's Finished was right and, where it presented a
  *      certificate, its signature: the states CLIENT_ANSWER and SERVER_CONFIRM are the only ways.
  *   4. After a failure nothing leaves but its alert, and no job of ours remains submitted.
+ *   5. A ServerHello leaves with the rest of its flight: only then is the client's share known to
+ * be a point, and it saves a packet. A bad one is refused in the clear, as if nothing was said.
  *
  * Rejected: pausing inside a flight to sign (one round trip through the batcher more for each
  * side), and computing alone what could be batched (measured in docs/tls.md).
@@ -67,6 +69,9 @@ enum hbk_native_next hbk_native_fail(struct hbk_native *handshake, hbk_status st
                                      const char *text)
 {
     cancel_jobs(handshake);
+    if (handshake->state == HBK_NATIVE_SERVER_ANSWER && !handshake->flight.is_out_protected) {
+        hbk_flight_discard(&handshake->flight); /* invariant 5 */
+    }
     (void)snprintf(handshake->failure_text, sizeof handshake->failure_text, "%s", text);
     handshake->failure = (struct hbk_tls_failure){
         .status = status,
@@ -546,12 +551,41 @@ static uint32_t message_bytes_max(enum hbk_native_state state)
     }
 }
 
+/* The messages that may come next, as bits. What is sent instead is refused by its header, however
+ * long it says to be; the halves refuse it again (invariant 2). */
+static uint32_t awaited_messages(enum hbk_native_state state)
+{
+    switch (state) {
+    case HBK_NATIVE_CLIENT_SERVER_HELLO:
+        return 1u << HBK_MESSAGE_SERVER_HELLO;
+    case HBK_NATIVE_CLIENT_ENCRYPTED_EXTENSIONS:
+        return 1u << HBK_MESSAGE_ENCRYPTED_EXTENSIONS;
+    case HBK_NATIVE_CLIENT_REQUEST_OR_CERTIFICATE:
+        return 1u << HBK_MESSAGE_CERTIFICATE_REQUEST | 1u << HBK_MESSAGE_CERTIFICATE;
+    case HBK_NATIVE_CLIENT_CERTIFICATE:
+    case HBK_NATIVE_SERVER_CERTIFICATE:
+        return 1u << HBK_MESSAGE_CERTIFICATE;
+    case HBK_NATIVE_CLIENT_CERTIFICATE_VERIFY:
+    case HBK_NATIVE_SERVER_CERTIFICATE_VERIFY:
+        return 1u << HBK_MESSAGE_CERTIFICATE_VERIFY;
+    case HBK_NATIVE_CLIENT_FINISHED:
+    case HBK_NATIVE_SERVER_FINISHED:
+        return 1u << HBK_MESSAGE_FINISHED;
+    case HBK_NATIVE_SERVER_CLIENT_HELLO:
+    case HBK_NATIVE_SERVER_SECOND_HELLO:
+        return 1u << HBK_MESSAGE_CLIENT_HELLO;
+    default:
+        HBK_UNREACHABLE(); /* no message is looked for */
+    }
+}
+
 /* Takes one message, or answers why none can be taken. */
 static enum hbk_tls_answer take_message(struct hbk_native *handshake, struct hbk_span *input)
 {
     struct hbk_flight_message message;
     struct hbk_complaint complaint;
     enum hbk_native_next next = HBK_NATIVE_FAIL;
+    handshake->flight.awaited_messages = awaited_messages(handshake->state);
     handshake->flight.message_bytes_max = message_bytes_max(handshake->state);
     switch (hbk_flight_next(&handshake->flight, input, &message, &complaint)) {
     case HBK_FLIGHT_MESSAGE:
@@ -612,8 +646,11 @@ static enum hbk_tls_answer step(void *argument, struct hbk_span input, size_t *o
         answer = HBK_TLS_FAILED;
     }
     *out_consumed = input.size - left.size;
+    if (answer == HBK_TLS_WAITING && handshake->state == HBK_NATIVE_SERVER_ANSWER) {
+        return answer; /* invariant 5 */
+    }
     bool is_drained = hbk_flight_drain(&handshake->flight, output, out_written);
-    return is_drained || answer == HBK_TLS_FAILED ? answer : HBK_TLS_WANT_ROOM;
+    return is_drained ? answer : HBK_TLS_WANT_ROOM;
 }
 
 /* ---- the engine's table ---- */

@@ -179,6 +179,10 @@ static enum hbk_native_next refuse_version(struct hbk_native *handshake,
     static const uint8_t downgraded[] = {'D', 'O', 'W', 'N', 'G', 'R', 'D'};
     struct hbk_slice end = hbk_slice_part(
         hello->random, HBK_MESSAGE_RANDOM_BYTES - TLS_1_2_SENTINEL_BYTES, sizeof downgraded);
+    if (handshake->was_retried) { /* 4.1.4 */
+        return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
+                      "another version than in the HelloRetryRequest");
+    }
     if (hello->version != 0) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
                       "the server chose a version that was not offered");

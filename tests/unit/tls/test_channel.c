@@ -306,6 +306,7 @@ static void what_may_not_come_ends_the_connection(void **state)
         {HBK_TLS_RECORD_ALERT, "\x01", 1, HBK_ALERT_DECODE_ERROR},
         {HBK_TLS_RECORD_ALERT, "\x01\x00\x01\x00", 4, HBK_ALERT_DECODE_ERROR},
         {HBK_TLS_RECORD_ALERT, "", 0, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_ALERT, "\x03\x28", 2, HBK_ALERT_ILLEGAL_PARAMETER},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct ends *ends = start();
@@ -372,6 +373,27 @@ static void records_without_data_are_counted(void **state)
     }
     assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_FAILED);
     assert_int_equal(ends->server.failure.alert, HBK_ALERT_UNEXPECTED_MESSAGE);
+    finish(ends);
+}
+
+/* Servers give tickets, which say nothing about who sends nothing. */
+static void tickets_are_not_counted_among_empty_records(void **state)
+{
+    (void)state;
+    struct ends *ends = start();
+    struct hbk_slice plain;
+    size_t at = 0;
+    for (unsigned i = 0; i < HBK_CHANNEL_IDLE_RECORDS_MAX; i++) {
+        put(ends, &ends->server, HBK_TLS_RECORD_HANDSHAKE, HBK_SLICE("\x04\x00\x00\x01?"));
+    }
+    for (unsigned i = 0; i < HBK_CHANNEL_IDLE_RECORDS_MAX; i++) {
+        put(ends, &ends->server, HBK_TLS_RECORD_APPLICATION_DATA, HBK_SLICE(""));
+    }
+    assert_int_equal(hear(ends, &ends->client, &at, &plain), HBK_TLS_DONE);
+    assert_int_equal(plain.size, 0);
+    put(ends, &ends->server, HBK_TLS_RECORD_HANDSHAKE, HBK_SLICE("\x04\x00\x00\x01?"));
+    assert_int_equal(hear(ends, &ends->client, &at, &plain), HBK_TLS_FAILED);
+    assert_int_equal(ends->client.failure.alert, HBK_ALERT_UNEXPECTED_MESSAGE);
     finish(ends);
 }
 
@@ -445,6 +467,7 @@ int main(void)
         cmocka_unit_test(what_may_not_come_ends_the_connection),
         cmocka_unit_test(data_within_a_handshake_message_is_refused),
         cmocka_unit_test(records_without_data_are_counted),
+        cmocka_unit_test(tickets_are_not_counted_among_empty_records),
         cmocka_unit_test(a_close_ends_one_direction),
         cmocka_unit_test(rested_keys_are_made_anew),
     };
