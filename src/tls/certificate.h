@@ -9,13 +9,6 @@ HBK_MUST_USE hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *cer
                                                  struct hbk_error *error);
 void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate);
 
-/* What a peer said about the certificates that it would take; all borrowed for the call. */
-struct hbk_tls_wish {
-    struct hbk_slice server_name; /* empty: none */
-    struct hbk_slice schemes;     /* numbers of two bytes, as on the wire without their length */
-    struct hbk_slice authorities; /* as RFC 8446, 4.2.4 without the outer length; empty: any */
-};
-
 /* The certificate's first scheme that is among `schemes`; 0: none. */
 uint16_t hbk_tls_certificate_scheme(const struct hbk_tls_certificate *certificate,
                                     struct hbk_slice schemes);

@@ -114,11 +114,13 @@ static hbk_status take_lists(struct hbk_tls_context *context,
     HBK_TRY(take_list(&groups, options->groups, options->group_count, &context->groups, error));
     HBK_TRY(take_list(&schemes, options->verify_schemes, options->verify_scheme_count,
                       &context->verify_schemes, error));
-    if (options->share_count > context->groups.count) {
-        return hbk_error_set(error, HBK_INVALID, "key shares for %zu of %zu groups",
-                             options->share_count, context->groups.count);
+    if (options->share_count > context->groups.count || options->share_count > HBK_TLS_SHARES_MAX) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "key shares for %zu of %zu groups, at most %d are sent",
+                             options->share_count, context->groups.count, HBK_TLS_SHARES_MAX);
     }
-    context->share_count = options->share_count == 0 ? 1 : options->share_count;
+    context->shares = context->groups;
+    context->shares.count = options->share_count == 0 ? 1 : options->share_count;
     return HBK_OK;
 }
 
@@ -289,16 +291,40 @@ static hbk_status take_trust(struct hbk_tls_context *context,
 
 /* ---- the rest ---- */
 
-static hbk_status take_scalars(struct hbk_tls_context *context,
-                               const struct hbk_tls_context_options *options,
-                               struct hbk_error *error)
+/* What bounds records and messages. */
+static hbk_status take_limits(struct hbk_tls_context *context,
+                              const struct hbk_tls_context_options *options,
+                              struct hbk_error *error)
 {
     uint16_t limit = options->record_size_limit;
+    uint16_t sent = options->sent_record_bytes_max;
+    uint32_t certificate = options->certificate_bytes_max;
     if (limit != 0 && (limit < RECORD_LIMIT_MIN || limit > RECORD_LIMIT_MAX)) {
         return hbk_error_set(error, HBK_INVALID,
                              "a record size limit of %u bytes, %d to %d are allowed", limit,
                              RECORD_LIMIT_MIN, RECORD_LIMIT_MAX);
     }
+    if (sent != 0 && (sent < RECORD_LIMIT_MIN || sent > HBK_TLS_PLAIN_BYTES_MAX)) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "records of at most %u bytes are to be sent, %d to %d are allowed",
+                             sent, RECORD_LIMIT_MIN, HBK_TLS_PLAIN_BYTES_MAX);
+    }
+    if (certificate > HBK_TLS_MESSAGE_BYTES_MAX) {
+        return hbk_error_set(
+            error, HBK_INVALID,
+            "a limit of %u bytes for a Certificate message, at most %d are allowed", certificate,
+            HBK_TLS_MESSAGE_BYTES_MAX);
+    }
+    context->record_size_limit = limit;
+    context->sent_record_bytes_max = sent == 0 ? HBK_TLS_PLAIN_BYTES_MAX : sent;
+    context->certificate_bytes_max = certificate == 0 ? HBK_TLS_MESSAGE_BYTES_MAX : certificate;
+    return HBK_OK;
+}
+
+static hbk_status take_scalars(struct hbk_tls_context *context,
+                               const struct hbk_tls_context_options *options,
+                               struct hbk_error *error)
+{
     if (options->allows_tls12) {
         return hbk_error_set(error, HBK_UNSUPPORTED, "TLS 1.2 is not spoken yet");
     }
@@ -307,7 +333,8 @@ static hbk_status take_scalars(struct hbk_tls_context *context,
         return hbk_error_set(error, HBK_UNSUPPORTED,
                              "sessions are not resumed yet by the engine openssl");
     }
-    context->record_size_limit = limit;
+    context->veto = options->veto;
+    context->veto_owner = options->veto_owner;
     context->asks_staple = options->asks_staple;
     context->ticket_count =
         options->ticket_count == 0 ? HBK_TLS_TICKETS_DEFAULT : options->ticket_count;
@@ -326,6 +353,7 @@ static hbk_status fill(struct hbk_tls_context *context,
                              hbk_tls_engine_text(options->engine));
     }
     context->engine = options->engine;
+    HBK_TRY(take_limits(context, options, error));
     HBK_TRY(take_scalars(context, options, error));
     HBK_TRY(take_lists(context, options, error));
     HBK_TRY(take_protocols(context, options, error));

@@ -61,6 +61,20 @@ enum hbk_tls_client_certificate {
     HBK_TLS_CLIENT_CERTIFICATE_NONE,     /* not asked for */
 };
 
+/* What a peer said about whom it wants to meet, and how; all borrowed for the call. */
+struct hbk_tls_wish {
+    struct hbk_slice server_name; /* empty: none */
+    struct hbk_slice schemes;     /* numbers of two bytes, as on the wire without their length */
+    struct hbk_slice authorities; /* as RFC 8446, 4.2.4 without the outer length; empty: any */
+    bool wants_staple;
+};
+
+/* When a program may refuse a handshake for reasons of its own. */
+enum hbk_tls_moment {
+    HBK_TLS_MOMENT_HELLO,       /* a server has read a ClientHello, and answered nothing */
+    HBK_TLS_MOMENT_CERTIFICATE, /* one of ours is about to be chosen, if a fitting one is there */
+};
+
 /* All zero, with certificates and trust set, is what a mesh speaks: mutual TLS 1.3. */
 struct hbk_tls_context_options {
     enum hbk_tls_engine_kind engine;
@@ -82,7 +96,7 @@ struct hbk_tls_context_options {
     bool requires_protocol;
 
     /* In order of preference; zero of them: the default. A client sends a key share for the first
-     * `share_count` groups (zero: one). */
+     * `share_count` groups (zero: one; at most two). */
     const uint16_t *suites;
     size_t suite_count;
     const uint16_t *groups;
@@ -106,6 +120,22 @@ struct hbk_tls_context_options {
     /* What we accept in one record, the type's byte included (RFC 8449, 4: 64 to 16,385); 0:
      * nothing is said of it. libssl 3.0 does not speak it. */
     uint16_t record_size_limit;
+
+    /* The native engine's alone. Plain bytes in one record of ours, 64 to 16,384, since a reader
+     * waits for whole records; 0: as many as the peer takes. */
+    uint16_t sent_record_bytes_max;
+
+    /* The native engine's alone. Bytes of a Certificate message that a peer may send; 0:
+     * HBK_TLS_MESSAGE_BYTES_MAX, which is also the most. */
+    uint32_t certificate_bytes_max;
+
+    /*
+     * The native engine's alone: a word of the program's own, such as a rate for each server name;
+     * NULL: none. Returns -1 to go on, or the alert (RFC 8446, 6.2) that refuses the peer. On the
+     * worker's thread, twice after a HelloRetryRequest; it must not wait.
+     */
+    int (*veto)(void *owner, enum hbk_tls_moment moment, const struct hbk_tls_wish *wish);
+    void *veto_owner; /* borrowed as long as the context lives */
 };
 
 struct hbk_tls_context;

@@ -49,13 +49,17 @@ struct hbk_tls_context {
     bool requires_protocol;
     char *protocol_failure; /* owned: what is said of a peer that agrees on none */
     struct hbk_tls_list suites, groups, verify_schemes;
-    size_t share_count;
+    struct hbk_tls_list shares; /* groups of which a client sends a key share */
     bool allows_tls12;
     bool asks_staple;
     struct hbk_tls_ticket_keys *ticket_keys; /* held; may be NULL */
     unsigned ticket_count;
     bool resumes;
     uint16_t record_size_limit;
+    uint16_t sent_record_bytes_max; /* never 0 */
+    uint32_t certificate_bytes_max; /* never 0 */
+    int (*veto)(void *owner, enum hbk_tls_moment moment, const struct hbk_tls_wish *wish);
+    void *veto_owner;
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
 };
 

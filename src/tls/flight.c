@@ -364,7 +364,7 @@ void hbk_flight_protect_out(struct hbk_flight *flight, enum hbk_cipher_suite sui
 
 void hbk_flight_limit_records(struct hbk_flight *flight, uint16_t record_size_limit)
 {
-    if (record_size_limit > 0 && record_size_limit <= HBK_TLS_PLAIN_BYTES_MAX) {
+    if (record_size_limit > 0 && record_size_limit <= flight->record_bytes_max) {
         flight->record_bytes_max = record_size_limit - 1u;
     }
 }

@@ -360,6 +360,17 @@ void hbk_native_derive_resumption(struct hbk_native *handshake)
     result->has_resumption_secret = true;
 }
 
+enum hbk_native_next hbk_native_ask(struct hbk_native *handshake, enum hbk_tls_moment moment,
+                                    const struct hbk_tls_wish *wish)
+{
+    const struct hbk_tls_context *context = handshake->setup->context;
+    int alert =
+        context->veto == NULL ? HBK_ALERT_NONE : context->veto(context->veto_owner, moment, wish);
+    return alert == HBK_ALERT_NONE
+               ? HBK_NATIVE_GO_ON
+               : hbk_native_fail(handshake, HBK_DENIED, alert, "the program refuses the peer");
+}
+
 bool hbk_native_list_has(struct hbk_slice list, uint16_t number)
 {
     for (size_t i = 0; i + 1 < list.size; i += 2) {
@@ -387,7 +398,7 @@ static enum hbk_native_next take_no_certificate(struct hbk_native *handshake)
 }
 
 /* What the server stapled is passed up as it is. */
-static hbk_status keep_staple(struct hbk_native *handshake, struct hbk_slice staple)
+hbk_status hbk_native_keep_staple(struct hbk_native *handshake, struct hbk_slice staple)
 {
     if (staple.size == 0) {
         return HBK_OK;
@@ -427,7 +438,7 @@ enum hbk_native_next hbk_native_take_certificate(struct hbk_native *handshake,
         .certificates = presented.certificates,
         .count = presented.count,
     };
-    hbk_status status = keep_staple(handshake, presented.staple);
+    hbk_status status = hbk_native_keep_staple(handshake, presented.staple);
     if (status != HBK_OK) {
         return hbk_native_fail_internal(handshake, status);
     }
@@ -533,13 +544,13 @@ static bool is_waiting_for_jobs(enum hbk_native_state state)
 }
 
 /* The longest message that may come next; whoever sends more is cut off before it costs memory. */
-static uint32_t message_bytes_max(enum hbk_native_state state)
+static uint32_t message_bytes_max(const struct hbk_native *handshake)
 {
-    switch (state) {
+    switch (handshake->state) {
     case HBK_NATIVE_CLIENT_REQUEST_OR_CERTIFICATE:
     case HBK_NATIVE_CLIENT_CERTIFICATE:
     case HBK_NATIVE_SERVER_CERTIFICATE:
-        return HBK_TLS_MESSAGE_BYTES_MAX;
+        return handshake->setup->context->certificate_bytes_max;
     case HBK_NATIVE_CLIENT_CERTIFICATE_VERIFY:
     case HBK_NATIVE_SERVER_CERTIFICATE_VERIFY:
         return HBK_NATIVE_VERIFY_BYTES_MAX;
@@ -586,7 +597,7 @@ static enum hbk_tls_answer take_message(struct hbk_native *handshake, struct hbk
     struct hbk_complaint complaint;
     enum hbk_native_next next = HBK_NATIVE_FAIL;
     handshake->flight.awaited_messages = awaited_messages(handshake->state);
-    handshake->flight.message_bytes_max = message_bytes_max(handshake->state);
+    handshake->flight.message_bytes_max = message_bytes_max(handshake);
     switch (hbk_flight_next(&handshake->flight, input, &message, &complaint)) {
     case HBK_FLIGHT_MESSAGE:
         next = handshake->setup->role == HBK_TLS_CLIENT
@@ -698,6 +709,7 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
     handshake->state =
         setup->role == HBK_TLS_CLIENT ? HBK_NATIVE_CLIENT_BEGIN : HBK_NATIVE_SERVER_CLIENT_HELLO;
     hbk_flight_init(&handshake->flight, setup->role);
+    handshake->flight.record_bytes_max = setup->context->sent_record_bytes_max;
     hbk_buffer_init(&handshake->hello, HBK_NATIVE_HELLO_BYTES_MAX);
     hbk_buffer_init(&handshake->cookie, HBK_MESSAGE_COOKIE_BYTES_MAX);
     *out_handshake = handshake;

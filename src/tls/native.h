@@ -168,8 +168,17 @@ enum hbk_native_next hbk_native_take_finished(struct hbk_native *handshake,
                                               const struct hbk_flight_message *message,
                                               const uint8_t *traffic_secret);
 
+/* Copies what the server stapled, now or in the session that is resumed, into the result. Fails:
+ * HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_native_keep_staple(struct hbk_native *handshake,
+                                               struct hbk_slice staple);
+
 /* After the verifying job. */
 enum hbk_native_next hbk_native_judge_signature(struct hbk_native *handshake);
+
+/* Asks the program for its veto. */
+enum hbk_native_next hbk_native_ask(struct hbk_native *handshake, enum hbk_tls_moment moment,
+                                    const struct hbk_tls_wish *wish);
 
 /* Whether a list of numbers of two bytes, as on the wire, has this one. */
 bool hbk_native_list_has(struct hbk_slice list, uint16_t number);

@@ -159,8 +159,8 @@ enum hbk_native_next hbk_native_client_begin(struct hbk_native *handshake)
         status = hbk_tls_worker_random(
             worker, hbk_span_of(handshake->session_id, sizeof handshake->session_id));
     }
-    for (size_t i = 0; i < context->share_count && status == HBK_OK; i++) {
-        status = make_share(handshake, context->groups.items[i]);
+    for (size_t i = 0; i < context->shares.count && status == HBK_OK; i++) {
+        status = make_share(handshake, context->shares.items[i]);
     }
     return status == HBK_OK ? send_hello(handshake) : hbk_native_fail_internal(handshake, status);
 }
@@ -308,6 +308,10 @@ static enum hbk_native_next begin_schedule(struct hbk_native *handshake,
         handshake->is_resuming = true;
         handshake->result.peer = hbk_peer_ref(ticket->peer);
         psk = hbk_slice_of(ticket->psk, psk_bytes);
+        hbk_status status = hbk_native_keep_staple(handshake, ticket->staple);
+        if (status != HBK_OK) {
+            return hbk_native_fail_internal(handshake, status);
+        }
     }
     hbk_tls_schedule_init(&handshake->schedule, handshake->result.suite, psk);
     return HBK_NATIVE_GO_ON;
@@ -403,6 +407,9 @@ static enum hbk_native_next take_request(struct hbk_native *handshake,
         .schemes = request.schemes,
         .authorities = request.authorities,
     };
+    if (hbk_native_ask(handshake, HBK_TLS_MOMENT_CERTIFICATE, &wish) == HBK_NATIVE_FAIL) {
+        return HBK_NATIVE_FAIL;
+    }
     handshake->certificate = hbk_tls_choose(handshake->setup->context, &wish);
     if (handshake->certificate != NULL) {
         handshake->scheme = hbk_tls_certificate_scheme(handshake->certificate, request.schemes);

@@ -141,20 +141,29 @@ static enum hbk_native_next choose_protocol(struct hbk_native *handshake,
                                  context->protocol_failure);
 }
 
-/* The certificate that speaks for us, in this handshake or in the one that it goes back to. */
-static enum hbk_native_next choose_certificate(struct hbk_native *handshake,
-                                               const struct hbk_client_hello *hello)
+static struct hbk_tls_wish wish_of(const struct hbk_client_hello *hello)
 {
     /* A hello that only resumes may say nothing of signatures (9.2). */
     static const uint8_t all_schemes[] = {0x04, 0x03, 0x05, 0x03, 0x08, 0x07,
                                           0x08, 0x04, 0x08, 0x05, 0x08, 0x06};
-    const struct hbk_tls_wish wish = {
+    return (struct hbk_tls_wish){
         .server_name = hello->server_name,
         .schemes = (hello->has & HBK_HAS_SCHEMES) != 0
                        ? hello->schemes
                        : hbk_slice_of(all_schemes, sizeof all_schemes),
         .authorities = hello->authorities,
+        .wants_staple = hello->wants_ocsp,
     };
+}
+
+/* The certificate that speaks for us, in this handshake or in the one that it goes back to. */
+static enum hbk_native_next choose_certificate(struct hbk_native *handshake,
+                                               const struct hbk_client_hello *hello)
+{
+    const struct hbk_tls_wish wish = wish_of(hello);
+    if (hbk_native_ask(handshake, HBK_TLS_MOMENT_CERTIFICATE, &wish) == HBK_NATIVE_FAIL) {
+        return HBK_NATIVE_FAIL;
+    }
     handshake->certificate = hbk_tls_choose(handshake->setup->context, &wish);
     if (handshake->certificate == NULL) {
         return refuse(handshake, HBK_ALERT_HANDSHAKE_FAILURE,
@@ -422,7 +431,9 @@ static enum hbk_native_next read_hello(struct hbk_native *handshake,
         !hbk_native_list_has(hello->versions, HBK_TLS_1_3)) {
         return refuse_version(handshake, message);
     }
+    const struct hbk_tls_wish wish = wish_of(hello);
     bool is_good = judge_hello(handshake, hello) == HBK_NATIVE_GO_ON &&
+                   hbk_native_ask(handshake, HBK_TLS_MOMENT_HELLO, &wish) == HBK_NATIVE_GO_ON &&
                    choose_suite(handshake, hello) == HBK_NATIVE_GO_ON &&
                    choose_group(handshake, hello) == HBK_NATIVE_GO_ON &&
                    choose_protocol(handshake, hello) == HBK_NATIVE_GO_ON &&

@@ -268,10 +268,14 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
                      hbk_slice_of(result->server_secret, result->secret_bytes),
                      result->record_size_limit);
     session->channel.out.sequence = result->sent_records;
+    if (session->channel.plain_bytes_max > session->context->sent_record_bytes_max) {
+        session->channel.plain_bytes_max = session->context->sent_record_bytes_max;
+    }
     bool resumes = session->context->resumes && result->has_resumption_secret &&
                    session->opening->setup.role == HBK_TLS_CLIENT;
     if (resumes) {
         HBK_TRY(hbk_tls_ticket_sink_new(result->suite, result->resumption_secret, result->peer,
+                                        hbk_slice_of(session->staple.bytes, session->staple.size),
                                         session->opening->setup.now_ns, &session->tickets));
         session->channel.tickets = session->tickets;
     }

@@ -340,7 +340,7 @@ bool hbk_tls_ticket_open(const struct hbk_tls_setup *setup,
 /* ---- a client's ---- */
 
 hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite, const uint8_t *resumption_secret,
-                              const struct hbk_peer *peer,
+                              const struct hbk_peer *peer, struct hbk_slice staple,
                               const struct hbk_new_session_ticket *message, int64_t now_ns,
                               struct hbk_tls_ticket **out_ticket)
 {
@@ -351,7 +351,7 @@ hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite, const uint8_t *resump
     uint32_t lifetime_s = message->lifetime_s < HBK_TLS_TICKET_LIFETIME_S_MAX
                               ? message->lifetime_s
                               : HBK_TLS_TICKET_LIFETIME_S_MAX;
-    struct hbk_tls_ticket *ticket = calloc(1, sizeof *ticket + message->ticket.size);
+    struct hbk_tls_ticket *ticket = calloc(1, sizeof *ticket + message->ticket.size + staple.size);
     if (ticket == NULL) {
         return HBK_NO_MEMORY;
     }
@@ -363,6 +363,10 @@ hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite, const uint8_t *resump
     ticket->peer = hbk_peer_ref(peer);
     memcpy(ticket->bytes, message->ticket.bytes, message->ticket.size);
     ticket->identity = hbk_slice_of(ticket->bytes, message->ticket.size);
+    if (staple.size > 0) {
+        memcpy(ticket->bytes + message->ticket.size, staple.bytes, staple.size);
+        ticket->staple = hbk_slice_of(ticket->bytes + message->ticket.size, staple.size);
+    }
     hbk_tls_resumption_psk(suite, resumption_secret, message->nonce, ticket->psk);
     *out_ticket = ticket;
     return HBK_OK;

@@ -15,6 +15,7 @@ struct hbk_tls_ticket {
     int64_t received_ns, expires_ns; /* realtime */
     const struct hbk_peer *peer;     /* held: the server as it was judged */
     struct hbk_slice identity;       /* behind this struct */
+    struct hbk_slice staple;         /* the server's, with its certificates; behind that */
     _Atomic uint32_t references;     /* release on giving back, acquire before the free */
     uint8_t bytes[];
 };
@@ -22,12 +23,12 @@ struct hbk_tls_ticket {
 /* ---- a client's ---- */
 
 /*
- * Makes a ticket of what a server sent. `*out_ticket` is NULL when it is of no use (lifetime 0).
- * Fails: HBK_NO_MEMORY.
+ * Makes a ticket of what a server sent, with what it presented before. `*out_ticket` is NULL when
+ * it is of no use (lifetime 0). Fails: HBK_NO_MEMORY.
  */
 HBK_MUST_USE hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite,
                                            const uint8_t *resumption_secret,
-                                           const struct hbk_peer *peer,
+                                           const struct hbk_peer *peer, struct hbk_slice staple,
                                            const struct hbk_new_session_ticket *message,
                                            int64_t now_ns, struct hbk_tls_ticket **out_ticket);
 

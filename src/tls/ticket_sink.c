@@ -12,6 +12,7 @@ struct hbk_tls_ticket_sink {
     enum hbk_cipher_suite suite;
     uint8_t resumption_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     const struct hbk_peer *peer;
+    struct hbk_slice staple;
     int64_t now_ns;
     struct hbk_buffer message; /* what has arrived of one */
     bool is_dropping;          /* the rest of one that is too long */
@@ -19,8 +20,8 @@ struct hbk_tls_ticket_sink {
 };
 
 hbk_status hbk_tls_ticket_sink_new(enum hbk_cipher_suite suite, const uint8_t *resumption_secret,
-                                   const struct hbk_peer *peer, int64_t now_ns,
-                                   struct hbk_tls_ticket_sink **out_sink)
+                                   const struct hbk_peer *peer, struct hbk_slice staple,
+                                   int64_t now_ns, struct hbk_tls_ticket_sink **out_sink)
 {
     struct hbk_tls_ticket_sink *sink = calloc(1, sizeof *sink);
     if (sink == NULL) {
@@ -29,6 +30,7 @@ hbk_status hbk_tls_ticket_sink_new(enum hbk_cipher_suite suite, const uint8_t *r
     sink->suite = suite;
     memcpy(sink->resumption_secret, resumption_secret, hbk_cipher_suite_hash_bytes(suite));
     sink->peer = peer;
+    sink->staple = staple;
     sink->now_ns = now_ns;
     hbk_buffer_init(&sink->message, HBK_TLS_TICKET_BYTES_MAX + MESSAGE_EXTRA_BYTES);
     *out_sink = sink;
@@ -52,8 +54,8 @@ static struct hbk_complaint read_message(struct hbk_tls_ticket_sink *sink)
     struct hbk_complaint complaint =
         hbk_new_session_ticket_read(hbk_buffer_slice(&sink->message), &message);
     if (complaint.alert == HBK_ALERT_NONE && message.ticket.size <= HBK_TLS_TICKET_BYTES_MAX &&
-        hbk_tls_ticket_new(sink->suite, sink->resumption_secret, sink->peer, &message, sink->now_ns,
-                           &ticket) == HBK_OK &&
+        hbk_tls_ticket_new(sink->suite, sink->resumption_secret, sink->peer, sink->staple, &message,
+                           sink->now_ns, &ticket) == HBK_OK &&
         ticket != NULL) {
         hbk_tls_ticket_unref(sink->newest);
         sink->newest = ticket;

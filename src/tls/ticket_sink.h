@@ -10,10 +10,11 @@
 
 struct hbk_tls_ticket_sink;
 
-/* The secret is copied; the peer is borrowed for the sink's life. Fails: HBK_NO_MEMORY. */
+/* The secret is copied; peer and staple are borrowed for the sink's life. Fails: HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_tls_ticket_sink_new(enum hbk_cipher_suite suite,
                                                 const uint8_t *resumption_secret,
-                                                const struct hbk_peer *peer, int64_t now_ns,
+                                                const struct hbk_peer *peer,
+                                                struct hbk_slice staple, int64_t now_ns,
                                                 struct hbk_tls_ticket_sink **out_sink);
 void hbk_tls_ticket_sink_free(struct hbk_tls_ticket_sink *sink); /* wipes; NULL is allowed */
 

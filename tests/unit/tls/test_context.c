@@ -64,12 +64,16 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
         {{.verify_schemes = old_scheme, .verify_scheme_count = 1}, HBK_UNSUPPORTED, "0x0401"},
         {{.suites = many, .suite_count = HBK_COUNT(many)}, HBK_INVALID, "at most 16"},
         {{.share_count = 4}, HBK_INVALID, "4 of 3 groups"},
+        {{.share_count = 3}, HBK_INVALID, "at most 2"},
         {{.protocols = HBK_SLICE("\3h2")}, HBK_INVALID, "malformed"},
         {{.protocols = HBK_SLICE("\2h2\0")}, HBK_INVALID, "malformed"},
         {{.protocols = hbk_slice_of(protocols, sizeof protocols)}, HBK_INVALID, "at most 256"},
         {{.requires_protocol = true}, HBK_INVALID, "none is listed"},
         {{.record_size_limit = 63}, HBK_INVALID, "64 to 16385"},
         {{.record_size_limit = 16386}, HBK_INVALID, "64 to 16385"},
+        {{.sent_record_bytes_max = 63}, HBK_INVALID, "64 to 16384"},
+        {{.sent_record_bytes_max = 16385}, HBK_INVALID, "64 to 16384"},
+        {{.certificate_bytes_max = (128 << 10) + 1}, HBK_INVALID, "at most 131072"},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct hbk_tls_context_options options = cases[i].options;
