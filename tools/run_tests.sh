@@ -1,7 +1,8 @@
 #!/bin/sh
 # run_tests.sh BUILD: runs the tests of one build directory: Meson's suites, then the end-to-end
-# tests against its program. Both run even when the first fails. Results are left as
-# BUILD/meson-logs/testlog.json and BUILD/e2e.xml for tools/count_results.py.
+# tests against its program, then the cases of tests/shim. All run even when one fails. Results are
+# left as BUILD/meson-logs/testlog.json, BUILD/e2e.xml and BUILD/shim.xml for
+# tools/count_results.py.
 #
 # HBK_SUITE=slow   only the slow end-to-end tests: soak, scale
 set -u
@@ -32,5 +33,13 @@ outcome=$?
 # 5: no test was selected; that is a failure of the quick run only.
 if [ $outcome -ne 0 ] && { [ $outcome -ne 5 ] || [ "$suite" = quick ]; }; then
     status=1
+fi
+
+# The TLS engine against a peer that breaks rules; its cases start BUILD/tests/tls-shim.
+if [ "$suite" = quick ]; then
+    rm -f "$build/shim.xml"
+    HBK_TLS_SHIM="$build/tests/tls-shim" /usr/bin/python3 -m pytest "$root/tests/shim" \
+        -c "$root/tests/shim/pytest.ini" -p no:cacheprovider -q -rs \
+        --junit-xml="$build/shim.xml" </dev/null || status=1
 fi
 exit $status

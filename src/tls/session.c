@@ -382,6 +382,12 @@ enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *session, struct hbk
                                 : HBK_TLS_DONE;
 }
 
+void hbk_tls_abort(struct hbk_tls_session *session, int alert)
+{
+    HBK_ASSERT(session->has_channel);
+    hbk_channel_fail(&session->channel, HBK_DENIED, alert, "we refused the peer");
+}
+
 void hbk_tls_update_keys(struct hbk_tls_session *session)
 {
     HBK_ASSERT(session->has_channel);

@@ -158,6 +158,13 @@ HBK_MUST_USE enum hbk_tls_answer hbk_tls_flush(struct hbk_tls_session *session,
 HBK_MUST_USE enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *session,
                                                   struct hbk_span output, size_t *out_written);
 
+/*
+ * Ends a session whose handshake is done with a fatal alert of the caller's choice (RFC 8446, 6.2),
+ * such as access_denied for a peer whom a policy refuses: written by the next flush, and the
+ * session has failed. One that has failed already keeps its failure.
+ */
+void hbk_tls_abort(struct hbk_tls_session *session, int alert);
+
 /* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). */
 void hbk_tls_update_keys(struct hbk_tls_session *session);
 

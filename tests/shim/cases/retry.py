@@ -1,0 +1,123 @@
+"""HelloRetryRequest and its cookie, from both sides."""
+
+from cases.tools import *
+
+
+def of_servers():
+    """The shim is the client."""
+    bad = {"alert": 47, "fails": ":WRONG_CURVE:"}
+    for group in (P256, P384):
+        yield client(f"a retry for group {group}", Plan(retry=group), flags=["-expect-hrr"])
+        yield client(f"a retry for group {group} with a cookie",
+                     Plan(retry=group, cookie=b"\1" * 200), flags=["-expect-hrr"])
+        yield client(f"a retry for group {group}, async", Plan(retry=group, split=1),
+                     flags=["-async", "-expect-hrr"])
+    yield client("a retry with a cookie alone", Plan(retry=0, cookie=b"cookie"))
+    yield client("a retry on resumption too", Plan(retry=P256), Plan(retry=P256),
+                 flags=["-expect-hrr"])
+    yield client("no retry", Plan(), flags=["-expect-no-hrr"])
+    yield client("a retry for a group with a share", Plan(retry=X25519), **bad, plain=True)
+    yield client("a retry for an unknown group", Plan(
+        retry=P256, shape={"retry": put(h.SHARES, number(0x4242, 2))}), **bad)
+    yield client("a retry for a group not listed", Plan(retry=P384),
+                 flags=["-curves", "29", "-curves", "23"], **bad)
+    yield client("a retry that changes nothing", Plan(retry=0), alert=47,
+                 fails=":EMPTY_HELLO_RETRY_REQUEST:")
+    yield client("a retry with an empty cookie", Plan(retry=0, cookie=b""), alert=50,
+                 fails=":DECODE_ERROR:")
+    yield client("a retry with an unknown extension", Plan(
+        retry=P256, shape={"retry": put(0x4242, b"")}), alert=110, fails=":UNEXPECTED_EXTENSION:")
+    yield client("a retry with an extension twice", Plan(
+        retry=P256, shape={"retry": lambda peer, item: item.extensions.append(item.extensions[0])}),
+        alert=47, fails=":DUPLICATE_EXTENSION:")
+    yield client("a retry with a share of its own", Plan(
+        retry=P256, shape={"retry": put(h.SHARES, number(P256, 2) + vector(2, bytes(65)))}),
+        alert=50, fails=":DECODE_ERROR:")
+
+    def again(peer):
+        answer = peer.make_hello()
+        answer.random = h.RETRY_RANDOM
+        answer.extensions.append((h.SHARES, number(P384, 2)))
+        peer.send_message(answer.encode())
+
+    yield client("a second retry", Plan(retry=P256, before={"server_hello": again}), alert=10,
+                 fails=":UNEXPECTED_MESSAGE:")
+
+    def other_suite(peer, item):
+        item.suite = 0x1302 if item.suite != 0x1302 else 0x1301
+
+    yield client("another suite behind a retry", Plan(
+        retry=P256, shape={"server_hello": other_suite}), alert=47, fails=":WRONG_CIPHER_RETURNED:")
+    yield client("another group behind a retry", Plan(
+        retry=P256, shape={"server_hello": put(
+            h.SHARES, number(X25519, 2) + vector(2, b"\1" * 32))}), **bad)
+    for what, bend in (("no version", drop(h.VERSIONS)),
+                       ("another version", put(h.VERSIONS, number(0x0303, 2)))):
+        yield client(f"{what} behind a retry", Plan(retry=P256, shape={"server_hello": bend}),
+                     alert=47, fails=":SECOND_SERVERHELLO_VERSION_MISMATCH:")
+    yield client("no share behind a retry", Plan(
+        retry=P256, shape={"server_hello": drop(h.SHARES)}), alert=109, fails=":MISSING_KEY_SHARE:")
+
+    def compressed(peer, item):
+        item.compression = 1
+
+    yield client("a retry with compression", Plan(retry=P256, shape={"retry": compressed}),
+                 alert=50, fails=":DECODE_ERROR:")
+
+    def other_id(peer, item):
+        item.session_id = bytes(32)
+
+    yield client("a retry with another session id", Plan(retry=P256, shape={"retry": other_id}),
+                 alert=47, fails=":SERVER_ECHOED_INVALID_SESSION_ID:")
+
+
+def of_clients():
+    """The shim is the server."""
+    for group in (X25519, P256, P384):
+        yield server(f"no share, group {group}", Plan(shares=[], groups=[group]),
+                     flags=["-expect-hrr", "-expect-curve-id", str(group)])
+        yield server(f"no share, group {group}, async", Plan(shares=[], groups=[group]),
+                     flags=["-expect-hrr", "-async"])
+    yield server("a share for an unknown group alone", Plan(
+        shares=[], shape={"hello": put(h.SHARES, vector(2, number(0x4242, 2) + vector(2, b"a")))}),
+        flags=["-expect-hrr"])
+    yield server("an unknown share beside a good one", Plan(
+        shape={"hello": lambda peer, item: item.extensions.put(h.SHARES, vector(
+            2, number(0x4242, 2) + vector(2, b"a") + item.extensions.get(h.SHARES)[2:]))}),
+        flags=["-expect-no-hrr"])
+    yield server("no share, resumed", Plan(shares=[]), Plan(shares=[]), flags=["-expect-hrr"])
+
+    def second(action, **rest):
+        return Plan(shares=[], shape={"second_hello": action}, **rest)
+
+    def other_random(peer, item):
+        item.random = bytes([1]) * 32
+
+    def other_id(peer, item):
+        item.session_id = b""
+
+    def no_suite(peer, item):
+        item.suites = [0x1303]
+
+    def two_shares(peer, item):
+        share = item.extensions.get(h.SHARES)[2:]
+        item.extensions.put(h.SHARES, vector(2, share + number(P384, 2) + vector(2, bytes(97))))
+
+    yield server("a second hello without share", second(drop(h.SHARES)), alert=109,
+                 fails=":MISSING_KEY_SHARE:")
+    yield server("a second hello with an empty list of shares",
+                 second(put(h.SHARES, b"\0\0")), alert=47, fails=":WRONG_CURVE:")
+    yield server("a second hello with another group's share", second(
+        put(h.SHARES, vector(2, number(P256, 2) + vector(2, b"\4" + bytes(64)))),
+        groups=[X25519, P256]), alert=47, fails=":WRONG_CURVE:")
+    yield server("a second hello with two shares", second(two_shares), alert=47,
+                 fails=":WRONG_CURVE:")
+    yield server("a second hello of another random", second(other_random), alert=47, fails="")
+    yield server("a second hello of another session id", second(other_id), alert=47, fails="")
+    yield server("a second hello without the suite", second(no_suite), alert=47, fails="")
+    yield server("a third hello", Plan(shares=[], after={
+        "second_hello": lambda peer: peer.send_message(peer.hello.encode())}), alert=10,
+        fails=":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:")
+
+
+CASES = [*of_servers(), *of_clients()]
