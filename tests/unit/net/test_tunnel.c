@@ -1,6 +1,7 @@
 #include "net/tunnel.h"
 
 #include "scene.h"
+#include "waiting.h"
 
 static const struct hbk_net_config *config(void)
 {
@@ -300,6 +301,89 @@ static void a_server_that_stops_reading_bounds_what_the_tunnel_holds(void **stat
     assert_int_equal(tunnel->state, HBK_TUNNEL_OPEN);
 }
 
+/* ---- handshakes that wait for a batch ---- */
+
+static int set_up_waiting(void **state)
+{
+    waiting_wanted = 1;
+    waiting_holds = false;
+    waiting_jobs = 0;
+    waiting_cancelled = 0;
+    return set_up(state);
+}
+
+static int tear_down_waiting(void **state)
+{
+    waiting_wanted = 0;
+    return tear_down(state);
+}
+
+#define waiting_test(function) \
+    cmocka_unit_test_setup_teardown(function, set_up_waiting, tear_down_waiting)
+
+static void a_handshake_that_waits_goes_on_when_its_batch_has_run(void **state)
+{
+    (void)state;
+    for (waiting_wanted = 1; waiting_wanted <= 3; waiting_wanted++) {
+        unsigned number = waiting_wanted;
+        uint64_t sent = 0;
+        uint64_t received = 0;
+        waiting_jobs = 0;
+        struct flow *flow = join(number);
+        assert_true(waiting_jobs >= 4 * waiting_wanted); /* each side steps twice at least */
+        pattern_send(flow->app, &sent, 1000);
+        turn_until(&scene.bench,
+                   pattern_receive(scene.served[number].app, &received) == PATTERN_GOES_ON &&
+                       received == 1000);
+        hbk_tunnel_close(tunnel_of(flow));
+        turns(&scene.bench, 3);
+    }
+    assert_int_equal(waiting_cancelled, 0);
+}
+
+/* The kernel's window holds a peer that sends on, not our memory. */
+static void nothing_is_read_while_a_handshake_waits(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[65536] = {0x16, 0x03, 0x01};
+    int fds[2];
+    waiting_holds = true;
+    loopback_pair(fds, false);
+    serve(fds[1]);
+    struct hbk_tunnel *server = first_server();
+    for (int i = 0; i < 50; i++) {
+        ssize_t sent = send(fds[0], bytes, sizeof bytes, MSG_NOSIGNAL);
+        assert_true(sent > 0 || errno == EAGAIN);
+        turns(&scene.bench, 1);
+    }
+    assert_int_equal(scene.bench.net.counters.reads, 1);
+    assert_true(hbk_buffer_size(&server->partial) <= HBK_NET_INPUT_BYTES);
+    pass(&scene.bench, config()->handshake_timeout_ns + 20 * HBK_NS_PER_MS);
+    turn_until(&scene.bench, scene.servers_closed == 1);
+    assert_int_equal(handshakes(HBK_HANDSHAKE_TIMEOUT), 1);
+    close(fds[0]);
+}
+
+static void close_all(struct hbk_task *task)
+{
+    (void)task;
+    hbk_upstream_each(&scene.upstream, close_tunnel, NULL);
+}
+
+static void a_tunnel_that_closes_while_it_waits_is_not_heard_of_again(void **state)
+{
+    (void)state;
+    struct hbk_task task;
+    hbk_task_init(&task, close_all);
+    scene.peer_fd = -1;
+    struct flow *flow = begin(0);
+    /* In the turn that submits the job, between that and its batch. */
+    hbk_loop_post(&scene.bench.loop, HBK_PHASE_WRITE, &task);
+    turn_until(&scene.bench, flow->closed == 1);
+    turns(&scene.bench, 5);
+    assert_int_equal(waiting_jobs, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +404,9 @@ int main(void)
         scene_test(a_tunnel_that_drains_sends_all_of_its_last_stream),
         scene_test(a_client_that_drains_closes_when_its_streams_have_ended),
         scene_test(a_server_that_stops_reading_bounds_what_the_tunnel_holds),
+        waiting_test(a_handshake_that_waits_goes_on_when_its_batch_has_run),
+        waiting_test(nothing_is_read_while_a_handshake_waits),
+        waiting_test(a_tunnel_that_closes_while_it_waits_is_not_heard_of_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,9 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
     static const uint16_t many[HBK_TLS_LIST_MAX + 1];
     static const uint8_t staple[HBK_TLS_STAPLE_BYTES_MAX + 1];
     static char protocols[300];
-    struct forged p521 = forge((struct forge){.signer = &root, .key = EVP_EC_gen("P-521")});
-    struct forged small = forge((struct forge){.signer = &root, .key = EVP_RSA_gen(1024)});
+    EVP_PKEY *keys[] = {EVP_EC_gen("P-521"), EVP_RSA_gen(1024)};
+    struct forged p521 = forge((struct forge){.signer = &root, .key = keys[0]});
+    struct forged small = forge((struct forge){.signer = &root, .key = keys[1]});
     struct forged no_signature = forge((struct forge){.signer = &root, .usage = "keyAgreement"});
     struct hbk_tls_certificate_options good = certificate_of(&leaf);
     struct hbk_tls_certificate_options bad[10];
@@ -90,6 +91,8 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
     forged_free(&p521);
     forged_free(&small);
     forged_free(&no_signature);
+    EVP_PKEY_free(keys[0]);
+    EVP_PKEY_free(keys[1]);
 }
 
 static void who_asks_for_certificates_must_know_whom_to_trust(void **state)

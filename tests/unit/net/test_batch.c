@@ -1,0 +1,147 @@
+#include "net/batch.h"
+
+#include "loopback.h"
+
+/* A job that makes a key pair and notes when. */
+struct work {
+    struct hbk_job job;
+    struct hbk_task after; /* what the job's owner does next */
+    unsigned completed;
+};
+
+static struct bench bench;
+static char story[64];
+
+static void tell(const char *word)
+{
+    strncat(story, word, sizeof story - strlen(story) - 1);
+}
+
+static void on_flight(struct hbk_task *task)
+{
+    (void)task;
+    tell("flight ");
+}
+
+static void on_complete(struct hbk_job *job)
+{
+    struct work *work = HBK_CONTAINER(job, struct work, job);
+    work->completed++;
+    tell("batch ");
+    hbk_loop_post(&bench.loop, HBK_PHASE_FLIGHT, &work->after);
+}
+
+static void submit(struct hbk_batch *batch, struct work *work)
+{
+    *work = (struct work){
+        .job = {.kind = HBK_JOB_X25519_KEYGEN, .complete = on_complete},
+    };
+    hbk_task_init(&work->after, on_flight);
+    assert_int_equal(hbk_batcher_submit(batch->batcher, &work->job, bench.loop.now_ns), HBK_OK);
+    hbk_batch_wake(batch);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    story[0] = '\0';
+    bench_init(&bench);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    bench_fini(&bench);
+    return 0;
+}
+
+struct two_tasks {
+    struct hbk_task write, submit;
+    struct work work;
+};
+
+static void on_write(struct hbk_task *task)
+{
+    (void)task;
+    tell("data ");
+}
+
+static void on_submit(struct hbk_task *task)
+{
+    struct two_tasks *two = HBK_CONTAINER(task, struct two_tasks, submit);
+    submit(&bench.net.batch, &two->work);
+    hbk_loop_post(&bench.loop, HBK_PHASE_WRITE, &two->write);
+}
+
+/* The order of a turn (runtime/loop.h): nobody's data waits for somebody's signature. */
+static void a_batch_runs_behind_the_turns_data_and_before_its_flights(void **state)
+{
+    (void)state;
+    struct two_tasks two;
+    hbk_task_init(&two.write, on_write);
+    hbk_task_init(&two.submit, on_submit);
+    hbk_loop_post(&bench.loop, HBK_PHASE_READ, &two.submit);
+    hbk_loop_turn(&bench.loop, 0);
+    assert_string_equal(story, "data batch flight ");
+}
+
+/* One batch a turn; the others follow in turns that do not sleep. */
+static void what_is_more_than_a_batch_waits_for_the_next_turn(void **state)
+{
+    (void)state;
+    enum { JOBS = 20 };
+    struct work works[JOBS];
+    unsigned completed = 0;
+    for (size_t i = 0; i < JOBS; i++) {
+        submit(&bench.net.batch, &works[i]);
+    }
+    for (unsigned turn = 0; turn < JOBS && completed < JOBS; turn++) {
+        hbk_loop_turn(&bench.loop, HBK_NS_PER_S); /* would sleep a second with nothing due */
+        unsigned before = completed;
+        completed = 0;
+        for (size_t i = 0; i < JOBS; i++) {
+            completed += works[i].completed;
+        }
+        assert_in_range(completed - before, 1, HBK_LANES);
+    }
+    assert_int_equal(completed, JOBS);
+    assert_int_equal(hbk_batcher_due_ns(bench.net.batch.batcher), UINT64_MAX);
+}
+
+/* A policy that waits is woken by the loop's timers. */
+static void a_policy_that_waits_is_given_its_time(void **state)
+{
+    (void)state;
+    struct hbk_batcher_options options;
+    struct hbk_batch batch;
+    struct work work;
+    hbk_batcher_options_init(&options);
+    options.policy = HBK_BATCH_FIXED;
+    options.delay_ns = 5 * HBK_NS_PER_MS;
+    assert_int_equal(
+        hbk_batch_init(&batch, &bench.loop, &(struct hbk_batch_options){.batcher = &options}),
+        HBK_OK);
+    submit(&batch, &work);
+    hbk_loop_turn(&bench.loop, 0);
+    clock_pass(3 * HBK_NS_PER_MS);
+    hbk_loop_turn(&bench.loop, 0);
+    assert_int_equal(work.completed, 0);
+    clock_pass(4 * HBK_NS_PER_MS);
+    hbk_loop_turn(&bench.loop, 0);
+    assert_int_equal(work.completed, 1);
+    hbk_batch_fini(&batch);
+    hbk_batch_fini(&batch); /* idempotent */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_batch_runs_behind_the_turns_data_and_before_its_flights,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_more_than_a_batch_waits_for_the_next_turn, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_policy_that_waits_is_given_its_time, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
