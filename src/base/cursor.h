@@ -38,3 +38,16 @@ static inline uint64_t hbk_cursor_number(struct hbk_cursor *cursor, size_t size)
     }
     return number;
 }
+
+/* What follows its own length of 1 to 8 bytes; an empty slice once failed. */
+static inline struct hbk_slice hbk_cursor_prefixed(struct hbk_cursor *cursor, size_t length_bytes)
+{
+    uint64_t size = hbk_cursor_number(cursor, length_bytes);
+    return hbk_cursor_take(cursor, size);
+}
+
+/* Whether everything was read, and nothing beyond. */
+static inline bool hbk_cursor_is_done(const struct hbk_cursor *cursor)
+{
+    return !cursor->has_failed && cursor->left.size == 0;
+}

@@ -24,7 +24,6 @@ enum {
     HBK_FLIGHT_WARNINGS_MAX = 4,
     /* Bytes of early data, which we never accept, that are skipped (RFC 8446, 4.2.10). */
     HBK_FLIGHT_SKIPPED_BYTES_MAX = 1 << 14,
-    HBK_FLIGHT_RECORD_LIMIT_MIN = 64, /* RFC 8449, 4 */
 };
 
 /* How records that do not open are taken while a client may be sending early data. */

@@ -12,6 +12,7 @@
 #include "base/slice.h"
 #include "tls/alert.h"
 #include "tls/parameter.h"
+#include "tls/writer.h"
 
 enum {
     HBK_MESSAGE_HEADER_BYTES = 4,
@@ -20,7 +21,12 @@ enum {
     HBK_MESSAGE_COOKIE_BYTES_MAX = 1024,
     HBK_MESSAGE_SHARES_MAX = 16,      /* of one ClientHello; more are a mistake or an attack */
     HBK_MESSAGE_IDENTITIES_MAX = 8,   /* PSKs of one ClientHello that are looked at */
-    HBK_MESSAGE_EXTENSIONS_MAX = 128, /* in one message */
+    HBK_MESSAGE_EXTENSIONS_MAX = 128, /* in one message, or of one certificate in it */
+    HBK_MESSAGE_CERTIFICATES_MAX = 8, /* of one chain that are looked at */
+
+    /* RFC 8449, 4: bytes of a record's plaintext with its type. */
+    HBK_MESSAGE_RECORD_SIZE_LIMIT_MIN = 64,
+    HBK_MESSAGE_RECORD_SIZE_LIMIT_MAX = (1 << 14) + 1,
 };
 
 /* RFC 8446, B.3. */
@@ -46,7 +52,19 @@ struct hbk_complaint {
 
 #define HBK_NO_COMPLAINT ((struct hbk_complaint){.alert = HBK_ALERT_NONE})
 
-/* ---- reading; bodies are without the header of four bytes ---- */
+/* The random of a ServerHello that is a HelloRetryRequest (4.1.3). */
+extern const uint8_t hbk_message_retry_random[HBK_MESSAGE_RANDOM_BYTES];
+
+/*
+ * ---- reading; bodies are without the header of four bytes ----
+ *
+ * What a reader hands out borrows from the body. Outputs are written only if there is no complaint.
+ *
+ * Left to the caller, since it depends on what was said before or on which version is spoken: which
+ * extensions must be there (9.2; psk_key_exchange_modes beside pre_shared_key), legacy_version,
+ * compression, a certificate context that must be empty, and whether a value is one that was
+ * offered.
+ */
 
 struct hbk_key_share {
     uint16_t group; /* maybe one that we do not speak */
@@ -106,9 +124,11 @@ struct hbk_client_hello {
 };
 
 /*
- * Complaints: decode_error (lengths, empty lists, bytes behind the end), illegal_parameter (an
- * extension twice, a share twice for one group, pre_shared_key not last, binders that are not as
- * many as identities). A hello of an older TLS is read, too: `has` then lacks HBK_HAS_VERSIONS.
+ * Complaints: decode_error (lengths, empty lists, bytes behind the end, an extension twice),
+ * illegal_parameter (a share twice for one group, pre_shared_key not last, binders that are not as
+ * many as identities, a record_size_limit below 64, more extensions or shares than the limits
+ * above). A hello of an older TLS is read, too: `has` then lacks HBK_HAS_VERSIONS. A binder may
+ * have any length but zero; one that is not as long as the hash is a wrong one (decrypt_error).
  */
 HBK_MUST_USE struct hbk_complaint hbk_client_hello_read(struct hbk_slice body,
                                                         struct hbk_client_hello *out_hello);
@@ -129,8 +149,10 @@ struct hbk_server_hello {
     uint16_t psk_index;
 };
 
-/* Complaints: decode_error, illegal_parameter (twice), unsupported_extension (one that may not
- * stand here), the latter only if the message says that it is TLS 1.3. */
+/* Complaints: decode_error; illegal_parameter (an extension twice, a cookie above
+ * HBK_MESSAGE_COOKIE_BYTES_MAX); unsupported_extension (one that may not stand here). What is in
+ * the extensions besides supported_versions is judged only if the message says that it is TLS 1.3.
+ */
 HBK_MUST_USE struct hbk_complaint hbk_server_hello_read(struct hbk_slice body,
                                                         struct hbk_server_hello *out_hello);
 
@@ -140,8 +162,9 @@ struct hbk_encrypted_extensions {
     uint16_t record_size_limit;
 };
 
-/* Complaints: decode_error; unsupported_extension for one that was not in `offered` (HBK_HAS_...)
- * or is unknown; illegal_parameter for one that may not stand here (4.2's table). */
+/* Complaints: decode_error (also an extension twice); unsupported_extension for one that was not in
+ * `offered` (HBK_HAS_...) or is unknown; illegal_parameter for one that was, but may not stand here
+ * (4.2's table), and for a record_size_limit below 64 or above 16,385. */
 HBK_MUST_USE struct hbk_complaint
 hbk_encrypted_extensions_read(struct hbk_slice body, uint32_t offered,
                               struct hbk_encrypted_extensions *out_extensions);
@@ -150,23 +173,27 @@ struct hbk_certificate_request {
     struct hbk_slice context;
     uint32_t has;
     struct hbk_slice schemes; /* never empty: missing_extension is the complaint */
+    struct hbk_slice certificate_schemes;
     struct hbk_slice authorities;
     bool wants_ocsp;
 };
 
+/* Complaints: decode_error; illegal_parameter (an extension twice, one that may not stand here);
+ * missing_extension. Unknown extensions are ignored. */
 HBK_MUST_USE struct hbk_complaint
 hbk_certificate_request_read(struct hbk_slice body, struct hbk_certificate_request *out_request);
 
 /* A Certificate message (4.4.2). */
 struct hbk_certificate_message {
     struct hbk_slice context;
-    size_t count; /* all that there are; up to HBK_CHAIN_CERTIFICATES_MAX are in the array */
-    struct hbk_slice certificates[8];
+    size_t count; /* all that there are; up to _CERTIFICATES_MAX are in the array */
+    struct hbk_slice certificates[HBK_MESSAGE_CERTIFICATES_MAX];
     struct hbk_slice staple; /* of the leaf; empty: none */
 };
 
 /* `offered`: HBK_HAS_STATUS_REQUEST if we asked for a staple. Complaints: decode_error (also an
- * empty certificate), unsupported_extension. */
+ * empty certificate or staple), illegal_parameter (an extension twice), unsupported_extension (one
+ * that was not asked for, which is all but status_request). */
 HBK_MUST_USE struct hbk_complaint
 hbk_certificate_message_read(struct hbk_slice body, uint32_t offered,
                              struct hbk_certificate_message *out_message);
@@ -176,6 +203,7 @@ struct hbk_certificate_verify {
     struct hbk_slice signature;
 };
 
+/* Complaints: decode_error. */
 HBK_MUST_USE struct hbk_complaint
 hbk_certificate_verify_read(struct hbk_slice body, struct hbk_certificate_verify *out_verify);
 
@@ -186,37 +214,18 @@ struct hbk_new_session_ticket {
     struct hbk_slice ticket;
 };
 
-/* Complaints: decode_error, illegal_parameter (an extension twice). */
+/* Complaints: decode_error; illegal_parameter (an extension twice, one that may not stand here).
+ * Unknown extensions are ignored. A lifetime may be above what 4.6.1 allows. */
 HBK_MUST_USE struct hbk_complaint
 hbk_new_session_ticket_read(struct hbk_slice body, struct hbk_new_session_ticket *out_ticket);
 
-/* ---- writing ---- */
-
-/* Puts numbers and bytes behind each other, never beyond the span; the first that does not fit
- * marks it failed, so that a writer checks once. */
-struct hbk_writer {
-    struct hbk_span room;
-    size_t used;
-    bool has_failed;
-};
-
-static inline struct hbk_writer hbk_writer_of(struct hbk_span room)
-{
-    return (struct hbk_writer){.room = room};
-}
-
-void hbk_writer_put(struct hbk_writer *writer, struct hbk_slice bytes);
-void hbk_writer_number(struct hbk_writer *writer, uint64_t number, size_t bytes);
-
-/* Leaves room for a length of `length_bytes` (1 to 3); the mark is for hbk_writer_close(), which
- * writes what stands behind it there. They nest. */
-size_t hbk_writer_open(struct hbk_writer *writer, size_t length_bytes);
-void hbk_writer_close(struct hbk_writer *writer, size_t mark, size_t length_bytes);
+/* ---- writing; a message with its header; what does not fit marks the writer failed ---- */
 
 /* The header of a message of that type; closed by hbk_writer_close(writer, mark, 3). */
 size_t hbk_writer_message(struct hbk_writer *writer, enum hbk_message_type type);
 
-/* What goes into a ClientHello; empty slices and false leave the extension out. */
+/* What goes into a ClientHello; empty slices, zero and false leave the extension out. With groups
+ * and no share, key_share is written with an empty list, which asks for a HelloRetryRequest. */
 struct hbk_client_hello_content {
     const uint8_t *random; /* HBK_MESSAGE_RANDOM_BYTES */
     struct hbk_slice session_id;

@@ -14,6 +14,7 @@ enum {
     HELLO_BYTES_MAX = 256, /* ServerHello and HelloRetryRequest of ours */
     EXTENSIONS_BYTES_MAX = 512,
     REQUEST_EXTRA_BYTES = 128,
+    SSL_3_0 = 0x0300,
 };
 
 static enum hbk_native_next refuse(struct hbk_native *handshake, int alert, const char *text)
@@ -52,11 +53,14 @@ static enum hbk_native_next refuse_version(struct hbk_native *handshake,
     return HBK_NATIVE_FAIL;
 }
 
-/* What every hello of TLS 1.3 must have (9.2). */
+/* What every hello of TLS 1.3 must have (9.2), and what none may have. */
 static enum hbk_native_next judge_hello(struct hbk_native *handshake,
                                         const struct hbk_client_hello *hello)
 {
     bool has_psk = (hello->has & HBK_HAS_PSK) != 0;
+    if (hello->legacy_version <= SSL_3_0) {
+        return refuse(handshake, HBK_ALERT_PROTOCOL_VERSION, "a hello of SSL 3.0 or older (D.5)");
+    }
     if (hello->compression.size != 1 || hello->compression.bytes[0] != 0) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER, "a hello that offers compression");
     }
@@ -71,10 +75,11 @@ static enum hbk_native_next judge_hello(struct hbk_native *handshake,
         return refuse(handshake, HBK_ALERT_MISSING_EXTENSION,
                       "a hello with a session to resume, but without a mode for it");
     }
-    if ((hello->has & HBK_HAS_RECORD_SIZE_LIMIT) != 0 &&
-        hello->record_size_limit < HBK_FLIGHT_RECORD_LIMIT_MIN) {
-        return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
-                      "a record size limit that is too low");
+    for (size_t i = 0; i < hello->share_count; i++) {
+        if (!hbk_native_list_has(hello->groups, hello->shares[i].group)) {
+            return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
+                          "a key share of a group that is not among the client's groups");
+        }
     }
     if (hbk_flight_has_more(&handshake->flight)) {
         return refuse(handshake, HBK_ALERT_UNEXPECTED_MESSAGE,
