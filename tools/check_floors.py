@@ -17,7 +17,7 @@ FLOORS = [
     ["model", "tls", "telemetry"],
     ["policy", "net", "config"],
     ["discovery", "ca", "proxy", "admin", "load", "bench"],
-    ["agent"],
+    ["agent", "gateway"],
     ["cli"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -20,7 +20,7 @@ const struct hbk_command hbk_commands[] = {
     {"config", "mend an Envoy bootstrap, list what one may hold", hbk_command_config},
     {"demo", "show what a mesh does, in namespaces of its own", hbk_command_demo},
     {"echo", "answer requests: something to aim at", hbk_command_echo},
-    {"gateway", "read an Envoy bootstrap and say what is wrong with it", hbk_command_gateway},
+    {"gateway", "route HTTP and TCP by an Envoy bootstrap", hbk_command_gateway},
     {"load", "send requests at a steady rate and time the answers", hbk_command_load},
     {"node", "the agent of one host: carries its pods' traffic", hbk_command_node},
     {"redirect", "set up or take away the redirection of a namespace", hbk_command_redirect},

@@ -210,7 +210,7 @@ static enum hbk_http1_answer take_fields(struct hbk_http1_reader *reader, struct
     size_t count = 0;
     while (!take(scan, '\r')) {
         if (count == HBK_HTTP1_FIELDS_MAX) {
-            return fault(reader, 431, "more than 64 header fields");
+            return fault(reader, 431, "more than 100 header fields");
         }
         struct hbk_http1_field *field = &fields[count++];
         field->name = take_token(scan);
@@ -241,14 +241,15 @@ static enum hbk_http1_answer find_head(struct hbk_http1_reader *reader, struct h
     enum { END_BYTES = sizeof(head_end) - 1 };
     size_t seen = reader->seen_bytes < input.size ? reader->seen_bytes : input.size;
     size_t start = seen < END_BYTES ? 0 : seen - (END_BYTES - 1);
-    size_t limit = input.size < HBK_HTTP1_HEAD_BYTES_MAX ? input.size : HBK_HTTP1_HEAD_BYTES_MAX;
+    size_t size_max =
+        reader->head_bytes_max == 0 ? HBK_HTTP1_HEAD_BYTES_MAX : reader->head_bytes_max;
+    size_t limit = input.size < size_max ? input.size : size_max;
     const uint8_t *found =
         start >= limit ? NULL : memmem(input.bytes + start, limit - start, head_end, END_BYTES);
     if (found == NULL) {
         reader->seen_bytes = input.size;
-        return input.size < HBK_HTTP1_HEAD_BYTES_MAX
-                   ? HBK_HTTP1_NEED_MORE
-                   : fault(reader, 431, "the head is longer than 16384 bytes");
+        return input.size < size_max ? HBK_HTTP1_NEED_MORE
+                                     : fault(reader, 431, "the head is longer than allowed");
     }
     *out_scan = (struct scan){.at = input.bytes, .end = found + END_BYTES};
     return HBK_HTTP1_READY;

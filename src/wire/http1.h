@@ -14,9 +14,9 @@
 #include "base/slice.h"
 
 enum {
-    HBK_HTTP1_HEAD_BYTES_MAX = 16384, /* first line and header fields */
+    HBK_HTTP1_HEAD_BYTES_MAX = 16384, /* first line and header fields, unless a reader says else */
     HBK_HTTP1_TARGET_BYTES_MAX = 8192,
-    HBK_HTTP1_FIELDS_MAX = 64,
+    HBK_HTTP1_FIELDS_MAX = 100,
     HBK_HTTP1_CHUNK_LINE_BYTES_MAX = 256, /* a chunk's size with its extensions */
     HBK_HTTP1_TRAILER_BYTES_MAX = 4096,
 };
@@ -66,9 +66,10 @@ struct hbk_http1_response {
 
 /* What is remembered between calls about a head that came in parts; zeroed before each message. */
 struct hbk_http1_reader {
-    size_t seen_bytes;      /* of the input that held no end of the head */
-    uint16_t fault_status;  /* after INVALID: the status to answer a request with */
-    const char *fault_text; /* after INVALID: static, what was wrong */
+    size_t seen_bytes;       /* of the input that held no end of the head */
+    uint32_t head_bytes_max; /* set by the caller; 0: HBK_HTTP1_HEAD_BYTES_MAX */
+    uint16_t fault_status;   /* after INVALID: the status to answer a request with */
+    const char *fault_text;  /* after INVALID: static, what was wrong */
 };
 
 enum hbk_http1_answer {

@@ -283,6 +283,18 @@ hbk_status hbk_h2_respond(struct hbk_h2_session *session, struct hbk_h2_stream *
     return HBK_OK;
 }
 
+hbk_status hbk_h2_trail(struct hbk_h2_session *session, struct hbk_h2_stream *stream,
+                        const struct hbk_h2_field *fields, size_t count)
+{
+    enum { STATE = HBK_H2_FLAG_OPEN | HBK_H2_FLAG_LOCAL_ENDED };
+    if (session->has_failed || (stream->flags & STATE) != HBK_H2_FLAG_OPEN) {
+        return HBK_CLOSED;
+    }
+    HBK_TRY(h2_write_fields(session, stream->id, NULL, 0, fields, count, true));
+    h2_end_side(session, stream, HBK_H2_FLAG_LOCAL_ENDED);
+    return HBK_OK;
+}
+
 bool hbk_h2_can_open(const struct hbk_h2_session *session)
 {
     return !session->is_server && !hbk_h2_is_draining(session) &&

@@ -34,7 +34,7 @@ enum {
     HBK_H2_WINDOW_GROWTH_BYTES_MAX = 16 * 1024 * 1024, /* all growth of one session's streams */
     HBK_H2_CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024,
 
-    HBK_H2_FIELDS_MAX = 64,              /* header fields in one block */
+    HBK_H2_FIELDS_MAX = 100,             /* header fields in one block */
     HBK_H2_FIELD_LIST_BYTES_MAX = 16384, /* names, values and 32 each (RFC 9113, 6.5.2) */
     HBK_H2_BLOCK_BYTES_MAX = 32768,      /* one block as sent, over all its frames */
     HBK_H2_CONTINUATIONS_MAX = 16,       /* frames that continue one block */
@@ -300,6 +300,13 @@ void hbk_h2_refuse_with_code(struct hbk_h2_session *session, const struct hbk_h2
 HBK_MUST_USE hbk_status hbk_h2_respond(struct hbk_h2_session *session, struct hbk_h2_stream *stream,
                                        uint32_t status, const struct hbk_h2_field *fields,
                                        size_t count, bool is_last);
+
+/*
+ * Sends trailers, which end our side. A server has responded before; a client's request was sent.
+ * Fails: HBK_LIMIT (fields beyond one frame), HBK_CLOSED.
+ */
+HBK_MUST_USE hbk_status hbk_h2_trail(struct hbk_h2_session *session, struct hbk_h2_stream *stream,
+                                     const struct hbk_h2_field *fields, size_t count);
 
 /* Client: whether hbk_h2_open() may be called now. */
 bool hbk_h2_can_open(const struct hbk_h2_session *session);

@@ -8,7 +8,7 @@
 
 enum {
     START_BYTES_MAX = 128,
-    FIELDS_SENT_MAX = 32, /* pseudo fields included */
+    FIELDS_SENT_MAX = HBK_H2_FIELDS_MAX + 28, /* pseudo fields and a proxy's own included */
 };
 
 static const char client_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,0 +1,412 @@
+/* The admin port: Envoy's endpoints in Envoy's shapes, on the control thread. */
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "admin/logging.h"
+#include "admin/query.h"
+#include "base/clock.h"
+#include "gateway/control.h"
+#include "os/process.h"
+#include "os/socket.h"
+
+enum { BODY_BYTES_MAX = 256 << 20, VALUE_BYTES_MAX = 512 };
+
+static const char text_type[] = "text/plain; charset=UTF-8";
+static const char json_type[] = "application/json";
+
+static const struct hbk_admin_route routes[];
+static const size_t route_count;
+
+static const char *state_text(const struct hbk_gw_control *control)
+{
+    return hbk_gw_control_state(control) == HBK_GW_STATE_LIVE ? "LIVE" : "DRAINING";
+}
+
+/* Sends what was printed, or that there was no memory for it. */
+static void reply_body(struct hbk_admin_exchange *exchange, const char *type, hbk_status status,
+                       struct hbk_buffer *body)
+{
+    if (status == HBK_OK) {
+        hbk_admin_reply_take(exchange, 200, type, body);
+    } else {
+        hbk_buffer_fini(body);
+        hbk_admin_reply_print(exchange, 503, "%s\n", hbk_status_text(status));
+    }
+}
+
+/* The value of a query parameter, decoded into `room`; false when it is not there. */
+static bool find_parameter(struct hbk_slice query, const char *name, struct hbk_span room,
+                           struct hbk_slice *out_value)
+{
+    struct hbk_query_reader reader = hbk_query_reader_of(query);
+    struct hbk_query_pair pair;
+    while (hbk_query_next(&reader, &pair)) {
+        if (hbk_slice_equal(pair.name, hbk_slice_text(name))) {
+            return hbk_query_decode(pair.value, room, out_value);
+        }
+    }
+    return false;
+}
+
+/* ---- state ---- */
+
+static void on_ready(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                     void *context)
+{
+    const struct hbk_gw_control *control = context;
+    (void)request;
+    hbk_admin_reply_print(exchange, hbk_gw_control_state(control) == HBK_GW_STATE_LIVE ? 200 : 503,
+                          "%s\n", state_text(control));
+}
+
+static void print_node(const struct hbk_gw_control *control, struct hbk_json *json)
+{
+    const struct hbk_gw_node *node = control->plan->config->bootstrap->node;
+    const char *id = control->options->service_node;
+    const char *cluster = control->options->service_cluster;
+    hbk_json_begin_object(json, "node");
+    hbk_json_string(json, "id",
+                    id != NULL     ? hbk_slice_text(id)
+                    : node != NULL ? node->id
+                                   : HBK_SLICE(""));
+    hbk_json_string(json, "cluster",
+                    cluster != NULL ? hbk_slice_text(cluster)
+                    : node != NULL  ? node->cluster
+                                    : HBK_SLICE(""));
+    hbk_json_end_object(json);
+}
+
+static void on_server_info(struct hbk_admin_exchange *exchange,
+                           const struct hbk_admin_request *request, void *context)
+{
+    const struct hbk_gw_control *control = context;
+    char uptime[48];
+    struct hbk_buffer body;
+    (void)request;
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    struct hbk_json json = hbk_json_to(&body, true);
+    (void)snprintf(uptime, sizeof uptime, "%llus",
+                   (unsigned long long)((control->loop.now_ns - control->start_ns) / HBK_NS_PER_S));
+    hbk_json_begin_object(&json, NULL);
+    hbk_json_text(&json, "version", "hauberk/" HBK_VERSION);
+    hbk_json_text(&json, "state", state_text(control));
+    hbk_json_text(&json, "hot_restart_version", "disabled");
+    hbk_json_text(&json, "uptime_current_epoch", uptime);
+    hbk_json_text(&json, "uptime_all_epochs", uptime);
+    hbk_json_begin_object(&json, "command_line_options");
+    hbk_json_number(&json, "concurrency", control->options->workers);
+    hbk_json_text(&json, "config_path",
+                  control->options->bootstrap.path == NULL ? "" : control->options->bootstrap.path);
+    hbk_json_bool(&json, "allow_unknown_static_fields", control->options->bootstrap.allows_unknown);
+    hbk_json_end_object(&json);
+    print_node(control, &json);
+    hbk_json_end_object(&json);
+    reply_body(exchange, json_type, json.status, &body);
+}
+
+static void on_memory(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                      void *context)
+{
+    struct mallinfo2 heap = mallinfo2();
+    struct hbk_process_usage usage = {0};
+    struct hbk_buffer body;
+    (void)request;
+    (void)context;
+    if (hbk_process_usage(getpid(), &usage) != HBK_OK) {
+        usage = (struct hbk_process_usage){0};
+    }
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    struct hbk_json json = hbk_json_to(&body, true);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } members[] = {
+        {"allocated", heap.uordblks + heap.hblkhd},
+        {"heap_size", heap.arena + heap.hblkhd},
+        {"pageheap_unmapped", 0},
+        {"pageheap_free", heap.fordblks},
+        {"total_thread_cache", 0},
+        {"total_physical_bytes", usage.resident_bytes},
+    };
+    hbk_json_begin_object(&json, NULL);
+    for (size_t i = 0; i < HBK_COUNT(members); i++) {
+        /* 64-bit numbers are texts in protobuf's JSON, and so in Envoy's. */
+        char text[24];
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)members[i].value);
+        hbk_json_text(&json, members[i].name, text);
+    }
+    hbk_json_end_object(&json);
+    reply_body(exchange, json_type, json.status, &body);
+}
+
+/* ---- statistics ---- */
+
+static void reply_stats(struct hbk_admin_exchange *exchange, const struct hbk_gw_control *control,
+                        const struct hbk_gw_stats_query *query)
+{
+    struct hbk_buffer body;
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_status status = hbk_gw_stats_print(control, query, &body);
+    reply_body(exchange,
+               query->format == HBK_GW_STATS_JSON         ? json_type
+               : query->format == HBK_GW_STATS_PROMETHEUS ? "text/plain; version=0.0.4"
+                                                          : text_type,
+               status, &body);
+}
+
+/* False, and a reply, when the query asks for what there is not. */
+static bool read_stats_query(struct hbk_admin_exchange *exchange, struct hbk_slice text,
+                             struct hbk_span room, struct hbk_gw_stats_query *query)
+{
+    uint8_t small[VALUE_BYTES_MAX];
+    struct hbk_slice value;
+    struct hbk_span small_room = hbk_span_of(small, sizeof small);
+    query->used_only |= find_parameter(text, "usedonly", small_room, &value);
+    if (find_parameter(text, "format", small_room, &value)) {
+        bool is_prometheus = hbk_slice_equal(value, HBK_SLICE("prometheus"));
+        bool is_json = hbk_slice_equal(value, HBK_SLICE("json"));
+        if (!is_prometheus && !is_json && !hbk_slice_equal(value, HBK_SLICE("text"))) {
+            hbk_admin_reply_print(exchange, 400, "usage: /stats?format=(text|json|prometheus)\n");
+            return false;
+        }
+        query->format = is_prometheus ? HBK_GW_STATS_PROMETHEUS
+                        : is_json     ? HBK_GW_STATS_JSON
+                                      : HBK_GW_STATS_TEXT;
+    }
+    if (find_parameter(text, "type", small_room, &value)) {
+        bool is_all = hbk_slice_equal(value, HBK_SLICE("All"));
+        query->has_counters = is_all || hbk_slice_equal(value, HBK_SLICE("Counters"));
+        query->has_gauges = is_all || hbk_slice_equal(value, HBK_SLICE("Gauges"));
+    }
+    if (find_parameter(text, "filter", room, &value)) {
+        query->filter = value;
+        for (size_t i = 0; i < value.size; i++) {
+            uint8_t byte = value.bytes[i];
+            if (memchr("^$*+?()[]{}|\\", byte, 13) != NULL) {
+                hbk_admin_reply_print(exchange, 400,
+                                      "filter: regular expressions are not supported yet; allowed: "
+                                      "a part of the name\n");
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void on_stats(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                     void *context)
+{
+    uint8_t filter[VALUE_BYTES_MAX];
+    struct hbk_gw_stats_query query = {.has_counters = true, .has_gauges = true};
+    if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
+        reply_stats(exchange, context, &query);
+    }
+}
+
+static void on_prometheus(struct hbk_admin_exchange *exchange,
+                          const struct hbk_admin_request *request, void *context)
+{
+    uint8_t filter[VALUE_BYTES_MAX];
+    struct hbk_gw_stats_query query = {.has_counters = true, .has_gauges = true};
+    if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
+        query.format = HBK_GW_STATS_PROMETHEUS;
+        reply_stats(exchange, context, &query);
+    }
+}
+
+/* ---- listeners and clusters ---- */
+
+static void on_listeners(struct hbk_admin_exchange *exchange,
+                         const struct hbk_admin_request *request, void *context)
+{
+    const struct hbk_gw_control *control = context;
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    struct hbk_buffer body;
+    hbk_status status = HBK_OK;
+    (void)request;
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->listener_count; i++) {
+        const struct hbk_gw_listener *config = control->plan->listeners[i].config;
+        struct hbk_address address = config->address->socket_address->ip;
+        status = hbk_buffer_print(&body, "%s::%s\n", (const char *)config->name.bytes,
+                                  hbk_address_text(&address, text));
+    }
+    reply_body(exchange, text_type, status, &body);
+}
+
+static hbk_status print_limits(struct hbk_buffer *body, const char *name, const char *priority,
+                               const struct hbk_gw_thresholds *thresholds)
+{
+    return hbk_buffer_print(body,
+                            "%s::%s_priority::max_connections::%u\n"
+                            "%s::%s_priority::max_pending_requests::%u\n"
+                            "%s::%s_priority::max_requests::%u\n"
+                            "%s::%s_priority::max_retries::%u\n",
+                            name, priority, thresholds->max_connections, name, priority,
+                            thresholds->max_pending_requests, name, priority,
+                            thresholds->max_requests, name, priority, thresholds->max_retries);
+}
+
+static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t index,
+                                struct hbk_buffer *body)
+{
+    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[index];
+    const struct hbk_gw_members *members = control->members[index];
+    const char *name = (const char *)cluster->config->name.bytes;
+    HBK_TRY(hbk_buffer_print(body, "%s::observability_name::%s\n", name, name));
+    HBK_TRY(print_limits(body, name, "default", &cluster->thresholds));
+    HBK_TRY(hbk_buffer_print(body, "%s::added_via_api::false\n", name));
+    for (uint32_t i = 0; i < members->count; i++) {
+        char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+        const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[i];
+        bool is_healthy = endpoint->health_status < 2 || endpoint->health_status == 5;
+        (void)hbk_address_text(&members->addresses[i], text);
+        HBK_TRY(hbk_buffer_print(
+            body,
+            "%s::%s::hostname::%s\n%s::%s::health_flags::%s\n%s::%s::weight::%u\n"
+            "%s::%s::priority::0\n",
+            name, text,
+            endpoint->endpoint->hostname.size > 0 ? (const char *)endpoint->endpoint->hostname.bytes
+                                                  : "",
+            name, text, is_healthy ? "healthy" : "/failed_eds_health", name, text,
+            endpoint->load_balancing_weight, name, text));
+    }
+    return HBK_OK;
+}
+
+static void on_clusters(struct hbk_admin_exchange *exchange,
+                        const struct hbk_admin_request *request, void *context)
+{
+    const struct hbk_gw_control *control = context;
+    struct hbk_buffer body;
+    hbk_status status = HBK_OK;
+    (void)request;
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
+        status = print_cluster(control, i, &body);
+    }
+    reply_body(exchange, text_type, status, &body);
+}
+
+/* ---- orders ---- */
+
+static void reply_ok(struct hbk_admin_exchange *exchange)
+{
+    hbk_admin_reply(exchange, 200, text_type, HBK_SLICE("OK\n"));
+}
+
+static void on_drain(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                     void *context)
+{
+    (void)request;
+    hbk_gw_control_drain(context, false);
+    reply_ok(exchange);
+}
+
+static void on_health_fail(struct hbk_admin_exchange *exchange,
+                           const struct hbk_admin_request *request, void *context)
+{
+    (void)request;
+    ((struct hbk_gw_control *)context)->is_unhealthy = true;
+    reply_ok(exchange);
+}
+
+static void on_health_ok(struct hbk_admin_exchange *exchange,
+                         const struct hbk_admin_request *request, void *context)
+{
+    (void)request;
+    ((struct hbk_gw_control *)context)->is_unhealthy = false;
+    reply_ok(exchange);
+}
+
+static void on_quit(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                    void *context)
+{
+    (void)request;
+    reply_ok(exchange);
+    hbk_gw_control_stop(context);
+}
+
+static void on_logging(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                       void *context)
+{
+    const struct hbk_gw_control *control = context;
+    struct hbk_error error = {.status = HBK_OK};
+    struct hbk_buffer body;
+    if (request->query.size > 0 &&
+        hbk_logging_change(request->query, control->default_level, &error) != HBK_OK) {
+        hbk_admin_reply_print(exchange, 400, "%s\n", error.text);
+        return;
+    }
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_status status = hbk_logging_text(&body);
+    if (status == HBK_OK) {
+        status = hbk_buffer_append(&body, HBK_SLICE("\n"));
+    }
+    reply_body(exchange, text_type, status, &body);
+}
+
+static void on_hot_restart(struct hbk_admin_exchange *exchange,
+                           const struct hbk_admin_request *request, void *context)
+{
+    (void)request;
+    (void)context;
+    hbk_admin_reply(exchange, 200, text_type, HBK_SLICE("disabled"));
+}
+
+static void on_help(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                    void *context)
+{
+    struct hbk_buffer body;
+    (void)request;
+    (void)context;
+    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_status status = hbk_buffer_append(&body, HBK_SLICE("admin commands are:\n"));
+    for (size_t i = 0; status == HBK_OK && i < route_count; i++) {
+        status = hbk_buffer_print(&body, "  %s: %s\n", routes[i].path, routes[i].about);
+    }
+    reply_body(exchange, text_type, status, &body);
+}
+
+#define BOTH (HBK_ADMIN_GET | HBK_ADMIN_POST)
+static const struct hbk_admin_route routes[] = {
+    {"/", BOTH, on_help, "the commands"},
+    {"/clusters", BOTH, on_clusters, "upstream cluster status"},
+    {"/drain_listeners", HBK_ADMIN_POST, on_drain, "stop accepting, let connections end"},
+    {"/healthcheck/fail", HBK_ADMIN_POST, on_health_fail, "cause the server to fail health checks"},
+    {"/healthcheck/ok", HBK_ADMIN_POST, on_health_ok, "cause the server to pass health checks"},
+    {"/help", BOTH, on_help, "the commands"},
+    {"/hot_restart_version", BOTH, on_hot_restart, "disabled"},
+    {"/listeners", BOTH, on_listeners, "listener addresses"},
+    {"/logging", HBK_ADMIN_POST, on_logging, "query or change logging levels"},
+    {"/memory", BOTH, on_memory, "current allocation of the heap"},
+    {"/quitquitquit", HBK_ADMIN_POST, on_quit, "exit the server"},
+    {"/ready", BOTH, on_ready, "the server's state: LIVE, or DRAINING with status 503"},
+    {"/server_info", BOTH, on_server_info, "version and status"},
+    {"/stats", BOTH, on_stats,
+     "statistics: usedonly, filter=TEXT, type=, format=text|json|prometheus"},
+    {"/stats/prometheus", BOTH, on_prometheus, "statistics in Prometheus' form"},
+};
+static const size_t route_count = HBK_COUNT(routes);
+
+hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *error)
+{
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    const struct hbk_gw_admin *config = control->plan->config->bootstrap->admin;
+    if (config == NULL || config->address == NULL) {
+        return HBK_OK;
+    }
+    const struct hbk_address *address = &config->address->socket_address->ip;
+    if (!config->address->socket_address->is_ip || config->allow_paths_count > 0) {
+        return hbk_error_set(error, HBK_UNSUPPORTED, "admin: %s is not served yet",
+                             config->allow_paths_count > 0 ? "allow_paths" : "a name as address");
+    }
+    hbk_admin_server_init(&control->admin, &control->loop, routes, HBK_COUNT(routes), control);
+    hbk_status status = hbk_admin_server_listen(&control->admin, address);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "admin: cannot listen on %s: %s",
+                             hbk_address_text(address, text), hbk_status_text(status));
+    }
+    return hbk_socket_local_address(control->admin.listeners[0].fd, &control->admin_address);
+}

@@ -1,0 +1,60 @@
+/* The control thread's side of the gateway: what the admin port shows and changes. Private. */
+#pragma once
+
+#include "admin/server.h"
+#include "base/log.h"
+#include "gateway/directory.h"
+#include "gateway/gateway.h"
+#include "gateway/shard.h"
+#include "runtime/worker.h"
+
+enum hbk_gw_state {
+    HBK_GW_STATE_INITIALIZING,
+    HBK_GW_STATE_LIVE,
+    HBK_GW_STATE_DRAINING, /* also after /healthcheck/fail */
+};
+
+struct hbk_gw_control {
+    const struct hbk_gateway_options *options;
+    struct hbk_loop loop;
+    struct hbk_mailbox mailbox;
+    struct hbk_team team;
+    struct hbk_gw_plan *plan;
+    struct hbk_gw_shard *shards; /* owned, one per worker */
+    hbk_status *statuses;
+    struct hbk_error *errors;
+    struct hbk_gw_directory directory;
+    struct hbk_gw_members **members; /* owned, by cluster: the present ones */
+    struct hbk_round open, close, drain;
+    struct hbk_source signals;
+    struct hbk_timer drain_check;
+    struct hbk_admin_server admin;
+    struct hbk_address admin_address; /* as bound; port 0: no admin port */
+    uint64_t start_ns, drain_end_ns;
+    bool is_unhealthy, is_draining, is_closing, exits_when_drained;
+    enum hbk_log_level default_level;
+    hbk_status status;
+    struct hbk_error *error;
+};
+
+enum hbk_gw_state hbk_gw_control_state(const struct hbk_gw_control *control);
+
+/* Stops accepting; when all connections have ended, or the time is up, the program ends too if
+ * `exits`. */
+void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits);
+void hbk_gw_control_stop(struct hbk_gw_control *control); /* ends the program now */
+
+/* admin.c. Fails as hbk_socket_listen(). */
+HBK_MUST_USE hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *error);
+
+/* statistics.c: /stats in its forms. Fails: HBK_LIMIT, HBK_NO_MEMORY. */
+enum hbk_gw_stats_format { HBK_GW_STATS_TEXT, HBK_GW_STATS_JSON, HBK_GW_STATS_PROMETHEUS };
+struct hbk_gw_stats_query {
+    enum hbk_gw_stats_format format;
+    bool used_only;
+    bool has_counters, has_gauges;
+    struct hbk_slice filter; /* a part of the name; empty: all */
+};
+HBK_MUST_USE hbk_status hbk_gw_stats_print(const struct hbk_gw_control *control,
+                                           const struct hbk_gw_stats_query *query,
+                                           struct hbk_buffer *out);

@@ -1,0 +1,359 @@
+/*
+ * The order of a start: configuration, names, workers, sockets, admin port. Nothing is accepted
+ * before all of it is good. At the end the reverse: sockets first, connections as they end.
+ */
+#include "gateway/gateway.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/control.h"
+#include "gateway/upstream.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/limits.h"
+#include "os/signal.h"
+
+#define DRAIN_CHECK_NS (50 * HBK_NS_PER_MS)
+
+unsigned hbk_gateway_workers_default(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) {
+        return 1;
+    }
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count > HBK_WORKERS_MAX ? HBK_WORKERS_MAX : (unsigned)count;
+}
+
+enum hbk_gw_state hbk_gw_control_state(const struct hbk_gw_control *control)
+{
+    return control->is_draining || control->is_unhealthy ? HBK_GW_STATE_DRAINING
+                                                         : HBK_GW_STATE_LIVE;
+}
+
+/* ---- members ---- */
+
+struct update {
+    struct hbk_round round;
+    struct hbk_gw_control *control;
+    uint32_t cluster;
+    struct hbk_gw_members *fresh, *old;
+};
+
+static void update_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct update *update = HBK_CONTAINER(round, struct update, round);
+    struct hbk_gw_pool *pool = &update->control->shards[worker->index].pools[update->cluster];
+    if (hbk_gw_pool_set_hosts(pool, update->fresh->endpoints, update->fresh->addresses,
+                              update->fresh->count) != HBK_OK) {
+        hbk_log(HBK_LOG_ERROR, "gateway", "out of memory for hosts of a cluster");
+    }
+}
+
+static void update_done(struct hbk_round *round)
+{
+    struct update *update = HBK_CONTAINER(round, struct update, round);
+    hbk_gw_members_free(update->old);
+    free(update);
+}
+
+static void on_members(struct hbk_gw_directory *directory, uint32_t cluster,
+                       struct hbk_gw_members *members, void *context)
+{
+    struct hbk_gw_control *control = context;
+    (void)directory;
+    if (control->is_closing || hbk_gw_members_equal(control->members[cluster], members)) {
+        hbk_gw_members_free(members);
+        return;
+    }
+    struct update *update = calloc(1, sizeof *update);
+    if (update == NULL) {
+        hbk_gw_members_free(members);
+        return;
+    }
+    update->control = control;
+    update->cluster = cluster;
+    update->fresh = members;
+    update->old = control->members[cluster];
+    control->members[cluster] = members;
+    update->round.on_worker = update_worker;
+    update->round.on_done = update_done;
+    hbk_round_start(&control->team, &update->round);
+}
+
+/* ---- workers ---- */
+
+static void open_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, open);
+    struct hbk_gw_shard *shard = &control->shards[worker->index];
+    struct hbk_error *error = &control->errors[worker->index];
+    hbk_status status = hbk_gw_shard_init(shard, control->plan, worker);
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
+        const struct hbk_gw_members *members = control->members[i];
+        status = hbk_gw_pool_set_hosts(&shard->pools[i], members->endpoints, members->addresses,
+                                       members->count);
+    }
+    if (status == HBK_OK) {
+        status = hbk_gw_shard_listen(shard, error);
+    }
+    control->statuses[worker->index] =
+        status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
+}
+
+static void close_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, close);
+    hbk_gw_shard_close(&control->shards[worker->index]);
+}
+
+static void on_closed(struct hbk_round *round)
+{
+    hbk_loop_stop(&HBK_CONTAINER(round, struct hbk_gw_control, close)->loop);
+}
+
+void hbk_gw_control_stop(struct hbk_gw_control *control)
+{
+    if (control->is_closing) {
+        return;
+    }
+    control->is_closing = true;
+    control->is_draining = true;
+    hbk_loop_timer_cancel(&control->loop, &control->drain_check);
+    control->close.on_worker = close_worker;
+    control->close.on_done = on_closed;
+    hbk_round_start(&control->team, &control->close);
+}
+
+/* ---- draining ---- */
+
+static void drain_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, drain);
+    hbk_gw_shard_drain(&control->shards[worker->index]);
+}
+
+static void drain_begun(struct hbk_round *round)
+{
+    (void)round;
+}
+
+static void on_drain_check(struct hbk_timer *timer)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(timer, struct hbk_gw_control, drain_check);
+    uint64_t live = 0;
+    for (unsigned i = 0; i < control->team.count; i++) {
+        live += hbk_gw_read(&control->shards[i].live);
+    }
+    if (control->exits_when_drained &&
+        (live == 0 || control->loop.now_ns >= control->drain_end_ns)) {
+        hbk_log(HBK_LOG_INFO, "gateway", "drained, %llu connections left",
+                (unsigned long long)live);
+        hbk_gw_control_stop(control);
+        return;
+    }
+    hbk_loop_timer(&control->loop, timer, DRAIN_CHECK_NS);
+}
+
+void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits)
+{
+    control->exits_when_drained |= exits;
+    if (control->is_draining) {
+        return;
+    }
+    control->is_draining = true;
+    control->drain_end_ns = control->loop.now_ns + control->options->drain_ns;
+    hbk_log(HBK_LOG_INFO, "gateway", "draining");
+    control->drain.on_worker = drain_worker;
+    control->drain.on_done = drain_begun;
+    hbk_round_start(&control->team, &control->drain);
+    hbk_loop_timer(&control->loop, &control->drain_check, DRAIN_CHECK_NS);
+}
+
+/* The first signal drains, another one ends at once. */
+static void on_signal(struct hbk_source *source)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(source, struct hbk_gw_control, signals);
+    int number = 0;
+    while (hbk_signal_read(source->fd, &number) == HBK_OK) {
+        if (control->is_draining) {
+            hbk_gw_control_stop(control);
+        } else {
+            hbk_gw_control_drain(control, true);
+        }
+    }
+    source->ready = 0;
+}
+
+/* ---- starting ---- */
+
+static hbk_status write_admin_address(struct hbk_gw_control *control, struct hbk_error *error)
+{
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    const char *path = control->options->admin_address_path;
+    if (path == NULL) {
+        return HBK_OK;
+    }
+    hbk_status status =
+        hbk_file_write(path, hbk_slice_text(hbk_address_text(&control->admin_address, text)), 0644);
+    return status == HBK_OK ? HBK_OK
+                            : hbk_error_set(error, status, "%s cannot be written: %s", path,
+                                            hbk_status_text(status));
+}
+
+static hbk_status finish_start(struct hbk_gw_control *control)
+{
+    for (unsigned i = 0; i < control->team.count; i++) {
+        if (control->statuses[i] != HBK_OK) {
+            return hbk_error_set(control->error, control->statuses[i], "%s",
+                                 control->errors[i].text);
+        }
+    }
+    HBK_TRY(hbk_gw_admin_open(control, control->error));
+    HBK_TRY(write_admin_address(control, control->error));
+    hbk_status status = hbk_gw_directory_start(&control->directory);
+    return status == HBK_OK ? HBK_OK
+                            : hbk_error_set(control->error, status, "%s", hbk_status_text(status));
+}
+
+static void on_opened(struct hbk_round *round)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, open);
+    control->status = finish_start(control);
+    if (control->status != HBK_OK) {
+        hbk_gw_control_stop(control);
+        return;
+    }
+    hbk_log(HBK_LOG_INFO, "gateway", "ready: %u listeners, %u clusters, %u workers",
+            control->plan->listener_count, control->plan->cluster_count, control->team.count);
+}
+
+static hbk_status find_members(struct hbk_gw_control *control)
+{
+    uint32_t count = control->plan->cluster_count;
+    control->members = calloc((size_t)count + 1, sizeof *control->members);
+    if (control->members == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        control->members[i] = hbk_gw_members_find(&control->plan->clusters[i]);
+        if (control->members[i] == NULL) {
+            return HBK_NO_MEMORY;
+        }
+    }
+    return HBK_OK;
+}
+
+static hbk_status run_team(struct hbk_gw_control *control)
+{
+    HBK_TRY(hbk_team_start(&control->team, control->options->workers, &control->loop,
+                           &control->mailbox));
+    control->open.on_worker = open_worker;
+    control->open.on_done = on_opened;
+    hbk_round_start(&control->team, &control->open);
+    hbk_loop_run(&control->loop);
+    hbk_gw_directory_stop(&control->directory);
+    if (control->admin.loop != NULL) {
+        hbk_admin_server_fini(&control->admin);
+        hbk_loop_turn(&control->loop, 0); /* its connections go at the end of a turn */
+    }
+    hbk_team_stop(&control->team);
+    return control->status;
+}
+
+static hbk_status run_loop(struct hbk_gw_control *control)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    int fd = -1;
+    HBK_TRY(hbk_mailbox_init(&control->mailbox, &control->loop));
+    control->directory = (struct hbk_gw_directory){.plan = control->plan,
+                                                   .mailbox = &control->mailbox,
+                                                   .on_change = on_members,
+                                                   .context = control};
+    hbk_timer_init(&control->drain_check, on_drain_check);
+    hbk_status status = hbk_signal_open(numbers, HBK_COUNT(numbers), &fd);
+    if (status == HBK_OK) {
+        status = hbk_loop_add(&control->loop, &control->signals, fd, on_signal);
+    }
+    if (status == HBK_OK) {
+        status = run_team(control);
+        hbk_loop_remove(&control->loop, &control->signals);
+    }
+    hbk_fd_close(&fd);
+    hbk_mailbox_close(&control->mailbox);
+    hbk_mailbox_fini(&control->mailbox);
+    return status;
+}
+
+static hbk_status run_control(struct hbk_gw_control *control)
+{
+    unsigned workers = control->options->workers;
+    control->shards = calloc(workers, sizeof *control->shards);
+    control->statuses = calloc(workers, sizeof *control->statuses);
+    control->errors = calloc(workers, sizeof *control->errors);
+    if (control->shards == NULL || control->statuses == NULL || control->errors == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    HBK_TRY(find_members(control));
+    HBK_TRY(hbk_loop_init(&control->loop));
+    control->start_ns = hbk_clock_monotonic_ns();
+    control->default_level = hbk_log_level_now();
+    hbk_status status = run_loop(control);
+    hbk_loop_fini(&control->loop);
+    return status;
+}
+
+static void free_control(struct hbk_gw_control *control)
+{
+    for (unsigned i = 0; control->shards != NULL && i < control->options->workers; i++) {
+        if (control->shards[i].plan != NULL) {
+            hbk_gw_shard_fini(&control->shards[i]);
+        }
+    }
+    for (uint32_t i = 0; control->members != NULL && i < control->plan->cluster_count; i++) {
+        hbk_gw_members_free(control->members[i]);
+    }
+    free(control->members);
+    free(control->shards);
+    free(control->statuses);
+    free(control->errors);
+    hbk_gw_plan_free(control->plan);
+    free(control);
+}
+
+hbk_status hbk_gateway_run(const struct hbk_gateway_options *options, struct hbk_report *report,
+                           struct hbk_report *warnings, struct hbk_error *error)
+{
+    struct hbk_gw_config *config = NULL;
+    HBK_TRY(hbk_bootstrap_load(&options->bootstrap, &config, report, warnings));
+    for (size_t i = 0; i < warnings->count; i++) {
+        hbk_log(HBK_LOG_WARN, "gateway", "%s", warnings->lines[i]);
+    }
+    struct hbk_gw_control *control = calloc(1, sizeof *control);
+    if (control == NULL) {
+        hbk_gw_config_unref(config);
+        return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
+    }
+    control->options = options;
+    control->error = error;
+    hbk_status status = hbk_gw_plan_new(config, options->log_flush_ns, &control->plan, error);
+    hbk_gw_config_unref(config);
+    if (status == HBK_OK) {
+        uint64_t files_max = 0;
+        if (hbk_limits_raise_open_files(&files_max) != HBK_OK) {
+            hbk_log(HBK_LOG_WARN, "gateway", "the limit of open files stays as it is");
+        }
+        status = run_control(control);
+        if (status != HBK_OK) {
+            (void)hbk_error_set(error, status, "%s", hbk_status_text(status));
+        }
+    }
+    free_control(control);
+    return status;
+}

@@ -1,0 +1,169 @@
+#include "gateway/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { CAPACITY_MIN = 16, PRINTED_BYTES_MAX = 512 };
+
+struct hbk_slice hbk_gw_copy(struct hbk_arena *arena, struct hbk_slice text)
+{
+    struct hbk_span room = hbk_arena_bytes(arena, text.size + 1);
+    if (room.bytes == NULL) {
+        return hbk_slice_of(NULL, 0);
+    }
+    if (text.size > 0) {
+        memcpy(room.bytes, text.bytes, text.size);
+    }
+    return hbk_slice_of(room.bytes, text.size);
+}
+
+struct hbk_slice hbk_gw_copy_lower(struct hbk_arena *arena, struct hbk_slice text)
+{
+    struct hbk_span room = hbk_arena_bytes(arena, text.size + 1);
+    if (room.bytes == NULL) {
+        return hbk_slice_of(NULL, 0);
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.bytes[i];
+        room.bytes[i] = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+    }
+    return hbk_slice_of(room.bytes, text.size);
+}
+
+struct hbk_slice hbk_gw_print(struct hbk_arena *arena, const char *format, ...)
+{
+    char text[PRINTED_BYTES_MAX];
+    va_list values;
+    va_start(values, format);
+    int size = vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    size_t used = size < 0 ? 0 : (size_t)size < sizeof text ? (size_t)size : sizeof text - 1;
+    return hbk_gw_copy(arena, hbk_slice_of(text, used));
+}
+
+hbk_status hbk_gw_head_add(struct hbk_gw_head *head, struct hbk_arena *arena, struct hbk_slice name,
+                           struct hbk_slice value)
+{
+    if (name.bytes == NULL || value.bytes == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    if (head->count == HBK_GW_FIELDS_MAX) {
+        return HBK_LIMIT;
+    }
+    if (head->count == head->capacity) {
+        uint32_t capacity = head->capacity == 0 ? CAPACITY_MIN : head->capacity * 2;
+        struct hbk_h2_field *fields = hbk_arena_array(arena, capacity, sizeof *fields);
+        if (fields == NULL) {
+            return HBK_NO_MEMORY;
+        }
+        if (head->count > 0) {
+            memcpy(fields, head->fields, head->count * sizeof *fields);
+        }
+        head->fields = fields;
+        head->capacity = capacity;
+    }
+    head->fields[head->count++] = (struct hbk_h2_field){.name = name, .value = value};
+    return HBK_OK;
+}
+
+void hbk_gw_head_remove(struct hbk_gw_head *head, struct hbk_slice name)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < head->count; i++) {
+        if (!hbk_slice_equal_nocase(head->fields[i].name, name)) {
+            head->fields[kept++] = head->fields[i];
+        }
+    }
+    head->count = kept;
+}
+
+hbk_status hbk_gw_head_set(struct hbk_gw_head *head, struct hbk_arena *arena, struct hbk_slice name,
+                           struct hbk_slice value)
+{
+    hbk_gw_head_remove(head, name);
+    return hbk_gw_head_add(head, arena, name, value);
+}
+
+struct hbk_slice hbk_gw_head_find(const struct hbk_gw_head *head, struct hbk_slice name)
+{
+    for (uint32_t i = 0; i < head->count; i++) {
+        if (hbk_slice_equal(head->fields[i].name, name)) {
+            return head->fields[i].value;
+        }
+    }
+    return hbk_slice_of(NULL, 0);
+}
+
+bool hbk_gw_head_has(const struct hbk_gw_head *head, struct hbk_slice name)
+{
+    return hbk_gw_head_find(head, name).bytes != NULL;
+}
+
+static struct hbk_slice trim(struct hbk_slice text)
+{
+    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
+        text = hbk_slice_part(text, 1, text.size);
+    }
+    while (text.size > 0 &&
+           (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    return text;
+}
+
+static bool is_hop_by_hop(struct hbk_slice name)
+{
+    static const char *const names[] = {"connection",        "keep-alive", "proxy-connection",
+                                        "transfer-encoding", "upgrade",    "te"};
+    for (size_t i = 0; i < HBK_COUNT(names); i++) {
+        if (hbk_slice_equal(name, hbk_slice_text(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fields that Connection names, but for those that say where a message ends or leads. */
+static void strip_named(struct hbk_gw_head *head, struct hbk_slice list)
+{
+    while (list.size > 0) {
+        size_t size = list.size;
+        (void)hbk_slice_find(list, ',', &size);
+        struct hbk_slice name = trim(hbk_slice_part(list, 0, size));
+        list = hbk_slice_part(list, size + 1, list.size);
+        bool is_needed = hbk_slice_equal_nocase(name, HBK_SLICE("content-length")) ||
+                         hbk_slice_equal_nocase(name, HBK_SLICE("host")) ||
+                         hbk_slice_starts_with(name, HBK_SLICE("x-forwarded-"));
+        if (!is_needed) {
+            hbk_gw_head_remove(head, name);
+        }
+    }
+}
+
+void hbk_gw_head_strip(struct hbk_gw_head *head)
+{
+    struct hbk_slice te = hbk_gw_head_find(head, HBK_SLICE("te"));
+    bool has_trailers = hbk_slice_equal_nocase(te, HBK_SLICE("trailers"));
+    for (;;) {
+        struct hbk_slice named = hbk_gw_head_find(head, HBK_SLICE("connection"));
+        if (named.bytes == NULL) {
+            break;
+        }
+        /* The first of several goes with all of its name, so each list is looked at in turn. */
+        for (uint32_t i = 0; i < head->count; i++) {
+            if (hbk_slice_equal(head->fields[i].name, HBK_SLICE("connection"))) {
+                head->fields[i].name = HBK_SLICE("keep-alive");
+                break;
+            }
+        }
+        strip_named(head, named);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < head->count; i++) {
+        bool is_te = has_trailers && hbk_slice_equal(head->fields[i].name, HBK_SLICE("te"));
+        if (is_te || !is_hop_by_hop(head->fields[i].name)) {
+            head->fields[kept++] = head->fields[i];
+        }
+    }
+    head->count = kept;
+}

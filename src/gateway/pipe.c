@@ -1,0 +1,238 @@
+#include "gateway/pipe.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/fd.h"
+#include "os/socket.h"
+
+static void on_burial(struct hbk_task *task)
+{
+    struct hbk_pipe *pipe = HBK_CONTAINER(task, struct hbk_pipe, task);
+    hbk_fd_close(&pipe->source.fd);
+    hbk_buffer_fini(&pipe->out);
+    pipe->events->on_closed(pipe);
+}
+
+void hbk_pipe_close(struct hbk_pipe *pipe)
+{
+    if (pipe->is_closed) {
+        return;
+    }
+    pipe->is_closed = true;
+    hbk_loop_remove(pipe->net->loop, &pipe->source);
+    hbk_task_cancel(&pipe->write);
+    hbk_task_cancel(&pipe->task);
+    pipe->task.run = on_burial;
+    hbk_loop_post(pipe->net->loop, HBK_PHASE_END, &pipe->task);
+}
+
+void hbk_pipe_reset(struct hbk_pipe *pipe)
+{
+    if (!pipe->is_closed) {
+        hbk_socket_reset_on_close(pipe->source.fd);
+        hbk_pipe_close(pipe);
+    }
+}
+
+static void fail(struct hbk_pipe *pipe, int error)
+{
+    if (!pipe->is_closed) {
+        hbk_pipe_close(pipe);
+        pipe->events->on_failed(pipe, error);
+    }
+}
+
+/* ---- reading ---- */
+
+/* One receive; false when there is nothing more for now. */
+static bool read_once(struct hbk_pipe *pipe)
+{
+    struct hbk_span room = hbk_span_of(pipe->net->input.bytes, HBK_PIPE_READ_BYTES);
+    size_t size = 0;
+    switch (hbk_socket_receive(pipe->source.fd, room, &size)) {
+    case HBK_IO_DONE:
+        pipe->received_bytes += size;
+        if (size < room.size && (pipe->source.ready & (HBK_ENDED | HBK_HUNG_UP)) == 0) {
+            pipe->source.ready &= ~(uint32_t)HBK_READABLE;
+        }
+        pipe->events->on_bytes(pipe, hbk_slice_of(room.bytes, size));
+        return true;
+    case HBK_IO_AGAIN:
+        pipe->source.ready &= ~(uint32_t)HBK_READABLE;
+        return false;
+    case HBK_IO_END:
+        pipe->source.ready &= ~(uint32_t)HBK_READABLE;
+        pipe->has_ended = true;
+        pipe->events->on_end(pipe);
+        return false;
+    case HBK_IO_FAILED:
+        fail(pipe, errno);
+        return false;
+    }
+    HBK_UNREACHABLE();
+}
+
+static void read_some(struct hbk_pipe *pipe)
+{
+    uint64_t limit = pipe->received_bytes + HBK_PIPE_TURN_BYTES;
+    while (!pipe->is_closed && !pipe->is_paused && !pipe->has_ended && !pipe->closes_when_sent &&
+           !pipe->is_connecting && (pipe->source.ready & HBK_READABLE) != 0) {
+        if (pipe->received_bytes >= limit) {
+            hbk_loop_post(pipe->net->loop, HBK_PHASE_READ, &pipe->task);
+            return;
+        }
+        if (!read_once(pipe)) {
+            return;
+        }
+    }
+}
+
+static void on_task(struct hbk_task *task)
+{
+    read_some(HBK_CONTAINER(task, struct hbk_pipe, task));
+}
+
+void hbk_pipe_pause(struct hbk_pipe *pipe)
+{
+    pipe->is_paused = true;
+}
+
+void hbk_pipe_resume(struct hbk_pipe *pipe)
+{
+    if (pipe->is_paused && !pipe->is_closed) {
+        pipe->is_paused = false;
+        hbk_loop_post(pipe->net->loop, HBK_PHASE_READ, &pipe->task);
+    }
+}
+
+/* ---- writing ---- */
+
+/* Once all is sent: the end that was asked for. */
+static void finish_writing(struct hbk_pipe *pipe)
+{
+    if (!hbk_buffer_is_empty(&pipe->out) || pipe->is_connecting) {
+        return;
+    }
+    if (pipe->shuts_when_sent && !pipe->is_shut) {
+        pipe->is_shut = true;
+        hbk_socket_end(pipe->source.fd);
+    }
+    if (pipe->closes_when_sent) {
+        hbk_pipe_close(pipe);
+    }
+}
+
+static void flush(struct hbk_pipe *pipe)
+{
+    bool has_sent = false;
+    while (!pipe->is_connecting && !hbk_buffer_is_empty(&pipe->out)) {
+        size_t size = 0;
+        enum hbk_io io = hbk_socket_send(pipe->source.fd, hbk_buffer_slice(&pipe->out), &size);
+        if (io == HBK_IO_FAILED) {
+            fail(pipe, errno);
+            return;
+        }
+        if (io != HBK_IO_DONE) {
+            break;
+        }
+        pipe->sent_bytes += size;
+        hbk_buffer_consume(&pipe->out, size);
+        has_sent = true;
+    }
+    if (has_sent) {
+        pipe->events->on_flushed(pipe);
+    }
+    if (!pipe->is_closed) {
+        finish_writing(pipe);
+    }
+}
+
+static void on_write(struct hbk_task *task)
+{
+    flush(HBK_CONTAINER(task, struct hbk_pipe, write));
+}
+
+void hbk_pipe_send(struct hbk_pipe *pipe)
+{
+    if (!pipe->is_closed) {
+        hbk_loop_post(pipe->net->loop, HBK_PHASE_WRITE, &pipe->write);
+    }
+}
+
+void hbk_pipe_end(struct hbk_pipe *pipe)
+{
+    pipe->shuts_when_sent = true;
+    hbk_pipe_send(pipe);
+}
+
+void hbk_pipe_close_when_sent(struct hbk_pipe *pipe)
+{
+    pipe->shuts_when_sent = true;
+    pipe->closes_when_sent = true;
+    hbk_pipe_send(pipe);
+}
+
+/* ---- beginning ---- */
+
+static void finish_connecting(struct hbk_pipe *pipe)
+{
+    if ((pipe->source.ready & (HBK_WRITABLE | HBK_HUNG_UP)) == 0) {
+        return;
+    }
+    int error = hbk_socket_error(pipe->source.fd);
+    if (error != 0) {
+        fail(pipe, error);
+        return;
+    }
+    pipe->is_connecting = false;
+    hbk_socket_tune(pipe->source.fd);
+    pipe->events->on_connected(pipe);
+}
+
+static void on_ready(struct hbk_source *source)
+{
+    struct hbk_pipe *pipe = HBK_CONTAINER(source, struct hbk_pipe, source);
+    if (pipe->is_connecting) {
+        finish_connecting(pipe);
+    }
+    if (!pipe->is_closed && !pipe->is_connecting && (source->ready & HBK_WRITABLE) != 0 &&
+        (!hbk_buffer_is_empty(&pipe->out) || pipe->closes_when_sent)) {
+        hbk_pipe_send(pipe);
+    }
+    read_some(pipe);
+}
+
+static hbk_status start(struct hbk_pipe *pipe, struct hbk_net *net, int fd, size_t out_bytes_max,
+                        const struct hbk_pipe_events *events)
+{
+    pipe->net = net;
+    pipe->events = events;
+    hbk_buffer_init(&pipe->out, out_bytes_max + HBK_PIPE_OUT_EXTRA_BYTES);
+    hbk_task_init(&pipe->task, on_task);
+    hbk_task_init(&pipe->write, on_write);
+    hbk_status status = hbk_loop_add(net->loop, &pipe->source, fd, on_ready);
+    if (status != HBK_OK) {
+        hbk_fd_close(&fd);
+    }
+    return status;
+}
+
+hbk_status hbk_pipe_open(struct hbk_pipe *pipe, struct hbk_net *net, int fd, size_t out_bytes_max,
+                         const struct hbk_pipe_events *events)
+{
+    *pipe = (struct hbk_pipe){0};
+    hbk_socket_tune(fd);
+    return start(pipe, net, fd, out_bytes_max, events);
+}
+
+hbk_status hbk_pipe_connect(struct hbk_pipe *pipe, struct hbk_net *net,
+                            const struct hbk_address *to, const struct hbk_address *source,
+                            size_t out_bytes_max, const struct hbk_pipe_events *events)
+{
+    int fd = -1;
+    struct hbk_connect_options options = {.source = source};
+    *pipe = (struct hbk_pipe){.is_connecting = true};
+    HBK_TRY(hbk_socket_connect(to, &options, &fd));
+    return start(pipe, net, fd, out_bytes_max, events);
+}

@@ -1,0 +1,82 @@
+/*
+ * Connections to a cluster's hosts, kept and shared by one worker: HTTP/1 ones carry one exchange
+ * at a time, HTTP/2 ones many. An exchange that finds none waits at its host while one is opened.
+ */
+#pragma once
+
+#include "gateway/pipe.h"
+#include "gateway/stream.h"
+#include "wire/http1.h"
+
+/* One endpoint. It stays while a connection or an exchange uses it, also when it has left. */
+struct hbk_gw_host {
+    struct hbk_link link; /* of the pool */
+    struct hbk_gw_pool *pool;
+    struct hbk_address address;
+    struct hbk_slice hostname; /* borrowed from the configuration */
+    uint32_t weight;
+    int64_t credit;  /* of weighted round robin */
+    uint32_t active; /* exchanges */
+    uint32_t connection_count, connecting_count, waiting_count;
+    uint32_t references;
+    struct hbk_list ready;   /* connections that can take an exchange, the last used first */
+    struct hbk_list busy;    /* others */
+    struct hbk_list waiting; /* exchanges, by up_link */
+    bool is_unhealthy;       /* as the configuration says */
+    bool has_left;
+};
+
+struct hbk_gw_upstream {
+    struct hbk_pipe pipe;
+    struct hbk_link link; /* of its host */
+    struct hbk_gw_host *host;
+    struct hbk_gw_shard *shard;
+    struct hbk_timer timer;  /* to connect; idle */
+    struct hbk_list streams; /* by up_link */
+    uint32_t stream_count;
+    uint32_t request_count;
+    struct hbk_buffer in;
+    bool is_http2, is_connecting, is_ready, is_leaving;
+    /* HTTP/1 */
+    struct hbk_http1_reader reader;
+    struct hbk_http1_body body;
+    bool is_in_body, is_keep_alive, is_request_chunked;
+    size_t unsent_bytes, unread_bytes;
+    /* HTTP/2 */
+    struct hbk_h2_session session;
+    struct hbk_task pump;
+    bool has_session;
+};
+
+/* Picks a host by the cluster's policy; NULL when none is healthy. */
+struct hbk_gw_host *hbk_gw_host_pick(struct hbk_gw_pool *pool);
+/* Sets the hosts of a cluster; those that have gone leave when nobody uses them. */
+HBK_MUST_USE hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool,
+                                              const struct hbk_gw_lb_endpoint *const *endpoints,
+                                              const struct hbk_address *addresses, uint32_t count);
+void hbk_gw_pool_close(struct hbk_gw_pool *pool);
+void hbk_gw_host_ref(struct hbk_gw_host *host);
+void hbk_gw_host_unref(struct hbk_gw_host *host);
+
+/* An upstream cannot take exchanges any more, or is over. */
+void hbk_gw_upstream_retire(struct hbk_gw_upstream *upstream);
+void hbk_gw_upstream_close(struct hbk_gw_upstream *upstream);
+/* All its exchanges fail with this, then it closes. */
+void hbk_gw_upstream_fail(struct hbk_gw_upstream *upstream, enum hbk_gw_upstream_failure failure,
+                          const char *text);
+/* An exchange has left; gives the connection to the next that waits. */
+void hbk_gw_upstream_released(struct hbk_gw_upstream *upstream);
+/* Takes the exchange off the connection's list and out of its counts. */
+void hbk_gw_upstream_unbind(struct hbk_gw_stream *stream);
+
+/* The codecs. */
+extern const struct hbk_gw_upstream_ops hbk_gw_http1_client_ops, hbk_gw_http2_client_ops;
+void hbk_gw_http1_client_send(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream);
+void hbk_gw_http1_client_read(struct hbk_gw_upstream *upstream, struct hbk_slice bytes);
+void hbk_gw_http1_client_end(struct hbk_gw_upstream *upstream);
+void hbk_gw_http1_client_flushed(struct hbk_gw_upstream *upstream);
+HBK_MUST_USE hbk_status hbk_gw_http2_client_start(struct hbk_gw_upstream *upstream);
+void hbk_gw_http2_client_send(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream);
+void hbk_gw_http2_client_read(struct hbk_gw_upstream *upstream, struct hbk_slice bytes);
+void hbk_gw_http2_client_flushed(struct hbk_gw_upstream *upstream);
+bool hbk_gw_http2_client_has_room(const struct hbk_gw_upstream *upstream);

@@ -1,0 +1,173 @@
+"""For a gateway and an Envoy with one configuration: an upstream that shows what reached it."""
+
+import re
+import socket
+import threading
+import time
+
+# What differs by nature: times, random ids, the name of the server, the ports of this test.
+VOLATILE = [
+    (rb"(?im)^(date|x-envoy-upstream-service-time): [^\r\n]*", rb"\1: *"),
+    (rb"(?im)^server: (envoy|hauberk)", rb"server: *"),
+    (rb"(?im)^(x-request-id): [0-9a-f-]{36}", rb"\1: *"),
+    (rb"127\.0\.0\.1:2[01](\d{3})", rb"127.0.0.1:2*\1"),
+]
+
+
+def steady(data):
+    for pattern, replacement in VOLATILE:
+        data = re.sub(pattern, replacement, data)
+    return data
+
+
+class Upstream:
+    """Answers with the request that it received, or as the path says. HTTP/1.1 over raw sockets, so
+    that it can also misbehave."""
+
+    def __init__(self, port):
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.requests = 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            stream = connection.makefile("rb")
+            try:
+                while self.serve_one(connection, stream):
+                    pass
+            except (OSError, ValueError):
+                pass
+
+    def serve_one(self, connection, stream):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = stream.readline()
+            if not line:
+                return False
+            head += line
+        self.requests += 1
+        body = self.read_body(head.lower(), stream)
+        path = head.split(b" ")[1].decode("latin-1")
+        return self.answer(connection, path, head, body)
+
+    @staticmethod
+    def read_body(head, stream):
+        if b"transfer-encoding: chunked" in head:
+            body = b""
+            while True:
+                size = int(stream.readline().split(b";")[0], 16)
+                body += stream.read(size)
+                stream.readline()
+                if size == 0:
+                    return body
+        found = re.search(rb"content-length: (\d+)", head)
+        return stream.read(int(found.group(1))) if found else b""
+
+    def answer(self, connection, path, head, body):
+        send = connection.sendall
+        if path.startswith("/status/"):
+            status = path.split("/")[2]
+            send(f"HTTP/1.1 {status} Told\r\nContent-Length: 4\r\nX-Up: 1\r\n\r\ntold".encode())
+        elif path.startswith("/chunked"):
+            send(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+            )
+        elif path.startswith("/until-close"):
+            send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end")
+            return False
+        elif path.startswith("/no-content"):
+            send(b"HTTP/1.1 204 No Content\r\n\r\n")
+        elif path.startswith("/not-modified"):
+            send(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n")
+        elif path.startswith("/early-hints"):
+            send(
+                b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+            )
+        elif path.startswith("/hang-up"):
+            return False
+        elif path.startswith("/half"):
+            send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            return False
+        elif path.startswith("/garbage"):
+            send(b"nonsense\r\n\r\n")
+            return False
+        elif path.startswith("/silent"):
+            time.sleep(30)
+        elif path.startswith("/headers"):
+            send(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: other\r\nX-Two: a\r\nX-Two: b\r\n"
+                b"Keep-Alive: timeout=5\r\nProxy-Connection: x\r\nX-Drop: 1\r\n\r\nok"
+            )
+        elif path.startswith("/head-length"):
+            send(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+                + (b"" if head[:4] == b"HEAD" else b"content")
+            )
+        else:
+            text = head + body
+            send(
+                f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n".encode("latin-1")
+                + (b"" if head[:4] == b"HEAD" else text)
+            )
+        return b"connection: close" not in head.lower()
+
+
+def exchange(port, data, timeout=10, ends=True):
+    """Sends raw bytes and reads until the other side closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.sendall(data)
+        received = b""
+        while True:
+            try:
+                piece = connection.recv(65536)
+            except (TimeoutError, ConnectionResetError):
+                return received
+            if not piece:
+                return received
+            received += piece
+
+
+class Reply:
+    """One response, taken apart: status line, sorted fields, body without chunks."""
+
+    def __init__(self, data):
+        self.raw = data
+        head, _, rest = steady(data).partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        self.status = lines[0]
+        self.fields = sorted(line.lower() for line in lines[1:])
+        self.body = dechunk(rest) if b"transfer-encoding: chunked" in self.fields else rest
+
+    def shown(self):
+        """The body as an upstream's echo: its first line and its fields, in any order."""
+        head, _, rest = self.body.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        return (lines[0], sorted(line.lower() for line in lines[1:]), rest)
+
+    def __repr__(self):
+        return repr((self.status, self.fields, self.body))
+
+
+def dechunk(data):
+    body = b""
+    while data:
+        size_text, _, data = data.partition(b"\r\n")
+        size = int(size_text.split(b";")[0] or b"0", 16)
+        if size == 0:
+            return body
+        body += data[:size]
+        data = data[size + 2 :]
+    return body + b"(cut off)"

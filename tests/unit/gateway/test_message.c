@@ -1,0 +1,97 @@
+#include "gateway/message.h"
+
+#include "harness.h"
+
+static struct hbk_arena arena;
+
+static struct hbk_gw_head head_of(const char *const (*pairs)[2], size_t count)
+{
+    struct hbk_gw_head head = {0};
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(hbk_gw_head_add(&head, &arena, hbk_slice_text(pairs[i][0]),
+                                         hbk_slice_text(pairs[i][1])),
+                         HBK_OK);
+    }
+    return head;
+}
+
+static void test_fields_are_found_replaced_and_removed_in_any_case(void **state)
+{
+    static const char *const pairs[][2] = {{"a", "1"}, {"b", "2"}, {"a", "3"}};
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(pairs, 3);
+    assert_slice_equal(hbk_gw_head_find(&head, HBK_SLICE("a")), HBK_SLICE("1"));
+    assert_false(hbk_gw_head_has(&head, HBK_SLICE("c")));
+    assert_int_equal(hbk_gw_head_set(&head, &arena, HBK_SLICE("a"), HBK_SLICE("4")), HBK_OK);
+    assert_int_equal(head.count, 2);
+    assert_slice_equal(hbk_gw_head_find(&head, HBK_SLICE("a")), HBK_SLICE("4"));
+    hbk_gw_head_remove(&head, HBK_SLICE("B"));
+    assert_int_equal(head.count, 1);
+    hbk_arena_fini(&arena);
+}
+
+static void test_no_head_holds_more_than_the_limit(void **state)
+{
+    struct hbk_gw_head head = {0};
+    (void)state;
+    hbk_arena_init(&arena);
+    for (unsigned i = 0; i < HBK_GW_FIELDS_MAX; i++) {
+        assert_int_equal(hbk_gw_head_add(&head, &arena, HBK_SLICE("a"), HBK_SLICE("")), HBK_OK);
+    }
+    assert_int_equal(hbk_gw_head_add(&head, &arena, HBK_SLICE("a"), HBK_SLICE("")), HBK_LIMIT);
+    hbk_arena_fini(&arena);
+}
+
+static void test_what_belongs_to_one_connection_is_never_passed_on(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"connection", "x-mine, close"},
+        {"connection", "x-other"},
+        {"x-mine", "1"},
+        {"x-other", "1"},
+        {"keep-alive", "5"},
+        {"proxy-connection", "x"},
+        {"transfer-encoding", "chunked"},
+        {"te", "gzip"},
+        {"upgrade", "h2c"},
+        {"x-kept", "1"},
+        {"content-length", "3"},
+    };
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(pairs, HBK_COUNT(pairs));
+    hbk_gw_head_strip(&head);
+    assert_int_equal(head.count, 2);
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-kept")));
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("content-length")));
+    hbk_arena_fini(&arena);
+}
+
+static void test_connection_cannot_take_away_what_others_need(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"connection", "content-length, x-forwarded-for, te"},
+        {"content-length", "3"},
+        {"x-forwarded-for", "1.2.3.4"},
+        {"te", "trailers"},
+    };
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(pairs, HBK_COUNT(pairs));
+    hbk_gw_head_strip(&head);
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("content-length")));
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-forwarded-for")));
+    hbk_arena_fini(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fields_are_found_replaced_and_removed_in_any_case),
+        cmocka_unit_test(test_no_head_holds_more_than_the_limit),
+        cmocka_unit_test(test_what_belongs_to_one_connection_is_never_passed_on),
+        cmocka_unit_test(test_connection_cannot_take_away_what_others_need),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
