@@ -339,7 +339,7 @@ static hbk_status measure(const struct hbk_handshake_scene *scene,
         if (hbk_handshake_kind_has(kind, (enum hbk_handshake_engine)engine)) {
             double warm[SIDES];
             status = farm_init(&farms[engine], scene, kind, (enum hbk_handshake_engine)engine,
-                               HBK_HANDSHAKE_IN_FLIGHT, error);
+                               kind->is_alone ? 1 : HBK_HANDSHAKE_IN_FLIGHT, error);
             is_made[engine] = status == HBK_OK;
             status = status == HBK_OK ? run_slice(&farms[engine], 1, warm) : status;
         }

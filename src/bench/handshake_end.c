@@ -17,6 +17,7 @@ const struct hbk_handshake_kind hbk_handshake_kinds[HBK_HANDSHAKE_KINDS] = {
     {.name = "tls13-p256", .is_cached = true},
     {.name = "tls13-p256-mutual", .is_mutual = true},
     {.name = "tls13-p256-mutual-cached", .is_mutual = true, .is_cached = true},
+    {.name = "tls13-p256-mutual-alone", .is_mutual = true, .is_cached = true, .is_alone = true},
     {.name = "tls13-resume", .is_cached = true, .resumes = true},
     {.name = "tls12-ecdhe-rsa2048", .is_rsa = true, .is_cached = true, .is_tls12 = true},
 };

@@ -15,9 +15,10 @@ struct hbk_handshake_kind {
     bool is_cached; /* chains are judged once; else every time */
     bool resumes;
     bool is_tls12;
+    bool is_alone; /* one at a time: nothing shares a batch with it */
 };
 
-enum { HBK_HANDSHAKE_KINDS = 6 };
+enum { HBK_HANDSHAKE_KINDS = 7 };
 extern const struct hbk_handshake_kind hbk_handshake_kinds[HBK_HANDSHAKE_KINDS];
 
 enum hbk_handshake_engine {
