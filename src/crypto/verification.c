@@ -1,5 +1,7 @@
 #include "crypto/verification.h"
 
+#include <stdlib.h>
+
 #include "base/assert.h"
 #include "crypto/ecdsa_der.h"
 #include "crypto/hash.h"
@@ -42,8 +44,15 @@ static enum hbk_hash hash_of(uint16_t scheme)
     }
 }
 
+static void let_go(struct hbk_verification *verification)
+{
+    free(verification->bytes);
+    verification->bytes = NULL;
+}
+
 static void complete(struct hbk_verification *verification, enum hbk_lane_status status)
 {
+    let_go(verification);
     verification->status = status;
     verification->complete(verification);
 }
@@ -156,6 +165,21 @@ static bool prepare(struct hbk_verification *verification, struct hbk_slice mess
     HBK_UNREACHABLE();
 }
 
+/* Memory for what two kinds of keys need until the end. */
+static hbk_status make_room(struct hbk_verification *verification, struct hbk_slice message,
+                            struct hbk_slice signature)
+{
+    enum hbk_public_key_kind kind = verification->key->kind;
+    size_t size = kind == HBK_PUBLIC_KEY_RSA       ? signature.size
+                  : kind == HBK_PUBLIC_KEY_ED25519 ? message.size
+                                                   : 0;
+    if (size == 0) {
+        return HBK_OK;
+    }
+    verification->bytes = malloc(size);
+    return verification->bytes == NULL ? HBK_NO_MEMORY : HBK_OK;
+}
+
 hbk_status hbk_verification_begin(struct hbk_verification *verification,
                                   struct hbk_batcher *batcher, const struct hbk_public_key *key,
                                   uint16_t scheme, struct hbk_slice message,
@@ -166,11 +190,17 @@ hbk_status hbk_verification_begin(struct hbk_verification *verification,
     *out_is_waiting = false;
     verification->key = key;
     verification->scheme = scheme;
+    HBK_TRY(make_room(verification, message, signature));
     if (!prepare(verification, message, signature)) {
+        let_go(verification);
         verification->status = HBK_LANE_REFUSED;
         return HBK_OK;
     }
-    HBK_TRY(hbk_batcher_submit(batcher, &verification->job, now_ns));
+    hbk_status status = hbk_batcher_submit(batcher, &verification->job, now_ns);
+    if (status != HBK_OK) {
+        let_go(verification);
+        return status;
+    }
     *out_is_waiting = true;
     return HBK_OK;
 }
@@ -178,4 +208,5 @@ hbk_status hbk_verification_begin(struct hbk_verification *verification,
 void hbk_verification_cancel(struct hbk_verification *verification, struct hbk_batcher *batcher)
 {
     hbk_batcher_cancel(batcher, &verification->job);
+    let_go(verification);
 }

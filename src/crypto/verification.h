@@ -25,8 +25,8 @@ struct hbk_verification {
     const struct hbk_public_key *key;
     uint16_t scheme;
     uint8_t digest[HBK_HASH_BYTES_MAX];
-    uint8_t bytes[HBK_RSA_BYTES_MAX]; /* RSA: the signature, then the block that it opens to;
-                                         Ed25519: the message */
+    uint8_t *bytes; /* owned until the end. RSA: the signature, then the block that it opens to;
+                       Ed25519: the message */
 };
 
 /* Whether that key can have made a signature of that scheme (numbers of RFC 8446, 4.2.3; PKCS#1
@@ -38,7 +38,7 @@ bool hbk_verification_fits(const struct hbk_public_key *key, uint16_t scheme);
  * borrowed until the end, message and signature are not. `*out_is_waiting` false: the result is
  * here at once, in `status`, and `complete` is not called: a signature that cannot be one.
  *
- * Fails: HBK_LIMIT (the queue is full); then nothing was submitted.
+ * Fails: HBK_LIMIT (the queue is full), HBK_NO_MEMORY; then nothing was submitted.
  */
 HBK_MUST_USE hbk_status hbk_verification_begin(struct hbk_verification *verification,
                                                struct hbk_batcher *batcher,

@@ -72,11 +72,11 @@ enum hbk_native_next hbk_native_fail(struct hbk_native *handshake, hbk_status st
     if (handshake->state == HBK_NATIVE_SERVER_ANSWER && !handshake->flight.is_out_protected) {
         hbk_flight_discard(&handshake->flight); /* invariant 5 */
     }
-    (void)snprintf(handshake->failure_text, sizeof handshake->failure_text, "%s", text);
+    handshake->failure_text = hbk_slice_to_string(hbk_slice_text(text));
     handshake->failure = (struct hbk_tls_failure){
         .status = status,
         .alert = alert,
-        .text = handshake->failure_text,
+        .text = handshake->failure_text != NULL ? handshake->failure_text : "the handshake failed",
     };
     handshake->state = HBK_NATIVE_FAILED;
     if (alert != HBK_ALERT_NONE) {
@@ -158,8 +158,7 @@ enum hbk_native_next hbk_native_send(struct hbk_native *handshake, size_t size_m
 static void write_certificate(struct hbk_native *handshake, struct hbk_writer *writer)
 {
     const struct hbk_tls_certificate *certificate = handshake->certificate;
-    struct hbk_slice context =
-        hbk_slice_of(handshake->request_context, handshake->request_context_bytes);
+    struct hbk_slice context = hbk_slice_of(NULL, 0); /* of the request: none but an empty one */
     if (certificate == NULL) {
         hbk_certificate_message_write(writer, context, NULL, 0, hbk_slice_of(NULL, 0));
         return;
@@ -171,7 +170,7 @@ static void write_certificate(struct hbk_native *handshake, struct hbk_writer *w
 
 enum hbk_native_next hbk_native_send_certificate(struct hbk_native *handshake)
 {
-    size_t size = CERTIFICATE_EXTRA_BYTES + handshake->request_context_bytes;
+    size_t size = CERTIFICATE_EXTRA_BYTES;
     const struct hbk_tls_certificate *certificate = handshake->certificate;
     if (certificate != NULL) {
         size += certificate->staple.size;
@@ -202,11 +201,16 @@ enum hbk_native_next hbk_native_begin_signature(struct hbk_native *handshake)
 {
     uint8_t proof[PROOF_BYTES_MAX];
     size_t size = write_proof(handshake, handshake->setup->role, proof);
-    handshake->sign.key = handshake->certificate->key;
+    struct hbk_private_key *key = handshake->certificate->key;
+    handshake->signature = malloc(hbk_private_key_output_bytes(key));
+    if (handshake->signature == NULL) {
+        return hbk_native_fail_internal(handshake, HBK_NO_MEMORY);
+    }
+    handshake->sign.key = key;
     handshake->sign.action = HBK_KEY_SIGN;
     handshake->sign.scheme = (enum hbk_sign_scheme)handshake->scheme;
     handshake->sign.input = hbk_slice_of(proof, size);
-    handshake->sign.output = hbk_span_of(handshake->signature, sizeof handshake->signature);
+    handshake->sign.output = hbk_span_of(handshake->signature, hbk_private_key_output_bytes(key));
     handshake->sign.complete = signed_;
     hbk_status status = hbk_key_submit(handshake->setup->worker->options.keys, &handshake->sign,
                                        handshake->submitted_ns);
@@ -442,11 +446,11 @@ enum hbk_native_next hbk_native_take_certificate(struct hbk_native *handshake,
     if (status != HBK_OK) {
         return hbk_native_fail_internal(handshake, status);
     }
-    status = hbk_tls_judge(handshake->setup, &chain, &handshake->result.peer, &handshake->verdict);
-    return status == HBK_OK
-               ? HBK_NATIVE_GO_ON
-               : hbk_native_fail(handshake, status, hbk_tls_judge_alert(&handshake->verdict),
-                                 handshake->verdict.error.text);
+    struct hbk_verdict_failure failure = {0};
+    status = hbk_tls_judge(handshake->setup, &chain, &handshake->result.peer, &failure);
+    return status == HBK_OK ? HBK_NATIVE_GO_ON
+                            : hbk_native_fail(handshake, status, hbk_tls_judge_alert(&failure),
+                                              failure.error.text);
 }
 
 static bool offers_scheme(const struct hbk_native *handshake, uint16_t scheme)
@@ -692,6 +696,8 @@ static void handshake_free(void *argument)
     hbk_peer_unref(handshake->result.peer);
     free(handshake->result.server_name);
     free(handshake->result.staple.bytes);
+    free(handshake->signature);
+    free(handshake->failure_text);
     hbk_secret_wipe(handshake, sizeof *handshake);
     hbk_pool_give(&worker->handshakes, handshake);
 }

@@ -19,8 +19,6 @@ enum {
     HBK_NATIVE_HELLO_BYTES_MAX = 16 << 10, /* a hello, a request, extensions */
     HBK_NATIVE_FINISHED_BYTES_MAX = 64,    /* above every hash */
     HBK_NATIVE_VERIFY_BYTES_MAX = 1 << 10, /* a CertificateVerify: RSA-4096 takes 516 */
-    HBK_NATIVE_REQUEST_CONTEXT_BYTES_MAX = 255,
-    HBK_NATIVE_TEXT_BYTES_MAX = HBK_ERROR_TEXT_BYTES_MAX, /* why a handshake failed */
 };
 
 /* What a handshake does next. A state that waits for a message is named after it; one that has all
@@ -93,8 +91,6 @@ struct hbk_native {
     /* A client's hello, kept until the suite says by which hash; and what it needs again. */
     struct hbk_buffer hello;
     struct hbk_buffer cookie;
-    uint8_t request_context[HBK_NATIVE_REQUEST_CONTEXT_BYTES_MAX];
-    uint8_t request_context_bytes;
 
     struct hbk_tls_share shares[HBK_TLS_SHARES_MAX]; /* wiped when the secret is known */
     size_t share_count;
@@ -103,12 +99,11 @@ struct hbk_native {
     struct hbk_tls_agreement_job agree;
     struct hbk_key_operation sign;
     struct hbk_verification verify;
-    uint8_t signature[HBK_KEY_OUTPUT_BYTES_MAX];
+    uint8_t *signature; /* owned: what `sign` writes; NULL until then */
 
     struct hbk_tls_result result;
-    struct hbk_verdict_failure verdict;
     struct hbk_tls_failure failure;
-    char failure_text[HBK_NATIVE_TEXT_BYTES_MAX];
+    char *failure_text; /* owned; NULL: failure.text is a constant */
 };
 
 /* What a handler of a message or of finished jobs came to. */
