@@ -1,6 +1,8 @@
 #include "net/batch.h"
 
 #include "base/assert.h"
+#include "os/fd.h"
+#include "os/poll.h"
 
 /* Looks when the batcher wants to run next. */
 static void schedule(struct hbk_batch *batch)
@@ -32,6 +34,29 @@ static void on_timer(struct hbk_timer *timer)
     hbk_loop_post(batch->loop, HBK_PHASE_CRYPTO, &batch->task);
 }
 
+static void on_event(struct hbk_source *source)
+{
+    struct hbk_batch *batch = HBK_CONTAINER(source, struct hbk_batch, source);
+    source->ready = 0;
+    hbk_event_clear(batch->event);
+    hbk_loop_post(batch->loop, HBK_PHASE_CRYPTO, &batch->task);
+}
+
+/* On the thread of a device. */
+static void on_answer(void *argument)
+{
+    const struct hbk_batch *batch = argument;
+    hbk_event_set(batch->event);
+}
+
+static hbk_status open_keys(struct hbk_batch *batch)
+{
+    HBK_TRY(hbk_key_worker_new(batch->batcher, &batch->keys));
+    HBK_TRY(hbk_event_open(&batch->event));
+    HBK_TRY(hbk_loop_add(batch->loop, &batch->source, batch->event, on_event));
+    return hbk_key_worker_set_wake(batch->keys, on_answer, batch);
+}
+
 void hbk_batch_wake(struct hbk_batch *batch)
 {
     schedule(batch);
@@ -44,7 +69,7 @@ hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
     struct hbk_batcher_options batcher;
     options = options == NULL ? &defaults : options;
     hbk_batcher_options_init(&batcher);
-    *batch = (struct hbk_batch){.loop = loop};
+    *batch = (struct hbk_batch){.loop = loop, .event = -1};
     hbk_task_init(&batch->task, on_task);
     hbk_timer_init(&batch->timer, on_timer);
     hbk_verdict_cache_init(&batch->verdicts, options->verdicts_max == 0 ? HBK_VERDICT_CACHE_ENTRIES
@@ -52,7 +77,7 @@ hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
     hbk_status status =
         hbk_batcher_new(options->batcher == NULL ? &batcher : options->batcher, &batch->batcher);
     if (status == HBK_OK) {
-        status = hbk_key_worker_new(batch->batcher, &batch->keys);
+        status = open_keys(batch);
     }
     if (status == HBK_OK) {
         const struct hbk_tls_worker_options tls = {
@@ -79,7 +104,9 @@ void hbk_batch_fini(struct hbk_batch *batch)
     hbk_task_cancel(&batch->task);
     hbk_tls_worker_free(batch->tls);
     hbk_verdict_cache_fini(&batch->verdicts);
-    hbk_key_worker_free(batch->keys);
+    hbk_key_worker_free(batch->keys); /* from here on no device calls on_answer */
+    hbk_loop_remove(batch->loop, &batch->source);
+    hbk_fd_close(&batch->event);
     if (batch->batcher != NULL) {
         hbk_batcher_free(batch->batcher);
     }

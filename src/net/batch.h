@@ -19,6 +19,8 @@ struct hbk_batch {
     struct hbk_verdict_cache verdicts; /* owned */
     struct hbk_task task;              /* a batch in this turn, or the next */
     struct hbk_timer timer;            /* ... or when the batcher's policy has waited enough */
+    int event;                         /* owned: a device has answered, on a thread of its own */
+    struct hbk_source source;          /* of that */
 };
 
 struct hbk_batch_options {
@@ -29,7 +31,8 @@ struct hbk_batch_options {
     void *key_log_owner;
 };
 
-/* `options` may be NULL. Fails: HBK_NO_MEMORY, HBK_IO (entropy); then nothing is held. */
+/* `options` may be NULL. Fails: HBK_NO_MEMORY, HBK_LIMIT (descriptors), HBK_IO (entropy); then
+ * nothing is held. */
 HBK_MUST_USE hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
                                        const struct hbk_batch_options *options);
 

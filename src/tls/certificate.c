@@ -7,6 +7,7 @@
 
 #include "base/cursor.h"
 #include "crypto/private_key.h"
+#include "tls/openssl_fibre.h"
 
 enum { RSA_BITS_MIN = 2048 };
 
@@ -144,6 +145,10 @@ hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *certificate,
     hbk_status status =
         hbk_private_key_new(options->private_key, options->provider, &certificate->key, error);
     if (status == HBK_OK) {
+        certificate->libssl_key = hbk_openssl_key_new(certificate->key);
+        status = certificate->libssl_key == NULL ? HBK_NO_MEMORY : HBK_OK;
+    }
+    if (status == HBK_OK) {
         status = set_schemes(certificate, options, error);
     }
     if (status == HBK_OK) {
@@ -167,6 +172,7 @@ void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate)
     }
     free((void *)(uintptr_t)certificate->staple.bytes);
     hbk_private_key_unref(certificate->key);
+    EVP_PKEY_free(certificate->libssl_key);
     EVP_PKEY_free(certificate->private_key);
     *certificate = (struct hbk_tls_certificate){0};
 }

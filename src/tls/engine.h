@@ -9,6 +9,7 @@
 
 #include "tls/channel.h"
 #include "tls/context.h"
+#include "tls/openssl_fibre.h"
 #include "tls/server_name.h"
 #include "tls/session.h"
 #include "tls/share.h"
@@ -25,6 +26,7 @@ struct hbk_tls_certificate {
     struct hbk_slice staple;                                  /* owned */
     struct x509_st *certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* held */
     struct evp_pkey_st *private_key;                          /* held */
+    struct evp_pkey_st *libssl_key;                           /* held: asks the key's provider */
     struct hbk_slice issuers[HBK_CHAIN_CERTIFICATES_MAX];     /* owned, DER; if must_match_issuer */
     uint16_t schemes[HBK_TLS_LIST_MAX]; /* what it signs with, in order of preference */
     size_t scheme_count;
@@ -67,6 +69,7 @@ struct hbk_tls_context {
 struct hbk_tls_worker {
     struct hbk_tls_worker_options options;
     struct hbk_tls_worker_counters counters;
+    struct hbk_openssl_fibres fibres;
     struct hbk_pool handshakes; /* struct hbk_native */
     struct hbk_tls_share_stock shares;
     size_t in_flight;   /* sessions that have not ended their handshake */

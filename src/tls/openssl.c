@@ -3,7 +3,8 @@
  * through a BIO that lies on the caller's spans, our verdict takes the place of its own judgement
  * of certificates, and the traffic secrets come out through the key-log callback when both sides
  * are done. libssl reads exactly the records of the handshake, since read-ahead is off; what
- * follows in the input is the channel's.
+ * follows in the input is the channel's. Private keys are their provider's: where libssl needs one,
+ * it waits on a fibre (openssl_fibre.h).
  */
 #include "tls/openssl.h"
 
@@ -13,12 +14,14 @@
 
 #include "base/address.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "tls/alert.h"
 
 static void handshake_free(void *argument)
 {
     struct hbk_openssl_handshake *handshake = argument;
+    hbk_openssl_fibre_fini(&handshake->fibre, handshake->ssl);
     SSL_free(handshake->ssl);
     hbk_peer_unref(handshake->result.peer);
     free(handshake->result.server_name);
@@ -102,6 +105,15 @@ static bool set_up(struct hbk_openssl_handshake *handshake)
     return true;
 }
 
+/* The owner of a session may change until its first step. */
+static void on_fibre(void *owner)
+{
+    const struct hbk_openssl_handshake *handshake = owner;
+    if (handshake->setup->on_progress != NULL) {
+        handshake->setup->on_progress(handshake->setup->owner);
+    }
+}
+
 static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_handshake)
 {
     struct hbk_openssl_handshake *handshake = calloc(1, sizeof *handshake);
@@ -116,6 +128,9 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
         ERR_clear_error();
         handshake_free(handshake);
         return HBK_NO_MEMORY;
+    }
+    if (setup->context->certificate_count > 0) {
+        hbk_openssl_fibre_init(&handshake->fibre, &setup->worker->fibres, on_fibre, handshake);
     }
     *out_handshake = handshake;
     return HBK_OK;
@@ -167,6 +182,19 @@ static enum hbk_tls_answer answer_of(struct hbk_openssl_handshake *handshake, in
     }
 }
 
+/* Who has no key signs nothing and needs no fibre. */
+static enum hbk_tls_answer shake(struct hbk_openssl_handshake *handshake)
+{
+    int returned = 0;
+    if (handshake->fibre.fibres == NULL) {
+        returned = SSL_do_handshake(handshake->ssl);
+    } else if (hbk_openssl_fibre_step(&handshake->fibre, handshake->ssl, hbk_clock_monotonic_ns(),
+                                      &returned)) {
+        return HBK_TLS_WAITING;
+    }
+    return answer_of(handshake, returned);
+}
+
 static enum hbk_tls_answer step(void *argument, struct hbk_span input, size_t *out_consumed,
                                 struct hbk_span output, size_t *out_written)
 {
@@ -176,7 +204,7 @@ static enum hbk_tls_answer step(void *argument, struct hbk_span input, size_t *o
     handshake->consumed = 0;
     handshake->written = 0;
     ERR_clear_error();
-    enum hbk_tls_answer answer = answer_of(handshake, SSL_do_handshake(handshake->ssl));
+    enum hbk_tls_answer answer = shake(handshake);
     ERR_clear_error();
     *out_consumed = handshake->consumed;
     *out_written = handshake->written;

@@ -30,6 +30,7 @@ struct hbk_openssl_handshake {
     const struct hbk_tls_setup *setup;         /* borrowed, outlives this */
     const struct hbk_openssl_context *context; /* borrowed from setup->context */
     SSL *ssl;
+    struct hbk_openssl_fibre fibre; /* of those that may have to sign */
 
     /* The spans of the step under way, for the BIO. */
     struct hbk_slice input;

@@ -103,7 +103,7 @@ bool hbk_openssl_use(SSL *ssl, const struct hbk_tls_certificate *certificate)
     STACK_OF(X509) *signers = signers_of(certificate);
     bool is_good =
         signers != NULL && SSL_use_cert_and_key(ssl, certificate->certificates[0],
-                                                certificate->private_key, signers, 1) == 1;
+                                                certificate->libssl_key, signers, 1) == 1;
     sk_X509_free(signers);
     return is_good;
 }
@@ -113,7 +113,7 @@ static bool use_only_certificate(SSL_CTX *ssl, const struct hbk_tls_certificate 
     STACK_OF(X509) *signers = signers_of(certificate);
     bool is_good =
         signers != NULL && SSL_CTX_use_cert_and_key(ssl, certificate->certificates[0],
-                                                    certificate->private_key, signers, 1) == 1;
+                                                    certificate->libssl_key, signers, 1) == 1;
     sk_X509_free(signers);
     return is_good;
 }

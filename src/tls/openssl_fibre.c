@@ -50,8 +50,8 @@ void hbk_openssl_fibres_init(struct hbk_openssl_fibres *fibres, struct hbk_key_w
 
 void hbk_openssl_fibres_fini(struct hbk_openssl_fibres *fibres)
 {
+    /* The pool is the thread's and goes with it: another worker may live there. */
     HBK_ASSERT(fibres->paused == 0 && hbk_list_is_empty(&fibres->line));
-    ASYNC_cleanup_thread();
 }
 
 void hbk_openssl_fibre_init(struct hbk_openssl_fibre *fibre, struct hbk_openssl_fibres *fibres,

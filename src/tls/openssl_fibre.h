@@ -38,7 +38,7 @@ struct hbk_openssl_fibres {
 void hbk_openssl_fibres_init(struct hbk_openssl_fibres *fibres, struct hbk_key_worker *keys,
                              unsigned paused_max);
 
-/* After the last handshake of the worker, on its thread: frees the pool of fibres. */
+/* After the last handshake of the worker. */
 void hbk_openssl_fibres_fini(struct hbk_openssl_fibres *fibres);
 
 /* One handshake's part; lies in it, zero before init. */

@@ -18,6 +18,7 @@ hbk_status hbk_tls_worker_new(const struct hbk_tls_worker_options *options,
     }
     /* Sessions count what is in flight; one that has failed holds its handshake, for the text. */
     hbk_pool_init(&worker->handshakes, "handshake", sizeof(struct hbk_native), SIZE_MAX);
+    hbk_openssl_fibres_init(&worker->fibres, worker->options.keys, HBK_OPENSSL_PAUSED_MAX);
     *out_worker = worker;
     return HBK_OK;
 }
@@ -28,6 +29,7 @@ void hbk_tls_worker_free(struct hbk_tls_worker *worker)
         return;
     }
     HBK_ASSERT(worker->in_flight == 0);
+    hbk_openssl_fibres_fini(&worker->fibres);
     hbk_pool_fini(&worker->handshakes);
     hbk_secret_wipe(worker, sizeof *worker);
     free(worker);
