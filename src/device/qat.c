@@ -87,7 +87,7 @@ struct instance {
 struct hbk_qat {
     struct hbk_key_device device;
     struct hbk_qat_library library;
-    uint64_t poll_delay_ns;
+    _Atomic uint64_t poll_delay_ns; /* relaxed */
     bool is_started;
     struct instance *instances;
     unsigned count;
@@ -389,8 +389,9 @@ static void *run_thread(void *argument)
 
     while (!atomic_load_explicit(&qat->is_stopping, memory_order_acquire)) {
         const bool is_busy = atomic_load_explicit(&qat->away, memory_order_seq_cst) > 0;
-        (void)hbk_poll_wait(
-            qat->poll, is_busy && qat->must_poll ? qat->poll_delay_ns : HBK_QAT_EVENTS_NS, events);
+        const uint64_t delay_ns = atomic_load_explicit(&qat->poll_delay_ns, memory_order_relaxed);
+        (void)hbk_poll_wait(qat->poll, is_busy && qat->must_poll ? delay_ns : HBK_QAT_EVENTS_NS,
+                            events);
         hbk_event_clear(qat->wake);
         collect(qat);
     }
@@ -566,7 +567,7 @@ hbk_status hbk_qat_open(const struct hbk_qat_options *options, struct hbk_qat **
         .give_up = give_up,
         .release = release,
     };
-    qat->poll_delay_ns = options->poll_delay_ns;
+    atomic_init(&qat->poll_delay_ns, options->poll_delay_ns);
     qat->poll = -1;
     qat->wake = -1;
     const hbk_status status = start(qat, options, error);
@@ -632,9 +633,18 @@ struct hbk_key_device *hbk_qat_device(struct hbk_qat *qat)
     return &qat->device;
 }
 
+void hbk_qat_poll_faster(struct hbk_qat *qat, uint64_t poll_delay_ns)
+{
+    HBK_ASSERT(poll_delay_ns >= HBK_POLL_DELAY_NS_MIN);
+    if (poll_delay_ns < atomic_load_explicit(&qat->poll_delay_ns, memory_order_relaxed)) {
+        atomic_store_explicit(&qat->poll_delay_ns, poll_delay_ns, memory_order_relaxed);
+    }
+}
+
 struct hbk_qat_state hbk_qat_state(const struct hbk_qat *qat)
 {
     struct hbk_qat_state state = {
+        .poll_delay_ns = atomic_load_explicit(&qat->poll_delay_ns, memory_order_relaxed),
         .instances = qat->count,
         .in_flight = atomic_load_explicit(&qat->away, memory_order_relaxed),
     };

@@ -48,7 +48,11 @@ void hbk_qat_close(struct hbk_qat *qat); /* NULL is allowed */
 /* For struct hbk_key_provider_options; lives as long as `qat`. */
 struct hbk_key_device *hbk_qat_device(struct hbk_qat *qat);
 
+/* Polls at least so often from now on; no delay under HBK_POLL_DELAY_NS_MIN. Any thread. */
+void hbk_qat_poll_faster(struct hbk_qat *qat, uint64_t poll_delay_ns);
+
 struct hbk_qat_state {
+    uint64_t poll_delay_ns;
     unsigned instances;        /* in use for RSA */
     unsigned up;               /* of those, that take operations now */
     unsigned with_descriptors; /* of those, that need no poll_delay */

@@ -294,6 +294,55 @@ static void cryptomb_waits_for_eight_or_for_its_delay(void **state)
     }
 }
 
+static void a_lone_operation_of_the_default_waits_for_nobody_and_for_no_batch(void **state)
+{
+    (void)state;
+    static const enum key_name names[] = {KEY_RSA_2048, KEY_RSA_3072, KEY_P256};
+    for (size_t i = 0; i < HBK_COUNT(names); i++) {
+        struct bench bench = bench_open(&provider_cases[0], 64);
+        struct hbk_private_key *key = new_private_key(names[i], NULL);
+        struct tracked tracked;
+        init_sign(&tracked, key, first_scheme(key));
+        submit(&bench, &tracked, 700);
+        assert_int_equal(hbk_key_worker_due_ns(bench.worker), 0);
+        assert_false(hbk_key_worker_flush(bench.worker, 700));
+        assert_signed(&tracked, names[i]);
+        assert_int_equal(hbk_batcher_counters(bench.batcher)->twin_jobs, 1);
+        hbk_private_key_unref(key);
+        bench_close(&bench);
+    }
+}
+
+/* As certificates are replaced: whoever began with the old key holds it until the end. */
+static void keys_are_replaced_while_operations_of_the_old_ones_are_under_way(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20 };
+    for (size_t p = 0; p < HBK_COUNT(provider_cases); p++) {
+        struct bench bench = bench_open(&provider_cases[p], 64);
+        static struct tracked tracked[ROUNDS];
+        struct hbk_private_key *held[ROUNDS];
+        struct hbk_private_key *newest = NULL;
+        for (int i = 0; i < ROUNDS && takes(&bench, KEY_P256); i++) {
+            hbk_private_key_unref(newest);
+            newest = new_private_key(i % 2 == 0 ? KEY_P256 : KEY_RSA_2048, bench.provider);
+            held[i] = hbk_private_key_ref(newest);
+            init_sign(&tracked[i], held[i], first_scheme(held[i]));
+            submit(&bench, &tracked[i], 0);
+            if (i % 5 == 4) {
+                (void)hbk_key_worker_flush(bench.worker, 0);
+            }
+        }
+        hbk_private_key_unref(newest);
+        run(&bench, DELAY_NS);
+        for (int i = 0; i < ROUNDS && takes(&bench, KEY_P256); i++) {
+            assert_signed(&tracked[i], i % 2 == 0 ? KEY_P256 : KEY_RSA_2048);
+            hbk_private_key_unref(held[i]);
+        }
+        bench_close(&bench);
+    }
+}
+
 static void keys_of_one_waiting_time_fill_one_batch(void **state)
 {
     (void)state;
@@ -494,6 +543,8 @@ int main(void)
         cmocka_unit_test(decryption_gives_the_padded_block),
         cmocka_unit_test(what_a_key_does_not_do_is_refused_at_once),
         cmocka_unit_test(cryptomb_waits_for_eight_or_for_its_delay),
+        cmocka_unit_test(a_lone_operation_of_the_default_waits_for_nobody_and_for_no_batch),
+        cmocka_unit_test(keys_are_replaced_while_operations_of_the_old_ones_are_under_way),
         cmocka_unit_test(keys_of_one_waiting_time_fill_one_batch),
         cmocka_unit_test(a_cancelled_operation_does_not_complete),
         cmocka_unit_test(a_completion_may_cancel_submit_and_free),
