@@ -31,4 +31,10 @@ if [ ! -x "$folder/bin/hbk-fortio" ]; then
     output=$(cd "$folder/bin" && pwd)/hbk-fortio
     (cd "$root/tests/fortio" && "$go" build -o "$output" .)
 fi
+if [ ! -x "$folder/bin/hbk-go-tls" ]; then
+    go=$folder/bin/go
+    [ -x "$go" ] || go=$(command -v go)
+    output=$(cd "$folder/bin" && pwd)/hbk-go-tls
+    (cd "$root/tests/strangers/go" && "$go" build -o "$output" .)
+fi
 echo "fortio: $folder/bin/hbk-fortio"

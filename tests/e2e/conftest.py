@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from harness import namespace, program, topology
+from harness import namespace, program, tls_peer, topology
 from harness.town import Town
 
 PEERS = pathlib.Path(os.environ.get("HBK_PEERS", program.ROOT / "build" / "peers"))
@@ -66,6 +66,8 @@ def find_peer_program():
     def find(name):
         places = {
             "hbk-fortio": [os.environ.get("HBK_FORTIO", ""), str(PEERS / "bin" / "hbk-fortio")],
+            "hbk-go-tls": [str(PEERS / "bin" / "hbk-go-tls")],
+            "wolfssl-tls": [str(tls_peer.path_of("wolfssl-tls"))],
             "envoy": [os.environ.get("HBK_ENVOY", ""), *find_in_peers("envoy/_bin/envoy")],
         }.get(name, [])
         for place in [*places, shutil.which(name)]:

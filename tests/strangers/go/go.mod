@@ -1,0 +1,3 @@
+module hauberk.test/strangers
+
+go 1.21
