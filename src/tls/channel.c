@@ -76,7 +76,9 @@ static void fail_unexpected(struct hbk_tls_channel *channel, const char *text)
 /* RFC 8446, 6. */
 static void take_alert(struct hbk_tls_channel *channel, struct hbk_span body)
 {
-    if (body.size != ALERT_BYTES) {
+    if (body.size == 0) {
+        fail_unexpected(channel, "an empty alert"); /* 5.4 */
+    } else if (body.size != ALERT_BYTES) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_DECODE_ERROR, "an alert of a wrong size");
     } else if (body.bytes[0] != ALERT_LEVEL_WARNING && body.bytes[0] != ALERT_LEVEL_FATAL) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,

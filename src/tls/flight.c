@@ -47,6 +47,9 @@ static enum hbk_flight_answer complain(struct hbk_complaint *complaint, int aler
 static enum hbk_flight_answer take_alert(struct hbk_flight *flight, struct hbk_slice body,
                                          struct hbk_complaint *complaint)
 {
+    if (body.size == 0) {
+        return complain(complaint, HBK_ALERT_UNEXPECTED_MESSAGE, "an empty alert"); /* 5.4 */
+    }
     if (body.size != ALERT_BYTES) {
         return complain(complaint, HBK_ALERT_DECODE_ERROR, "an alert of a wrong size");
     }

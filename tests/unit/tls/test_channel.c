@@ -305,7 +305,7 @@ static void what_may_not_come_ends_the_connection(void **state)
         {99, "?", 1, HBK_ALERT_UNEXPECTED_MESSAGE},
         {HBK_TLS_RECORD_ALERT, "\x01", 1, HBK_ALERT_DECODE_ERROR},
         {HBK_TLS_RECORD_ALERT, "\x01\x00\x01\x00", 4, HBK_ALERT_DECODE_ERROR},
-        {HBK_TLS_RECORD_ALERT, "", 0, HBK_ALERT_DECODE_ERROR},
+        {HBK_TLS_RECORD_ALERT, "", 0, HBK_ALERT_UNEXPECTED_MESSAGE},
         {HBK_TLS_RECORD_ALERT, "\x03\x28", 2, HBK_ALERT_ILLEGAL_PARAMETER},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
