@@ -18,8 +18,11 @@ static void write_workloads(struct hbk_buffer *text, const struct hbk_topology *
         char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX];
         char ipv6[HBK_ADDRESS_TEXT_BYTES_MAX];
         const struct hbk_topology_place *pod = &topology->places[place];
-        const char *services =
-            place == HBK_PLACE_CART ? "{\"shop/cart.shop.svc.cluster.local\": {80: 9000}}" : "{}";
+        const char *services = place == HBK_PLACE_CART
+                                   ? "{\"shop/cart.shop.svc.cluster.local\": {80: 9000}}"
+                               : place == HBK_PLACE_NEIGHBOUR
+                                   ? "{\"shop/neighbour.shop.svc.cluster.local\": {80: 9000}}"
+                                   : "{}";
         hbk_status printed = hbk_buffer_print(
             text,
             "- uid: demo//Pod/shop/%s\n"
@@ -43,6 +46,11 @@ static const char service_and_policies[] = "\n"
                                            "  namespace: shop\n"
                                            "  hostname: cart.shop.svc.cluster.local\n"
                                            "  vips: [/" HBK_SCENE_VIP "]\n"
+                                           "  ports: {80: 9000}\n"
+                                           "- name: neighbour\n"
+                                           "  namespace: shop\n"
+                                           "  hostname: neighbour.shop.svc.cluster.local\n"
+                                           "  vips: [/" HBK_SCENE_VIP_NEIGHBOUR "]\n"
                                            "  ports: {80: 9000}\n"
                                            "\n"
                                            "# Whoever is not listed here is refused.\n"

@@ -20,6 +20,7 @@ enum {
 };
 
 #define HBK_SCENE_VIP "10.96.4.2"
+#define HBK_SCENE_VIP_NEIGHBOUR "10.96.4.3"   /* of the service neighbour */
 #define HBK_SCENE_POLICY "only-known-callers" /* in namespace shop: refuses the intruder */
 
 /* The mesh file for the pods of a topology: cart is a service, the intruder is refused by policy,

@@ -1,182 +1,37 @@
 /* hauberk bench: measurements by which claims are made. */
-#include <getopt.h>
-#include <regex.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "bench/path.h"
 #include "cli/command.h"
-#include "os/isolation.h"
 
 static const char usage[] =
-    "usage: hauberk bench path [--json] [--seconds N] [--rounds N] [--only REGEX]\n"
-    "                          [--cores AGENTS,LOAD] [--haproxy PATH]\n"
+    "usage: hauberk bench path|paper|compare [OPTIONS]\n"
     "\n"
-    "Measures the path of a request in pods of its own (no root needed): no mesh, two bare "
-    "relays,\n"
-    "two agents with mutual TLS, two HAProxy with mutual TLS, in turn, round after round; medians\n"
-    "count. Let nothing else run meanwhile. The defaults take about eight minutes.\n"
+    "  path     the path of a request: no mesh, bare relays, two agents, HAProxy\n"
+    "  paper    the tables and figures of \"Performance Comparison of Service Mesh Frameworks\"\n"
+    "  compare  two results of paper against each other\n"
     "\n"
-    "  --seconds N    length of each measured window (2)\n"
-    "  --rounds N     rounds, of which the median is told (5)\n"
-    "  --only REGEX   only what matches SYSTEM/MODE/NUMBER, such as \"one-core/32$\", \"bulk\" or\n"
-    "                 \"hauberk/memory\"; modes: one-core, open-loop, bulk, connect, memory\n"
-    "  --cores A,L    cores of the agents and of the load (0,1)\n"
-    "  --haproxy PATH HAProxy's program (/usr/sbin/haproxy)\n"
-    "  --json         an array with one object per case\n"
-    "\n"
-    "Ratios to the bare relays are of the CPU that a system adds to a request; goals stand beside\n"
-    "them. Exit status 1 when a figure of hauberk could not be measured or a request failed.\n";
-
-enum {
-    OPTION_JSON = 256,
-    OPTION_SECONDS,
-    OPTION_ROUNDS,
-    OPTION_ONLY,
-    OPTION_CORES,
-    OPTION_HAPROXY,
-    OPTION_HELP
-};
-
-enum { SECONDS_MAX = 120, CORES_MAX = 1023 };
-
-static const struct option options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"seconds", required_argument, NULL, OPTION_SECONDS},
-    {"rounds", required_argument, NULL, OPTION_ROUNDS},
-    {"only", required_argument, NULL, OPTION_ONLY},
-    {"cores", required_argument, NULL, OPTION_CORES},
-    {"haproxy", required_argument, NULL, OPTION_HAPROXY},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
-static bool read_count(const char *name, const char *text, uint64_t max, uint64_t *out_count)
-{
-    if (!hbk_slice_to_u64(hbk_slice_text(text), max, out_count) || *out_count == 0) {
-        fprintf(stderr, "hauberk bench: --%s \"%s\": a number from 1 to %llu is allowed\n", name,
-                text, (unsigned long long)max);
-        return false;
-    }
-    return true;
-}
-
-static bool read_cores(const char *text, struct hbk_path_options *path)
-{
-    struct hbk_slice whole = hbk_slice_text(text);
-    size_t comma = 0;
-    uint64_t agents = 0;
-    uint64_t load = 0;
-    if (!hbk_slice_find(whole, ',', &comma) ||
-        !hbk_slice_to_u64(hbk_slice_part(whole, 0, comma), CORES_MAX, &agents) ||
-        !hbk_slice_to_u64(hbk_slice_part(whole, comma + 1, whole.size), CORES_MAX, &load)) {
-        fprintf(stderr, "hauberk bench: --cores \"%s\": two numbers such as 0,1 are allowed\n",
-                text);
-        return false;
-    }
-    path->agent_core = (unsigned)agents;
-    path->load_core = (unsigned)load;
-    return true;
-}
-
-static bool read_pattern(const char *text, regex_t *pattern, struct hbk_path_options *path)
-{
-    int failed = regcomp(pattern, text, REG_EXTENDED | REG_NOSUB);
-    if (failed != 0) {
-        char why[128];
-        (void)regerror(failed, pattern, why, sizeof why);
-        fprintf(stderr, "hauberk bench: --only \"%s\": %s\n", text, why);
-        return false;
-    }
-    path->only = pattern;
-    return true;
-}
-
-static bool read_option(int code, const char *text, struct hbk_path_options *path, regex_t *pattern)
-{
-    uint64_t count = 0;
-    switch (code) {
-    case OPTION_JSON:
-        path->is_json = true;
-        return true;
-    case OPTION_SECONDS:
-        if (!read_count("seconds", text, SECONDS_MAX, &count)) {
-            return false;
-        }
-        path->measure_ns = count * HBK_NS_PER_S;
-        return true;
-    case OPTION_ROUNDS:
-        if (!read_count("rounds", text, HBK_PATH_ROUNDS_MAX, &count)) {
-            return false;
-        }
-        path->rounds = (unsigned)count;
-        return true;
-    case OPTION_ONLY:
-        return read_pattern(text, pattern, path);
-    case OPTION_CORES:
-        return read_cores(text, path);
-    case OPTION_HAPROXY:
-        path->haproxy = text;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int run_path(void *argument)
-{
-    return hbk_path_run(argument) ? HBK_EXIT_OK : HBK_EXIT_FAILED;
-}
-
-static int isolate_and_run(struct hbk_path_options *path)
-{
-    struct hbk_error error = {0};
-    int exit_status = HBK_EXIT_FAILED;
-    if (hbk_isolation_run(run_path, path, &exit_status, &error) != HBK_OK) {
-        fprintf(stderr, "hauberk bench: %s\n", error.text);
-        return HBK_EXIT_FAILED;
-    }
-    return exit_status;
-}
+    "Each has its own --help. All make namespaces of their own and need no root.\n";
 
 int hbk_command_bench(int argc, char **argv)
 {
-    struct hbk_path_options path = {
-        .measure_ns = 2 * HBK_NS_PER_S,
-        .rounds = 5,
-        .haproxy = "/usr/sbin/haproxy",
-        .load_core = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0,
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } parts[] = {
+        {"path", hbk_command_bench_path},
+        {"paper", hbk_command_bench_paper},
+        {"compare", hbk_command_bench_compare},
     };
-    static regex_t pattern;
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         fputs(usage, stdout);
         return HBK_EXIT_OK;
     }
-    if (argc < 2 || strcmp(argv[1], "path") != 0) {
-        fputs(usage, stderr);
-        return HBK_EXIT_USAGE;
-    }
-    argc--;
-    argv++;
-    for (int code; (code = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {
-        if (code == OPTION_HELP) {
-            fputs(usage, stdout);
-            return HBK_EXIT_OK;
-        }
-        if (!read_option(code, optarg, &path, &pattern)) {
-            fputs(usage, stderr);
-            return HBK_EXIT_USAGE;
+    for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; i++) {
+        if (strcmp(argv[1], parts[i].name) == 0) {
+            return parts[i].run(argc - 1, argv + 1);
         }
     }
-    if (optind < argc) {
-        fputs(usage, stderr);
-        return HBK_EXIT_USAGE;
-    }
-    int exit_status = isolate_and_run(&path);
-    if (path.only != NULL) {
-        regfree(&pattern);
-    }
-    return exit_status;
+    fputs(usage, stderr);
+    return HBK_EXIT_USAGE;
 }

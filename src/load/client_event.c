@@ -32,7 +32,6 @@ static void record(struct hbk_load_client *client, uint64_t intended_ns, uint64_
                            &(struct hbk_load_times){
                                .response_ns = now_ns - intended_ns,
                                .service_ns = now_ns - sent_ns,
-                               .is_fortio = is_fortio(client),
                                .has_failed = has_failed,
                            });
     hbk_histogram_record(&client->interval, now_ns - intended_ns);
@@ -225,10 +224,8 @@ void hbk_load_on_open(struct hbk_load_connection *connection, uint64_t now_ns)
 {
     struct hbk_load_client *client = connection->client;
     hbk_histogram_record(&client->result.connect, now_ns - connection->began_ns);
-    if (is_fortio(client)) {
-        hbk_fortio_histogram_record(&client->result.fortio_connect,
-                                    (double)(now_ns - connection->began_ns) / HBK_NS_PER_S);
-    }
+    hbk_fortio_histogram_record(&client->result.fortio_connect,
+                                (double)(now_ns - connection->began_ns) / HBK_NS_PER_S);
     client->result.connections_opened++;
     hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
     connection->uses_left = draw_uses(client);

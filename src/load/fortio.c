@@ -340,6 +340,20 @@ static json_t *percentiles_us(const struct hbk_load_plan *plan,
     return object;
 }
 
+/* The same in Fortio's arithmetic, whatever the schedule was. */
+static json_t *fortio_us(const struct hbk_load_plan *plan,
+                         const struct hbk_fortio_histogram *histogram)
+{
+    json_t *object = json_object();
+    for (unsigned i = 0; i < plan->percentile_count; i++) {
+        char key[KEY_BYTES_MAX * 2];
+        snprintf(key, sizeof key, "p%.9g", plan->percentiles[i]);
+        double value = hbk_fortio_histogram_percentile(histogram, plan->percentiles[i]);
+        json_object_set_new(object, key, json_real(value * 1e6));
+    }
+    return object;
+}
+
 static json_t *failures_object(const uint64_t failures[static HBK_LOAD_FAILURE_COUNT])
 {
     json_t *object = json_object();
@@ -384,7 +398,7 @@ static json_t *our_part(const struct hbk_load_plan *plan, const struct hbk_load_
     const struct hbk_histogram *service = is_open ? &result->service : &result->response;
     return json_pack(
         "{s:s, s:s, s:f, s:f, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:b, s:f, s:f, s:s?, s:o, s:I, s:I}",
+        "s:o, s:b, s:f, s:f, s:s?, s:o, s:I, s:I, s:o}",
         "loop", is_open ? "open" : "closed", "arrival", arrivals[plan->arrival], "offered_rps",
         plan->rate_per_s, "achieved_rps", hbk_load_result_rate(result), "connections",
         (int)plan->connections, "threads", (int)plan->threads, "planned",
@@ -398,7 +412,7 @@ static json_t *our_part(const struct hbk_load_plan *plan, const struct hbk_load_
         "busy_share", result->busy_share, "wait_share", result->wait_share, "bottleneck",
         hbk_load_result_bottleneck(plan, result), "urls", paths_array(plan, result),
         "handshakes_full", (json_int_t)result->handshakes_full, "handshakes_resumed",
-        (json_int_t)result->handshakes_resumed);
+        (json_int_t)result->handshakes_resumed, "fortio_us", fortio_us(plan, &result->fortio));
 }
 
 char *hbk_fortio_text(const struct hbk_load_plan *plan, const struct hbk_load_result *result)

@@ -116,9 +116,12 @@ static hbk_status put_course(const struct hbk_load_course *course, struct hbk_bu
         at[i] = (double)(point->since_ns + point->length_ns) / (double)HBK_NS_PER_S;
         rate[i] = (double)point->calls / seconds;
         failed[i] = (double)point->failed / seconds;
-        p50[i] = milliseconds((double)point->p50_ns);
-        p99[i] = milliseconds((double)point->p99_ns);
-        max[i] = milliseconds((double)point->max_ns);
+        p50[i] = p99[i] = max[i] = NAN; /* nothing ended in this interval */
+        if (point->calls > 0) {
+            p50[i] = milliseconds((double)point->p50_ns);
+            p99[i] = milliseconds((double)point->p99_ns);
+            max[i] = milliseconds((double)point->max_ns);
+        }
     }
     hbk_status status = put_times(course, at, p50, p99, max, out);
     if (status == HBK_OK) {

@@ -77,12 +77,10 @@ void hbk_load_result_record(struct hbk_load_result *result, unsigned path,
     if (times->has_failed) {
         hbk_histogram_record(&result->failed, times->response_ns);
     }
-    if (times->is_fortio) {
-        double service_s = (double)times->service_ns / (double)HBK_NS_PER_S;
-        hbk_fortio_histogram_record(&result->fortio, service_s);
-        if (times->has_failed) {
-            hbk_fortio_histogram_record(&result->fortio_failed, service_s);
-        }
+    double service_s = (double)times->service_ns / (double)HBK_NS_PER_S;
+    hbk_fortio_histogram_record(&result->fortio, service_s);
+    if (times->has_failed) {
+        hbk_fortio_histogram_record(&result->fortio_failed, service_s);
     }
 }
 

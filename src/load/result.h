@@ -59,7 +59,6 @@ struct hbk_load_share {
 /* Times of one call. */
 struct hbk_load_times {
     uint64_t response_ns, service_ns;
-    bool is_fortio; /* also for Fortio's histograms, which hold service times */
     bool has_failed;
 };
 
@@ -70,22 +69,22 @@ struct hbk_load_result {
                                       empty in closed loop, where it is the response time */
     struct hbk_histogram lateness; /* ns that this program itself was late with a due call */
     struct hbk_histogram connect;  /* ns to open a connection, in warm-up and later */
-    struct hbk_fortio_histogram fortio, fortio_failed, fortio_connect; /* seconds; only under
-                                                                          Fortio's schedule */
-    struct hbk_load_share paths[HBK_LOAD_PATHS_MAX];                   /* by URL, as in the plan */
-    struct hbk_load_tally body_bytes, head_bytes;                      /* of answers */
-    uint64_t statuses[HBK_LOAD_STATUS_MAX + 1];                        /* answers by status code */
-    uint64_t failures[HBK_LOAD_FAILURE_COUNT];                         /* in the timed part */
-    uint64_t warm_up_failures[HBK_LOAD_FAILURE_COUNT];                 /* before it */
-    uint64_t planned;                    /* calls of the schedule; 0: no number */
-    uint64_t waited;                     /* calls that waited for a connection */
-    uint64_t connections_opened;         /* in warm-up and later */
-    uint64_t sent_bytes, received_bytes; /* in the timed part */
-    int64_t start_realtime_ns;           /* of the timed part */
-    uint64_t elapsed_ns;                 /* from there to the last call's end */
-    uint64_t cpu_user_ns, cpu_system_ns; /* of the threads, in the timed part */
-    uint64_t cpu_wait_ns;                /* ready to run, without a CPU */
-    double busy_share, wait_share;       /* of the busiest thread: of the time, on and for a CPU */
+    struct hbk_fortio_histogram fortio, fortio_failed,
+        fortio_connect;                                /* service times in seconds */
+    struct hbk_load_share paths[HBK_LOAD_PATHS_MAX];   /* by URL, as in the plan */
+    struct hbk_load_tally body_bytes, head_bytes;      /* of answers */
+    uint64_t statuses[HBK_LOAD_STATUS_MAX + 1];        /* answers by status code */
+    uint64_t failures[HBK_LOAD_FAILURE_COUNT];         /* in the timed part */
+    uint64_t warm_up_failures[HBK_LOAD_FAILURE_COUNT]; /* before it */
+    uint64_t planned;                                  /* calls of the schedule; 0: no number */
+    uint64_t waited;                                   /* calls that waited for a connection */
+    uint64_t connections_opened;                       /* in warm-up and later */
+    uint64_t sent_bytes, received_bytes;               /* in the timed part */
+    int64_t start_realtime_ns;                         /* of the timed part */
+    uint64_t elapsed_ns;                               /* from there to the last call's end */
+    uint64_t cpu_user_ns, cpu_system_ns;               /* of the threads, in the timed part */
+    uint64_t cpu_wait_ns;                              /* ready to run, without a CPU */
+    double busy_share, wait_share; /* of the busiest thread: of the time, on and for a CPU */
     uint64_t handshakes_full, handshakes_resumed; /* TLS, in the timed part */
     bool was_interrupted;
 };

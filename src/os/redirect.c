@@ -94,6 +94,11 @@ static hbk_status run_nft(const char *commands, struct hbk_buffer *out_text,
     return status;
 }
 
+hbk_status hbk_redirect_run_here(const char *commands, struct hbk_error *error)
+{
+    return run_nft(commands, NULL, error);
+}
+
 static struct hbk_route delivery_route(bool is_ipv6)
 {
     return (struct hbk_route){

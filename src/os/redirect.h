@@ -96,6 +96,10 @@ HBK_MUST_USE hbk_status hbk_redirect_apply_here(const struct hbk_redirect_spec *
                                                 struct hbk_error *error);
 HBK_MUST_USE hbk_status hbk_redirect_remove_here(struct hbk_error *error);
 
+/* Runs other nftables text in the namespace of the calling thread; loads libnftables for good, so
+ * do it in a child. Fails as hbk_redirect_apply(). */
+HBK_MUST_USE hbk_status hbk_redirect_run_here(const char *commands, struct hbk_error *error);
+
 /* The table as the kernel holds it. Fails: HBK_NOT_FOUND (no table). */
 HBK_MUST_USE hbk_status hbk_redirect_show_here(struct hbk_buffer *out_text,
                                                struct hbk_error *error);

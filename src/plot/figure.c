@@ -197,8 +197,13 @@ static void draw_path(struct drawing *drawing, const struct hbk_figure_series *s
 {
     bool is_area = series->style == HBK_FIGURE_AREA;
     double bottom = drawing->top + drawing->height;
+    bool is_broken = true;
     draw(drawing, "<path d=\"");
     for (unsigned i = 0; i < series->count; i++) {
+        if (isnan(series->y[i])) {
+            is_broken = true;
+            continue;
+        }
         double x = x_of(drawing, series->x[i]), y = y_of(drawing, series->y[i]);
         if (is_area && i == 0) {
             draw(drawing, "M%.1f %.1f", x, bottom);
@@ -208,8 +213,9 @@ static void draw_path(struct drawing *drawing, const struct hbk_figure_series *s
             bool is_end = i + 1 == series->count;
             draw(drawing, "H%.1f", is_end ? x + 1 : x_of(drawing, series->x[i + 1]));
         } else {
-            draw(drawing, "%c%.1f %.1f", i == 0 ? 'M' : 'L', x, y);
+            draw(drawing, "%c%.1f %.1f", is_broken ? 'M' : 'L', x, y);
         }
+        is_broken = false;
     }
     if (is_area) {
         draw(drawing, "V%.1fZ\" fill=\"%s\" fill-opacity=\"0.6\" stroke=\"none\"/>\n", bottom,
@@ -231,6 +237,9 @@ static void draw_series(struct drawing *drawing, const struct hbk_figure_series 
         series->style == HBK_FIGURE_POINTS || series->style == HBK_FIGURE_LINE_AND_POINTS;
     for (unsigned i = 0; i < series->count; i++) {
         double x = x_of(drawing, series->x[i]);
+        if (isnan(series->y[i])) {
+            continue;
+        }
         if (series->low != NULL && series->high != NULL) {
             draw_interval(drawing, x, series->low[i], series->high[i]);
         }

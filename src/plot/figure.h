@@ -34,7 +34,7 @@ struct hbk_figure {
     unsigned mark_count;
 };
 
-/* Lines and points. Fails: HBK_NO_MEMORY, HBK_LIMIT. */
+/* Lines and points; a line has a gap where y is NAN. Fails: HBK_NO_MEMORY, HBK_LIMIT. */
 HBK_MUST_USE hbk_status hbk_figure_lines(const struct hbk_figure *figure,
                                          const struct hbk_figure_series *series, unsigned count,
                                          struct hbk_buffer *out);

@@ -1,0 +1,186 @@
+/*
+ * The series: blocks, each of which has every cell, and in it every system once, both in random
+ * order. After each run its sample is on the disk; whatever ends the series, all that was measured
+ * is kept, and --resume goes on behind it.
+ */
+#include "bench/paper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench/sample_file.h"
+
+static bool is_measured(const struct hbk_paper *paper, const struct hbk_paper_system *system,
+                        const struct hbk_cell *cell, unsigned block)
+{
+    for (unsigned i = 0; i < paper->sample_count; i++) {
+        const struct hbk_sample *sample = &paper->samples[i];
+        if (sample->block == block && sample->is_good &&
+            strcmp(sample->system, system->name) == 0 && hbk_cell_equal(&sample->cell, cell)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the series ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static void shuffle(unsigned *list, unsigned count, uint64_t *random)
+{
+    for (unsigned i = 0; i < count; i++) {
+        list[i] = i;
+    }
+    for (unsigned i = count; i > 1; i--) {
+        unsigned other = (unsigned)((next_random(random) >> 11) % i);
+        unsigned kept = list[i - 1];
+        list[i - 1] = list[other];
+        list[other] = kept;
+    }
+}
+
+static unsigned runs_planned(const struct hbk_paper *paper)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        for (unsigned k = 0; k < paper->system_count; k++) {
+            bool is_run = (paper->cells[i].systems >> k & 1) != 0 && paper->systems[k].is_usable;
+            count += is_run ? paper->cells[i].blocks : 0;
+        }
+    }
+    return count;
+}
+
+static void tell(const struct hbk_sample *sample, unsigned number, unsigned count)
+{
+    char key[HBK_SAMPLE_KEY_BYTES_MAX];
+    fprintf(stderr, "[%u/%u] block %u  %-14s %-40s ", number, count, sample->block + 1,
+            sample->system, hbk_cell_key(&sample->cell, key));
+    if (!sample->is_good) {
+        fprintf(stderr, "FAILED: %s\n", sample->why);
+        return;
+    }
+    fprintf(stderr, "%8.0f/s  P99 %7.1f ms  CPU %.3f + %.3f%s%s\n",
+            sample->values[HBK_ACHIEVED_RPS], sample->values[HBK_P99_MS],
+            hbk_sample_side_cpu(sample, false), hbk_sample_side_cpu(sample, true),
+            sample->why[0] == '\0' ? "" : "  ", sample->why);
+}
+
+static hbk_status keep(struct hbk_paper *paper, const struct hbk_sample *sample,
+                       struct hbk_error *error)
+{
+    if (paper->sample_count < HBK_PAPER_SAMPLES_MAX) {
+        paper->samples[paper->sample_count++] = *sample;
+    }
+    return hbk_samples_add(paper->options.directory, sample, error);
+}
+
+static hbk_status run_cell(struct hbk_paper *paper, const struct hbk_paper_cell *cell,
+                           unsigned block, uint64_t *random, unsigned *number,
+                           struct hbk_error *error)
+{
+    static struct hbk_sample sample;
+    unsigned order[HBK_PAPER_SYSTEMS_MAX];
+    unsigned count = runs_planned(paper);
+    shuffle(order, paper->system_count, random);
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[order[i]];
+        if ((cell->systems >> order[i] & 1) == 0 || !system->is_usable) {
+            continue;
+        }
+        (*number)++;
+        if (is_measured(paper, system, &cell->cell, block)) {
+            continue;
+        }
+        hbk_paper_measure(paper, system, &cell->cell, block, &sample);
+        tell(&sample, *number, count);
+        HBK_TRY(keep(paper, &sample, error));
+        hbk_program_pause((uint64_t)paper->options.pause_ms * HBK_NS_PER_MS);
+    }
+    return HBK_OK;
+}
+
+static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
+{
+    unsigned order[HBK_PAPER_CELLS_MAX], number = 0, blocks = 0;
+    uint64_t random = paper->options.seed | 1;
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        blocks = paper->cells[i].blocks > blocks ? paper->cells[i].blocks : blocks;
+    }
+    for (unsigned block = 0; block < blocks; block++) {
+        shuffle(order, paper->cell_count, &random);
+        for (unsigned i = 0; i < paper->cell_count; i++) {
+            const struct hbk_paper_cell *cell = &paper->cells[order[i]];
+            if (block < cell->blocks) {
+                HBK_TRY(run_cell(paper, cell, block, &random, &number, error));
+            }
+        }
+    }
+    return HBK_OK;
+}
+
+static hbk_status prepare(struct hbk_paper *paper, struct hbk_error *error)
+{
+    hbk_status status = hbk_directory_make(paper->options.directory, 0755);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "%s: %s", paper->options.directory,
+                             hbk_status_text(status));
+    }
+    HBK_TRY(hbk_samples_read(paper->options.directory, paper->samples, HBK_PAPER_SAMPLES_MAX,
+                             &paper->sample_count, error));
+    if (paper->sample_count > 0 && !paper->options.is_resumed) {
+        return hbk_error_set(error, HBK_EXISTS,
+                             "%s holds %u runs already; --resume goes on with them, another -o "
+                             "begins anew",
+                             paper->options.directory, paper->sample_count);
+    }
+    HBK_TRY(hbk_paper_find_systems(paper, error));
+    hbk_paper_plan(paper);
+    if (paper->cell_count == 0) {
+        return hbk_error_set(error, HBK_INVALID, "nothing is left to measure");
+    }
+    return HBK_OK;
+}
+
+static hbk_status perform(struct hbk_paper *paper, struct hbk_error *error)
+{
+    HBK_TRY(prepare(paper, error));
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        if (!paper->systems[i].is_usable) {
+            fprintf(stderr, "%s: %s\n", paper->systems[i].name, paper->systems[i].reason);
+        }
+    }
+    fprintf(stderr, "%u runs of %u cells\n", runs_planned(paper), paper->cell_count);
+    HBK_TRY(hbk_scene_init(&paper->scene, HBK_PLACES_OF_MESH, error));
+    hbk_status status = hbk_paper_open_services(paper, error);
+    status = status == HBK_OK ? run_series(paper, error) : status;
+    hbk_scene_fini(&paper->scene);
+    HBK_TRY(status);
+    return hbk_paper_write(paper, error);
+}
+
+bool hbk_paper_run(const struct hbk_paper_options *options)
+{
+    static struct hbk_paper paper; /* once per process, and too large for a stack */
+    struct hbk_error error = {0};
+    paper = (struct hbk_paper){.options = *options};
+    hbk_arena_init(&paper.arena);
+    paper.samples = calloc(HBK_PAPER_SAMPLES_MAX, sizeof *paper.samples);
+    hbk_status status = paper.samples == NULL ? HBK_NO_MEMORY : perform(&paper, &error);
+    if (status != HBK_OK) {
+        fprintf(stderr, "hauberk bench: %s\n",
+                error.status == HBK_OK ? hbk_status_text(status) : error.text);
+    }
+    free(paper.samples);
+    hbk_arena_fini(&paper.arena);
+    return status == HBK_OK;
+}

@@ -1,0 +1,319 @@
+/*
+ * One run. The load tells in its log, once a second, what it has done; the first such line says
+ * that warm-up is over and one second has passed. CPU is the difference between two looks from
+ * there to shortly before the end, memory is looked at in the second look, while all connections
+ * are open.
+ *
+ *     system up, server up | load: connects, warms up | 1 s | window ............ | rest | ends
+ *          kernel memory --'                      first look --'     second look --'
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench/gauge.h"
+#include "bench/paper.h"
+#include "bench/request.h"
+
+static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
+static const uint64_t warm_timeout_ns = 120 * HBK_NS_PER_S;
+static const uint64_t finish_timeout_ns = 60 * HBK_NS_PER_S;
+static const uint64_t margin_ns = 300 * HBK_NS_PER_MS;
+static const uint64_t settle_ns = 200 * HBK_NS_PER_MS;
+
+enum { MIB = 1 << 20, ARGUMENT_BYTES_MAX = 64, ANSWER_TRIES = 50 };
+
+/* Above these a run is kept, with a doubt. */
+static const double lateness_doubt_ms = 5;
+static const double rate_doubt = 0.99;
+
+struct run {
+    struct hbk_paper *paper;
+    const struct hbk_paper_system *system;
+    const struct hbk_cell *cell;
+    struct hbk_paper_agents agents;
+    struct hbk_program server, load;
+    char json_path[HBK_PROGRAM_PATH_BYTES_MAX];
+    struct hbk_sample *sample;
+    struct hbk_error *error;
+};
+
+/* ---- the two ends ---- */
+
+static hbk_status start_server(struct run *run)
+{
+    char delay[ARGUMENT_BYTES_MAX], listen[ARGUMENT_BYTES_MAX];
+    (void)snprintf(delay, sizeof delay, "%ums", run->cell->delay_ms);
+    (void)snprintf(listen, sizeof listen, "0.0.0.0:%d", HBK_SCENE_PORT);
+    /* The paper's server answers with 30 bytes. */
+    const char *const arguments[] = {"echo", "--listen", listen, "--delay",
+                                     delay,  "--size",   "30",   NULL};
+    const struct hbk_program_spec spec = {
+        .name = "server",
+        .place = hbk_paper_server(run->cell->placement),
+        .cpu = (int)run->paper->options.load_core,
+        .arguments = arguments,
+    };
+    HBK_TRY(hbk_program_start(&run->paper->scene.topology, &spec, &run->server, run->error));
+    return hbk_program_wait_for(&run->server, "listening on", server_timeout_ns, run->error);
+}
+
+/* One request all the way, before the load. */
+static hbk_status check_path(struct run *run)
+{
+    char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+    struct hbk_request request = {
+        .netns_fd = run->paper->scene.topology.places[HBK_PLACE_FRONT].netns_fd,
+        .path = "/",
+        .timeout_ns = 2 * HBK_NS_PER_S,
+    };
+    (void)snprintf(text, sizeof text, "%s:%d", hbk_paper_address(run->cell->placement),
+                   HBK_SCENE_VIP_PORT);
+    (void)!hbk_address_parse(hbk_slice_text(text), &request.to);
+    struct hbk_reply reply = {0};
+    for (unsigned i = 0; i < ANSWER_TRIES; i++) {
+        struct hbk_arena arena;
+        hbk_arena_init(&arena);
+        hbk_status status = hbk_request_send(&request, &arena, &reply);
+        hbk_arena_fini(&arena);
+        if (status == HBK_OK && reply.outcome == HBK_REQUEST_ANSWERED && reply.status == 200) {
+            return HBK_OK;
+        }
+        hbk_program_pause(100 * HBK_NS_PER_MS);
+    }
+    return hbk_error_set(run->error, HBK_TIMEOUT, "no request comes through: %s",
+                         hbk_request_outcome_text(reply.outcome));
+}
+
+static hbk_status start_load(struct run *run)
+{
+    const struct hbk_cell *cell = run->cell;
+    static const char *const arrivals[] = {"fortio", "uniform", "poisson", "uniform"};
+    char connections[16], rate[16], duration[24], url[64], json[HBK_PROGRAM_PATH_BYTES_MAX + 8];
+    (void)snprintf(connections, sizeof connections, "%u", cell->connections);
+    (void)snprintf(rate, sizeof rate, "%u", cell->rate_rps);
+    (void)snprintf(duration, sizeof duration, "%ums", cell->duration_ms);
+    (void)snprintf(url, sizeof url, "http://%s:%d/", hbk_paper_address(cell->placement),
+                   HBK_SCENE_VIP_PORT);
+    (void)snprintf(json, sizeof json, "--json=%s", run->json_path);
+    const char *const arguments[] = {"load",     "--arrival", arrivals[cell->arrivals],
+                                     "-c",       connections, "-qps",
+                                     rate,       "-t",        duration,
+                                     "-timeout", "10s",       "-allow-initial-errors",
+                                     json,       url,         NULL};
+    const struct hbk_program_spec spec = {
+        .name = "load",
+        .place = HBK_PLACE_FRONT,
+        .cpu = (int)run->paper->options.load_core,
+        .arguments = arguments,
+    };
+    size_t size = 0;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        if (arguments[i] != json) {
+            size +=
+                (size_t)snprintf(run->sample->command + size, HBK_SAMPLE_COMMAND_BYTES_MAX - size,
+                                 "%s%s", i == 0 ? "hauberk " : " ", arguments[i]);
+        }
+    }
+    return hbk_program_start(&run->paper->scene.topology, &spec, &run->load, run->error);
+}
+
+/* ---- looking ---- */
+
+enum { CLIENT, SERVER, CLIENT_AGENT, SERVER_AGENT, GROUPS };
+
+struct look {
+    uint64_t at_ns;
+    struct hbk_group_usage groups[GROUPS];
+    struct hbk_machine_usage machine;
+};
+
+static void look(const struct run *run, int with_memory, struct look *look)
+{
+    const pid_t pids[GROUPS] = {run->load.process.pid, run->server.process.pid,
+                                run->agents.pids[HBK_SIDE_CLIENT],
+                                run->agents.pids[HBK_SIDE_SERVER]};
+    for (unsigned i = 0; i < GROUPS; i++) {
+        look->groups[i] = hbk_gauge_group(pids[i], 0);
+    }
+    look->machine = hbk_gauge_machine();
+    look->at_ns = hbk_clock_monotonic_ns();
+    for (unsigned i = 0; with_memory != 0 && i < GROUPS; i++) {
+        uint64_t cpu_ns = look->groups[i].cpu_ns;
+        look->groups[i] = hbk_gauge_group(pids[i], 1);
+        look->groups[i].cpu_ns = cpu_ns;
+    }
+}
+
+static double cores(uint64_t from_ns, uint64_t to_ns, double window_ns)
+{
+    return to_ns > from_ns ? (double)(to_ns - from_ns) / window_ns : 0;
+}
+
+static void keep_looks(const struct run *run, const struct look *first, const struct look *second,
+                       uint64_t kernel_before)
+{
+    static const enum hbk_measure cpu[GROUPS] = {HBK_CLIENT_CPU, HBK_SERVER_CPU,
+                                                 HBK_CLIENT_AGENT_CPU, HBK_SERVER_AGENT_CPU};
+    static const enum hbk_measure memory[GROUPS] = {HBK_CLIENT_MIB, HBK_SERVER_MIB,
+                                                    HBK_CLIENT_AGENT_MIB, HBK_SERVER_AGENT_MIB};
+    static const enum hbk_measure sockets[GROUPS] = {
+        HBK_CLIENT_SOCKETS, HBK_SERVER_SOCKETS, HBK_CLIENT_AGENT_SOCKETS, HBK_SERVER_AGENT_SOCKETS};
+    double *values = run->sample->values;
+    double window_ns = (double)(second->at_ns - first->at_ns), charged = 0;
+    bool is_shared = run->agents.pids[HBK_SIDE_CLIENT] == run->agents.pids[HBK_SIDE_SERVER];
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (second->groups[i].processes == 0) {
+            continue; /* no agent */
+        }
+        values[cpu[i]] = cores(first->groups[i].cpu_ns, second->groups[i].cpu_ns, window_ns);
+        values[memory[i]] = (double)second->groups[i].private_bytes / MIB;
+        values[sockets[i]] = second->groups[i].sockets;
+        charged += i == SERVER_AGENT && is_shared ? 0 : values[cpu[i]];
+    }
+    double busy = cores(first->machine.busy_ns, second->machine.busy_ns, window_ns);
+    values[HBK_SOFTIRQ_CPU] =
+        cores(first->machine.softirq_ns, second->machine.softirq_ns, window_ns);
+    values[HBK_UNCHARGED_CPU] = fmax(0, busy - charged);
+    values[HBK_KERNEL_MIB] = ((double)second->machine.kernel_bytes - (double)kernel_before) / MIB;
+    values[HBK_WINDOW_S] = window_ns / (double)HBK_NS_PER_S;
+}
+
+/* Whatever ended meanwhile should not have. */
+static hbk_status check_alive(const struct run *run, const struct look *second)
+{
+    if (second->groups[SERVER].processes == 0) {
+        return hbk_program_fail(&run->server, HBK_CLOSED, "the server ended", run->error);
+    }
+    for (unsigned side = 0; side < HBK_SIDES; side++) {
+        bool is_agent = run->agents.pids[side] > 0;
+        if (is_agent && second->groups[CLIENT_AGENT + side].processes == 0) {
+            return hbk_error_set(run->error, HBK_CLOSED, "the %s side's process ended",
+                                 side == HBK_SIDE_CLIENT ? "client" : "server");
+        }
+    }
+    return HBK_OK;
+}
+
+static hbk_status watch_load(struct run *run)
+{
+    static struct look first, second;
+    uint64_t kernel_before = hbk_gauge_machine().kernel_bytes;
+    HBK_TRY(start_load(run));
+    HBK_TRY(hbk_program_wait_for(&run->load, "/s  P50", warm_timeout_ns, run->error));
+    look(run, 0, &first);
+    uint64_t rest_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS - HBK_NS_PER_S;
+    hbk_program_pause(rest_ns > 2 * margin_ns ? rest_ns - margin_ns : rest_ns / 2);
+    look(run, 1, &second);
+    keep_looks(run, &first, &second, kernel_before);
+    HBK_TRY(check_alive(run, &second));
+    int exit_status = 0;
+    hbk_status status = hbk_process_wait(&run->load.process, finish_timeout_ns, &exit_status);
+    return status == HBK_OK
+               ? HBK_OK
+               : hbk_program_fail(&run->load, status, "the load did not end", run->error);
+}
+
+/* ---- the load's own figures ---- */
+
+static double number_at(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void doubt(struct hbk_sample *sample, const char *reason)
+{
+    if (sample->why[0] == '\0' && reason != NULL) {
+        (void)snprintf(sample->why, sizeof sample->why, "%s", reason);
+    }
+}
+
+static hbk_status read_load(struct run *run)
+{
+    struct hbk_sample *sample = run->sample;
+    json_error_t why;
+    json_t *root = json_load_file(run->json_path, 0, &why);
+    const json_t *ours = json_object_get(root, "hauberk");
+    const json_t *response = json_object_get(ours, "response_us");
+    const json_t *service = json_object_get(ours, "service_us");
+    const json_t *fortio = json_object_get(ours, "fortio_us");
+    double *values = sample->values;
+    if (!json_is_object(response)) {
+        json_decref(root);
+        return hbk_program_fail(&run->load, HBK_INVALID, "the load gave no figures", run->error);
+    }
+    values[HBK_ACHIEVED_RPS] = number_at(ours, "achieved_rps");
+    values[HBK_CALLS] = number_at(ours, "calls");
+    values[HBK_FAILED] = number_at(ours, "failed");
+    values[HBK_P50_MS] = number_at(response, "p50") / 1000;
+    values[HBK_P99_MS] = number_at(response, "p99") / 1000;
+    values[HBK_SERVICE_P50_MS] = number_at(service, "p50") / 1000;
+    values[HBK_SERVICE_P99_MS] = number_at(service, "p99") / 1000;
+    values[HBK_FORTIO_P50_MS] = number_at(fortio, "p50") / 1000;
+    values[HBK_FORTIO_P99_MS] = number_at(fortio, "p99") / 1000;
+    values[HBK_LATENESS_P99_MS] = number_at(json_object_get(ours, "lateness_us"), "p99") / 1000;
+    double planned = number_at(ours, "planned");
+    json_decref(root);
+    if (values[HBK_FAILED] > 0) {
+        doubt(sample, "requests failed");
+    }
+    if (run->cell->rate_rps > 0 && values[HBK_CALLS] < planned * rate_doubt) {
+        doubt(sample, "did not reach the rate");
+    }
+    if (run->cell->arrivals != HBK_BURST && values[HBK_LATENESS_P99_MS] > lateness_doubt_ms) {
+        doubt(sample, "the load generator was late");
+    }
+    return HBK_OK;
+}
+
+/* ---- all of it ---- */
+
+static hbk_status perform(struct run *run)
+{
+    HBK_TRY(hbk_paper_start_system(run->paper, run->system, run->cell->placement, &run->agents,
+                                   run->error));
+    HBK_TRY(start_server(run));
+    HBK_TRY(check_path(run));
+    hbk_program_pause(settle_ns);
+    HBK_TRY(watch_load(run));
+    return read_load(run);
+}
+
+void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *system,
+                       const struct hbk_cell *cell, unsigned block, struct hbk_sample *out_sample)
+{
+    struct hbk_error error = {0};
+    *out_sample = (struct hbk_sample){.cell = *cell, .block = block};
+    (void)snprintf(out_sample->system, sizeof out_sample->system, "%s", system->name);
+    for (unsigned i = 0; i < HBK_MEASURES; i++) {
+        out_sample->values[i] = NAN;
+    }
+    struct run run = {
+        .paper = paper,
+        .system = system,
+        .cell = cell,
+        .server = hbk_program_none(),
+        .load = hbk_program_none(),
+        .sample = out_sample,
+        .error = &error,
+    };
+    (void)snprintf(run.json_path, sizeof run.json_path, "%s/load.json",
+                   paper->scene.topology.directory);
+    (void)remove(run.json_path);
+    hbk_status status = perform(&run);
+    hbk_program_stop(&run.load);
+    hbk_program_stop(&run.server);
+    hbk_paper_stop_system(paper, system, &run.agents);
+    out_sample->is_good = status == HBK_OK;
+    if (status != HBK_OK) {
+        (void)snprintf(out_sample->why, sizeof out_sample->why, "%.*s",
+                       HBK_SAMPLE_WHY_BYTES_MAX - 1,
+                       error.status == HBK_OK ? hbk_status_text(status) : error.text);
+        for (char *at = out_sample->why; *at != '\0'; at++) {
+            *at = *at < ' ' && *at >= 0 ? ' ' : *at; /* quoted logs have lines */
+        }
+    }
+}

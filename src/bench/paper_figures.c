@@ -1,0 +1,263 @@
+/* Figures 2 to 12 of the paper, drawn from the run. A figure without a cell in the plan says so. */
+#include "bench/paper_figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOADS = 3, LINE_POINTS_MAX = 32, GROUPS_MAX = 12 };
+
+static const unsigned load_rates[LOADS] = {320, 3200, 12800};
+
+/* Bars of systems over groups. */
+struct chart {
+    double values[HBK_PAPER_SYSTEMS_MAX][GROUPS_MAX], low[HBK_PAPER_SYSTEMS_MAX][GROUPS_MAX],
+        high[HBK_PAPER_SYSTEMS_MAX][GROUPS_MAX];
+    const char *groups[GROUPS_MAX];
+    struct hbk_figure_series series[HBK_PAPER_SYSTEMS_MAX];
+    unsigned group_count, series_count;
+};
+
+static void head(struct hbk_page *page, const char *name, const char *what)
+{
+    hbk_page_put(page, "<h3 id=\"%s\">", name);
+    hbk_page_text(page, what);
+    hbk_page_put(page, "</h3>\n");
+}
+
+static void put_bar(struct chart *chart, unsigned series, unsigned group,
+                    const struct hbk_estimate *estimate)
+{
+    chart->values[series][group] = estimate->count > 0 ? estimate->median : NAN;
+    chart->low[series][group] = estimate->low;
+    chart->high[series][group] = estimate->high;
+}
+
+static void end_series(struct chart *chart, const char *name)
+{
+    unsigned i = chart->series_count++;
+    chart->series[i] = (struct hbk_figure_series){.name = name,
+                                                  .y = chart->values[i],
+                                                  .low = chart->low[i],
+                                                  .high = chart->high[i],
+                                                  .count = chart->group_count};
+}
+
+static void draw(struct hbk_page *page, const struct chart *chart, const char *title,
+                 const char *x_name, const char *y_name)
+{
+    const struct hbk_figure figure = {.title = title, .x_name = x_name, .y_name = y_name};
+    bool is_empty = true;
+    for (unsigned i = 0; i < chart->series_count; i++) {
+        for (unsigned k = 0; k < chart->group_count; k++) {
+            is_empty = is_empty && isnan(chart->values[i][k]);
+        }
+    }
+    if (is_empty) {
+        hbk_page_put(page, "<p class=\"none\">Not measured in this run.</p>\n");
+        return;
+    }
+    hbk_page_bars(page, &figure, chart->groups, chart->group_count, chart->series,
+                  chart->series_count);
+}
+
+static bool has_part(const struct hbk_paper_system *system, unsigned kinds)
+{
+    return system->is_usable && (kinds >> system->kind & 1) != 0;
+}
+
+enum {
+    BASELINES = 1u << HBK_BASELINE | 1u << HBK_BASELINE_MTLS,
+    MESHES = 1u << HBK_NODE | 1u << HBK_PAIR,
+    EVERYBODY = BASELINES | MESHES,
+};
+
+/* One quantity over the three loads, between nodes. */
+static void by_load(struct hbk_page *page, const struct hbk_paper *paper, unsigned item,
+                    unsigned kinds, enum hbk_quantity quantity, const char *title,
+                    const char *y_name)
+{
+    static struct chart chart;
+    static const char *const names[LOADS] = {"320/s, 160", "3,200/s, 1,600", "12,800/s, 6,400"};
+    chart = (struct chart){.group_count = LOADS};
+    memcpy(chart.groups, names, sizeof names);
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        if (!has_part(system, kinds)) {
+            continue;
+        }
+        for (unsigned k = 0; k < LOADS; k++) {
+            const struct hbk_cell *cell =
+                hbk_paper_cell_for(paper, item, HBK_INTER, HBK_BURST, load_rates[k], -1);
+            struct hbk_estimate estimate =
+                hbk_paper_estimate(paper, cell, system->name, quantity, HBK_ABSOLUTE);
+            put_bar(&chart, chart.series_count, k, &estimate);
+        }
+        end_series(&chart, system->title);
+    }
+    draw(page, &chart, title, "requests per second and connections, in bursts", y_name);
+}
+
+static void put_latencies(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    head(page, "figure2", "Figure 2: P99 of the baselines");
+    by_load(page, paper, HBK_FIGURE_2, BASELINES, HBK_QUANTITY_FORTIO_P99,
+            "P99 of the baselines, Fortio's arithmetic", "ms");
+    head(page, "figure9", "Figure 9: P50 of the baselines");
+    by_load(page, paper, HBK_FIGURE_9, BASELINES, HBK_QUANTITY_FORTIO_P50,
+            "P50 of the baselines, Fortio's arithmetic", "ms");
+    head(page, "figure4", "Figure 4: P99 as a function of the load");
+    by_load(page, paper, HBK_FIGURE_4, EVERYBODY, HBK_QUANTITY_FORTIO_P99,
+            "P99, Fortio's arithmetic", "ms");
+    by_load(page, paper, HBK_FIGURE_4, EVERYBODY, HBK_QUANTITY_P99,
+            "P99, from when requests were due", "ms");
+    head(page, "figure11", "Figure 11: P50 as a function of the load");
+    by_load(page, paper, HBK_FIGURE_11, EVERYBODY, HBK_QUANTITY_FORTIO_P50,
+            "P50, Fortio's arithmetic", "ms");
+    by_load(page, paper, HBK_FIGURE_11, EVERYBODY, HBK_QUANTITY_RATE, "Achieved rate",
+            "requests per second");
+}
+
+static void put_resources(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    head(page, "figure3", "Figure 3: resources of the baselines, client");
+    by_load(page, paper, HBK_FIGURE_3, BASELINES, HBK_QUANTITY_CLIENT_CPU, "CPU of the client",
+            "cores");
+    by_load(page, paper, HBK_FIGURE_3, BASELINES, HBK_QUANTITY_CLIENT_MIB,
+            "Private memory of the client", "MiB");
+    head(page, "figure10", "Figure 10: resources of the baselines, server");
+    by_load(page, paper, HBK_FIGURE_10, BASELINES, HBK_QUANTITY_SERVER_CPU, "CPU of the server",
+            "cores");
+    by_load(page, paper, HBK_FIGURE_10, BASELINES, HBK_QUANTITY_SERVER_MIB,
+            "Private memory of the server", "MiB");
+    head(page, "figure5", "Figure 5: resources of the proxies, client's side");
+    by_load(page, paper, HBK_FIGURE_5, MESHES, HBK_QUANTITY_CLIENT_AGENT,
+            "CPU of the proxy on the client's side", "cores");
+    by_load(page, paper, HBK_FIGURE_5, MESHES, HBK_QUANTITY_CLIENT_AGENT_MIB,
+            "Private memory of the proxy on the client's side", "MiB");
+    head(page, "figure12", "Figure 12: resources of the proxies, server's side");
+    by_load(page, paper, HBK_FIGURE_12, MESHES, HBK_QUANTITY_SERVER_AGENT,
+            "CPU of the proxy on the server's side", "cores");
+    by_load(page, paper, HBK_FIGURE_12, MESHES, HBK_QUANTITY_SERVER_AGENT_MIB,
+            "Private memory of the proxy on the server's side", "MiB");
+}
+
+/* Figure 6: the two placements side by side, per system. */
+static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    static struct chart chart;
+    head(page, "figure6", "Figure 6: between nodes and inside a node, P99");
+    chart = (struct chart){0};
+    for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        if (!system->is_usable) {
+            continue;
+        }
+        for (enum hbk_placement placement = 0; placement < HBK_PLACEMENTS; placement++) {
+            const struct hbk_cell *cell =
+                hbk_paper_cell_for(paper, HBK_FIGURE_6, placement, HBK_BURST, 3200, -1);
+            struct hbk_estimate estimate = hbk_paper_estimate(
+                paper, cell, system->name, HBK_QUANTITY_FORTIO_P99, HBK_ABSOLUTE);
+            put_bar(&chart, placement, chart.group_count, &estimate);
+        }
+        chart.groups[chart.group_count++] = system->name;
+    }
+    end_series(&chart, "inside a node");
+    end_series(&chart, "between nodes");
+    draw(page, &chart, "P99 at 3,200/s over 1,600 connections, Fortio's arithmetic", "system",
+         "ms");
+}
+
+/* Figure 7: as fast as it goes. */
+static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    static struct chart chart;
+    head(page, "figure7", "Figure 7: throughput at full speed");
+    chart = (struct chart){0};
+    const struct hbk_cell *cell =
+        hbk_paper_cell_for(paper, HBK_FIGURE_7, HBK_INTER, HBK_FULL_SPEED, 0, -1);
+    for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
+        if (paper->systems[i].is_usable) {
+            struct hbk_estimate estimate = hbk_paper_estimate(paper, cell, paper->systems[i].name,
+                                                              HBK_QUANTITY_RATE, HBK_ABSOLUTE);
+            put_bar(&chart, 0, chart.group_count, &estimate);
+            chart.groups[chart.group_count++] = paper->systems[i].name;
+        }
+    }
+    end_series(&chart, "requests per second");
+    draw(page, &chart, "Closed loop without a delay, between nodes", "system",
+         "requests per second");
+    hbk_page_put(page, "<p>The paper's five variants of Istio's sidecar are variants of an L7 "
+                       "sidecar; they come with <code>hauberk gateway</code>.</p>\n");
+}
+
+/* Figure 8: memory over connections, with the line through it. */
+static void put_memory_line(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    double x[LINE_POINTS_MAX], y[LINE_POINTS_MAX], kernel[LINE_POINTS_MAX];
+    double ends[2], fitted[2];
+    unsigned count = 0;
+    head(page, "figure8", "Figure 8: memory of the node agent by number of connections");
+    for (unsigned i = 0; i < paper->cell_count && count < LINE_POINTS_MAX; i++) {
+        const struct hbk_cell *cell = &paper->cells[i].cell;
+        if ((paper->cells[i].items & HBK_FIGURE_8) == 0) {
+            continue;
+        }
+        struct hbk_estimate own =
+            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_AGENT_MIB, HBK_ABSOLUTE);
+        struct hbk_estimate set =
+            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_SET, HBK_ABSOLUTE);
+        struct hbk_estimate side =
+            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_MIB, HBK_ABSOLUTE);
+        if (own.count > 0) {
+            x[count] = cell->connections;
+            y[count] = own.median;
+            kernel[count++] = own.median + set.median - side.median;
+        }
+    }
+    if (count < 2) {
+        hbk_page_put(page, "<p class=\"none\">Not measured in this run.</p>\n");
+        return;
+    }
+    struct hbk_line line = hbk_line_of(x, y, count);
+    ends[0] = ends[1] = x[0];
+    for (unsigned i = 0; i < count; i++) {
+        ends[0] = fmin(ends[0], x[i]);
+        ends[1] = fmax(ends[1], x[i]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        fitted[i] = line.intercept + line.slope * ends[i];
+    }
+    const struct hbk_figure figure = {.title = "Client's side, between nodes, 3,200/s in bursts",
+                                      .x_name = "connections",
+                                      .y_name = "MiB"};
+    const struct hbk_figure_series series[] = {
+        {"private memory", HBK_FIGURE_POINTS, x, y, NULL, NULL, count},
+        {"with the kernel's share of this side", HBK_FIGURE_POINTS, x, kernel, NULL, NULL, count},
+        {"line through private memory", HBK_FIGURE_LINE, ends, fitted, NULL, NULL, 2},
+    };
+    hbk_page_lines(page, &figure, series, HBK_COUNT(series));
+    char interval[64] = "";
+    if (!isnan(line.slope_low)) {
+        (void)snprintf(interval, sizeof interval, " (95 %% interval %.2f to %.2f)",
+                       line.slope_low * 1024, line.slope_high * 1024);
+    }
+    hbk_page_put(
+        page,
+        "<p>%.2f KiB a connection (95 %% interval %.2f to %.2f), %.2f MiB without any, "
+        "R&sup2; %.3f. The paper reports R&sup2; 0.99 for Ambient; its Table I implies 17 "
+        "KiB a connection there. Anything linear fits well; the slope is what tells.</p>\n",
+        line.slope * 1024, line.slope_low * 1024, line.slope_high * 1024, line.intercept,
+        line.r_squared);
+}
+
+void hbk_paper_put_figures(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    hbk_page_put(page, "<h2>Figures</h2>\n<p>Bars are medians over blocks, with 95 %% intervals "
+                       "where there is more than one.</p>\n");
+    put_latencies(page, paper);
+    put_resources(page, paper);
+    put_placements(page, paper);
+    put_throughput(page, paper);
+    put_memory_line(page, paper);
+}

@@ -1,0 +1,10 @@
+/* The figures of the report. */
+#pragma once
+
+#include "bench/page.h"
+#include "bench/paper_result.h"
+
+void hbk_paper_put_figures(struct hbk_page *page, const struct hbk_paper *paper);
+
+/* The page in front of and behind them: tables, targets, notes. Fails: HBK_NO_MEMORY, HBK_LIMIT. */
+HBK_MUST_USE hbk_status hbk_paper_report(const struct hbk_paper *paper, struct hbk_buffer *out);

@@ -1,0 +1,221 @@
+/* Which systems take part: ours, those whose descriptors this program carries, and files. One that
+ * cannot be used is kept with its reason, so that the report says so. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/paper.h"
+#include "os/file.h"
+
+static struct hbk_paper_system *add(struct hbk_paper *paper, const char *name, const char *title,
+                                    enum hbk_paper_kind kind, bool encrypts)
+{
+    if (paper->system_count == HBK_PAPER_SYSTEMS_MAX) {
+        return NULL;
+    }
+    struct hbk_paper_system *system = &paper->systems[paper->system_count++];
+    *system = (struct hbk_paper_system){.kind = kind, .encrypts = encrypts, .is_usable = true};
+    (void)snprintf(system->name, sizeof system->name, "%s", name);
+    (void)snprintf(system->title, sizeof system->title, "%s", title);
+    return system;
+}
+
+static void leave_out(struct hbk_paper_system *system, const char *reason)
+{
+    system->is_usable = false;
+    (void)snprintf(system->reason, sizeof system->reason, "%s", reason);
+}
+
+/* ---- other people's programs ---- */
+
+/* Whether `--binary NAME=PATH` names it. */
+static const char *given_binary(const struct hbk_paper *paper, const char *name)
+{
+    size_t size = strlen(name);
+    for (unsigned i = 0; i < paper->options.binary_count; i++) {
+        const char *given = paper->options.binaries[i];
+        if (strncmp(given, name, size) == 0 && given[size] == '=') {
+            return given + size + 1;
+        }
+    }
+    return NULL;
+}
+
+static bool find_in_path(struct hbk_slice name, char out_path[static HBK_PATH_BYTES_MAX])
+{
+    const char *rest = getenv("PATH");
+    static const char more[] = "/usr/sbin:/sbin";
+    for (unsigned pass = 0; pass < 2; pass++, rest = more) {
+        while (rest != NULL && *rest != '\0') {
+            size_t size = strcspn(rest, ":");
+            (void)snprintf(out_path, HBK_PATH_BYTES_MAX, "%.*s/%.*s", (int)size, rest,
+                           HBK_SLICE_ARGS(name));
+            if (size > 0 && access(out_path, X_OK) == 0) {
+                return true;
+            }
+            rest += size + (rest[size] == ':' ? 1 : 0);
+        }
+    }
+    return false;
+}
+
+static void find_binary(const struct hbk_paper *paper, struct hbk_paper_system *system)
+{
+    const struct hbk_descriptor *descriptor = &system->descriptor;
+    const char *given = given_binary(paper, system->name);
+    size_t slash;
+    char reason[HBK_PAPER_REASON_BYTES_MAX];
+    bool is_path = given != NULL || hbk_slice_find(descriptor->binary, '/', &slash);
+    if (is_path) {
+        (void)snprintf(system->binary, sizeof system->binary, "%.*s",
+                       given != NULL ? (int)strlen(given) : (int)descriptor->binary.size,
+                       given != NULL ? given : (const char *)descriptor->binary.bytes);
+    }
+    if (is_path ? access(system->binary, X_OK) == 0
+                : find_in_path(descriptor->binary, system->binary)) {
+        return;
+    }
+    (void)snprintf(reason, sizeof reason,
+                   "left out: %.*s is not there (%.*s); --binary %s=PATH names another",
+                   is_path ? (int)strlen(system->binary) : (int)descriptor->binary.size,
+                   is_path ? system->binary : (const char *)descriptor->binary.bytes,
+                   HBK_SLICE_ARGS(descriptor->package), system->name);
+    leave_out(system, reason);
+}
+
+/* The first line of what the program says of itself. */
+static void ask_version(struct hbk_paper_system *system)
+{
+    const struct hbk_descriptor *descriptor = &system->descriptor;
+    char command[HBK_PATH_BYTES_MAX + 64];
+    if (!system->is_usable || descriptor->version_count == 0) {
+        return;
+    }
+    (void)snprintf(command, sizeof command, "timeout 10 '%s' %.*s 2>&1", system->binary,
+                   HBK_SLICE_ARGS(descriptor->version[0]));
+    FILE *stream = popen(command, "r");
+    if (stream != NULL) {
+        while (fgets(system->version, sizeof system->version, stream) != NULL &&
+               strspn(system->version, "\n") == strlen(system->version)) {
+        }
+        system->version[strcspn(system->version, "\n")] = '\0';
+        (void)pclose(stream);
+    }
+}
+
+static hbk_status add_descriptor(struct hbk_paper *paper, const char *file, struct hbk_slice text,
+                                 struct hbk_error *error)
+{
+    struct hbk_report report;
+    struct hbk_descriptor descriptor;
+    hbk_report_init(&report);
+    hbk_status status = hbk_descriptor_read(file, text, &paper->arena, &report, &descriptor);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "%s",
+                             report.count > 0 ? report.lines[0] : hbk_status_text(status));
+    }
+    char name[HBK_SAMPLE_NAME_BYTES_MAX], title[HBK_SAMPLE_NAME_BYTES_MAX];
+    (void)snprintf(name, sizeof name, "%.*s", HBK_SLICE_ARGS(descriptor.name));
+    (void)snprintf(title, sizeof title, "%.*s", HBK_SLICE_ARGS(descriptor.title));
+    struct hbk_paper_system *system = add(paper, name, title, HBK_PAIR, descriptor.encrypts);
+    if (system == NULL) {
+        return hbk_error_set(error, HBK_LIMIT, "more than %d systems", HBK_PAPER_SYSTEMS_MAX);
+    }
+    system->descriptor = descriptor;
+    find_binary(paper, system);
+    ask_version(system);
+    return HBK_OK;
+}
+
+/* ---- by name ---- */
+
+static void add_own(struct hbk_paper *paper, const char *name)
+{
+    if (strcmp(name, "baseline") == 0) {
+        (void)add(paper, name, "no mesh", HBK_BASELINE, false);
+    } else if (strcmp(name, "baseline-mtls") == 0) {
+        struct hbk_paper_system *system = add(
+            paper, name, "no mesh, mutual TLS between the applications", HBK_BASELINE_MTLS, true);
+        leave_out(system, "left out: hauberk load and echo do not speak TLS yet");
+    } else if (strcmp(name, "node") == 0) {
+        struct hbk_paper_system *system = add(paper, name, "hauberk node", HBK_NODE, true);
+        (void)snprintf(system->version, sizeof system->version, "hauberk %s", HBK_VERSION);
+    } else {
+        struct hbk_paper_system *system = add(paper, name, name, HBK_PAIR, true);
+        leave_out(system, "left out: the sidecar waits for hauberk gateway");
+    }
+}
+
+static const char *const own_names[] = {"baseline", "baseline-mtls", "node", "sidecar-tcp",
+                                        "sidecar-l7"};
+
+static hbk_status add_named(struct hbk_paper *paper, const char *name, struct hbk_error *error)
+{
+    for (size_t i = 0; i < HBK_COUNT(own_names); i++) {
+        if (strcmp(name, own_names[i]) == 0) {
+            add_own(paper, name);
+            return HBK_OK;
+        }
+    }
+    for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
+        const struct hbk_descriptor_text *builtin = &hbk_builtin_systems[i];
+        if (strcmp(name, builtin->name) == 0) {
+            return add_descriptor(paper, builtin->name, hbk_slice_text(builtin->text), error);
+        }
+    }
+    if (strchr(name, '/') == NULL && strstr(name, ".yaml") == NULL) {
+        char names[200] = "";
+        size_t size = 0;
+        for (size_t i = 0; i < HBK_COUNT(own_names); i++) {
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s, ", own_names[i]);
+        }
+        for (unsigned i = 0; i < hbk_builtin_systems_count && size + 40 < sizeof names; i++) {
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s, ",
+                                     hbk_builtin_systems[i].name);
+        }
+        return hbk_error_set(error, HBK_INVALID,
+                             "--systems: \"%s\" is none; allowed: %sor a file NAME.yaml", name,
+                             names);
+    }
+    struct hbk_slice text;
+    hbk_status status = hbk_file_read(&paper->arena, name, HBK_DESCRIPTOR_BYTES_MAX, &text);
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "--systems: %s: %s", name, hbk_status_text(status));
+    }
+    return add_descriptor(paper, name, text, error);
+}
+
+static bool is_there(const struct hbk_paper *paper, const char *name)
+{
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        if (strcmp(paper->systems[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *error)
+{
+    char name[HBK_PATH_BYTES_MAX];
+    const char *rest = paper->options.systems;
+    add_own(paper, "baseline"); /* always: everything is told relative to it */
+    if (rest == NULL) {
+        for (size_t i = 1; i < HBK_COUNT(own_names); i++) {
+            add_own(paper, own_names[i]);
+        }
+        for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
+            HBK_TRY(add_named(paper, hbk_builtin_systems[i].name, error));
+        }
+    }
+    while (rest != NULL && *rest != '\0') {
+        size_t size = strcspn(rest, ",");
+        (void)snprintf(name, sizeof name, "%.*s", (int)size, rest);
+        rest += size + (rest[size] == ',' ? 1 : 0);
+        if (!is_there(paper, name)) {
+            HBK_TRY(add_named(paper, name, error));
+        }
+    }
+    return HBK_OK;
+}

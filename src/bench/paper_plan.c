@@ -1,0 +1,147 @@
+/* The matrix: which cells each table and figure needs. A cell that serves several is run once. */
+#include "base/assert.h"
+#include "bench/paper.h"
+
+enum {
+    QUICK_BLOCKS = 3,
+    QUICK_MS = 4000,
+    QUICK_CLOSED_MS = 3000,
+    FULL_BLOCKS = 3,
+    FULL_MS = 300000,
+    SERVER_DELAY_MS = 200,
+    CLOSED_CONNECTIONS = 64,
+};
+
+static const struct load {
+    unsigned rate_rps, connections;
+} loads[] = {{320, 160}, {3200, 1600}, {12800, 6400}};
+
+static const struct load the_load = {3200, 1600};
+
+static unsigned all_systems(const struct hbk_paper *paper)
+{
+    return (1u << paper->system_count) - 1;
+}
+
+static unsigned systems_of_kind(const struct hbk_paper *paper, unsigned kinds)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        found |= (kinds >> paper->systems[i].kind & 1) != 0 ? 1u << i : 0;
+    }
+    return found;
+}
+
+static unsigned duration_of(const struct hbk_paper *paper, enum hbk_arrivals arrivals)
+{
+    const struct hbk_paper_options *options = &paper->options;
+    unsigned quick_ms = arrivals == HBK_FULL_SPEED ? QUICK_CLOSED_MS : QUICK_MS;
+    return options->duration_ms > 0 ? options->duration_ms : options->is_full ? FULL_MS : quick_ms;
+}
+
+static unsigned blocks_of(const struct hbk_paper *paper)
+{
+    const struct hbk_paper_options *options = &paper->options;
+    return options->blocks > 0 ? options->blocks : options->is_full ? FULL_BLOCKS : QUICK_BLOCKS;
+}
+
+/* Adds a cell, or another use to one that is there. */
+static void add(struct hbk_paper *paper, unsigned items, struct hbk_cell cell, unsigned systems,
+                unsigned blocks)
+{
+    items &= paper->options.items;
+    if (items == 0 || systems == 0) {
+        return;
+    }
+    cell.duration_ms = duration_of(paper, cell.arrivals);
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        if (hbk_cell_equal(&paper->cells[i].cell, &cell)) {
+            paper->cells[i].items |= items;
+            paper->cells[i].systems |= systems;
+            paper->cells[i].blocks =
+                blocks > paper->cells[i].blocks ? blocks : paper->cells[i].blocks;
+            return;
+        }
+    }
+    HBK_ASSERT(paper->cell_count < HBK_PAPER_CELLS_MAX);
+    paper->cells[paper->cell_count++] =
+        (struct hbk_paper_cell){.cell = cell, .items = items, .blocks = blocks, .systems = systems};
+}
+
+static struct hbk_cell at_rate(enum hbk_placement placement, enum hbk_arrivals arrivals,
+                               struct load load, unsigned delay_ms)
+{
+    return (struct hbk_cell){.placement = placement,
+                             .arrivals = arrivals,
+                             .rate_rps = load.rate_rps,
+                             .connections = load.connections,
+                             .delay_ms = delay_ms};
+}
+
+static void add_tables(struct hbk_paper *paper)
+{
+    unsigned last = paper->options.is_full ? HBK_POISSON : HBK_UNIFORM;
+    for (enum hbk_placement placement = 0; placement < HBK_PLACEMENTS; placement++) {
+        unsigned item = placement == HBK_INTRA ? HBK_TABLE_1 : HBK_TABLE_2;
+        for (enum hbk_arrivals arrivals = HBK_BURST; arrivals <= last; arrivals++) {
+            unsigned figure = arrivals == HBK_BURST ? HBK_FIGURE_6 : 0;
+            add(paper, item | figure, at_rate(placement, arrivals, the_load, SERVER_DELAY_MS),
+                all_systems(paper), blocks_of(paper));
+            if (paper->options.is_full) {
+                add(paper, item, at_rate(placement, arrivals, the_load, 0), all_systems(paper),
+                    blocks_of(paper));
+            }
+        }
+    }
+}
+
+/* Figures over the three loads. --quick has the middle one, from the tables. */
+static void add_loads(struct hbk_paper *paper)
+{
+    unsigned baselines = systems_of_kind(paper, 1u << HBK_BASELINE | 1u << HBK_BASELINE_MTLS);
+    unsigned of_baselines = HBK_FIGURE_2 | HBK_FIGURE_3 | HBK_FIGURE_9 | HBK_FIGURE_10;
+    unsigned of_all = HBK_FIGURE_4 | HBK_FIGURE_5 | HBK_FIGURE_11 | HBK_FIGURE_12;
+    bool is_chosen = paper->options.items != HBK_ALL_ITEMS;
+    for (unsigned i = 0; i < HBK_COUNT(loads); i++) {
+        if (!paper->options.is_full && !is_chosen && i != 1) {
+            continue;
+        }
+        struct hbk_cell cell = at_rate(HBK_INTER, HBK_BURST, loads[i], SERVER_DELAY_MS);
+        add(paper, of_baselines, cell, baselines, blocks_of(paper));
+        add(paper, of_all, cell, all_systems(paper), blocks_of(paper));
+        if (paper->options.is_full) {
+            cell.placement = HBK_INTRA;
+            add(paper, HBK_FIGURE_6, cell, all_systems(paper), blocks_of(paper));
+        }
+    }
+}
+
+static void add_throughput(struct hbk_paper *paper)
+{
+    struct hbk_cell cell = {
+        .placement = HBK_INTER, .arrivals = HBK_FULL_SPEED, .connections = CLOSED_CONNECTIONS};
+    add(paper, HBK_FIGURE_7, cell, all_systems(paper), blocks_of(paper));
+}
+
+static void add_memory_line(struct hbk_paper *paper)
+{
+    static const unsigned quick[] = {1000, 1600, 2400, 3200};
+    unsigned nodes = systems_of_kind(paper, 1u << HBK_NODE);
+    for (unsigned i = 0; !paper->options.is_full && i < HBK_COUNT(quick); i++) {
+        struct load load = {the_load.rate_rps, quick[i]};
+        add(paper, HBK_FIGURE_8, at_rate(HBK_INTER, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+    }
+    for (unsigned count = 1000; paper->options.is_full && count <= 3200; count += 200) {
+        struct load load = {the_load.rate_rps, count};
+        add(paper, HBK_FIGURE_8, at_rate(HBK_INTER, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+    }
+}
+
+void hbk_paper_plan(struct hbk_paper *paper)
+{
+    paper->cell_count = 0;
+    add_tables(paper);
+    add_loads(paper);
+    add_throughput(paper);
+    add_memory_line(paper);
+}

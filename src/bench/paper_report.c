@@ -1,0 +1,273 @@
+/* The report's page: what was run and on what, Tables I to III beside the paper's, targets, notes.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/machine.h"
+#include "bench/paper_figures.h"
+
+static const char page_head[] =
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width\">\n"
+    "<title>hauberk bench paper</title>\n<style>"
+    "body{font:15px/1.45 sans-serif;max-width:76em;margin:2em auto;padding:0 1em;color:#111}"
+    "table{border-collapse:collapse;margin:1em 0;font-size:14px}"
+    "th,td{border:1px solid #999;padding:.3em .55em;text-align:right;vertical-align:top}"
+    "th:first-child,td:first-child,.facts td{text-align:left}thead th{background:#eee}"
+    "td small{display:block;color:#555;white-space:nowrap}.none{color:#777}"
+    ".paper td{background:#f6f6f0}.met{font-weight:bold}.met::before{content:\"\\2713 \"}"
+    ".missed{font-weight:bold;text-decoration:underline}.missed::before{content:\"\\2717 \"}"
+    ".mark{border:2px solid #000;padding:.5em 1em;font-weight:bold}"
+    "figure{display:inline-block;margin:.5em 1em .5em 0}svg{max-width:100%%;height:auto}"
+    "code{background:#f2f2f2;padding:0 .2em}@media print{body{max-width:none}figure{break-inside:"
+    "avoid}}</style></head><body>\n";
+
+/* What the paper prints: seconds, cores, MiB, added to its baseline. */
+struct printed {
+    const char *system;
+    double p99_s, client_cpu, server_cpu, client_mib, server_mib;
+};
+
+static const struct printed printed[HBK_PLACEMENTS][4] = {
+    [HBK_INTRA] = {{"Istio", 0.38, 0.81, 0.87, 255, 169},
+                   {"Istio Ambient", 0.02, 0.23, 0.23, 26, 26},
+                   {"Linkerd", 0.09, 0.29, 0.22, 62, 63},
+                   {"Cilium (inside a node: no encryption)", 0.22, 0.12, 0.08, 95, 95}},
+    [HBK_INTER] = {{"Istio", 0.37, 0.74, 0.74, 355, 173},
+                   {"Istio Ambient", 0.03, 0.23, 0.24, 86, 97},
+                   {"Linkerd", 0.08, 0.22, 0.15, 53, 55},
+                   {"Cilium (kernel CPU not counted)", 0.22, 0.10, 0.03, 93, 94}},
+};
+
+static void put_head(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    hbk_page_put(page, page_head);
+    hbk_page_put(page, "<h1>Service meshes under mutual TLS, on one machine</h1>\n");
+    hbk_page_put(page,
+                 "<p>The experiment of \"Performance Comparison of Service Mesh Frameworks: the "
+                 "mTLS Test Case\" (arXiv 2411.02267), repeated by <code>");
+    hbk_page_text(page, paper->options.command);
+    hbk_page_put(page, "</code>.</p>\n");
+    if (!paper->options.is_full) {
+        hbk_page_put(page, "<p class=\"mark\">Indicative: short runs, few blocks. "
+                           "<code>--full</code> follows the paper (300 s).</p>\n");
+    }
+}
+
+static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    static struct hbk_machine machine;
+    hbk_machine_look(&machine);
+    hbk_page_put(page, "<h2 id=\"table3\">Table III: the machine</h2>\n<table class=\"facts\">\n");
+    for (unsigned i = 0; i < machine.count; i++) {
+        hbk_page_put(page, "<tr>");
+        hbk_page_element(page, "th", machine.facts[i].name);
+        hbk_page_element(page, "td", machine.facts[i].text);
+        hbk_page_put(page, "</tr>\n");
+    }
+    hbk_page_put(page,
+                 "<tr><th>Placement</th><td>proxies and agents on core %u, client and server "
+                 "on core %u</td></tr>\n</table>\n",
+                 paper->options.agent_core, paper->options.load_core);
+    hbk_page_put(page, "<table class=\"facts\"><thead><tr><th>System</th><th>What it is</th>"
+                       "<th>Version</th></tr></thead>\n");
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        hbk_page_put(page, "<tr>");
+        hbk_page_element(page, "td", system->name);
+        hbk_page_element(page, "td", system->title);
+        hbk_page_element(page, "td", system->is_usable ? system->version : system->reason);
+        hbk_page_put(page, "</tr>\n");
+    }
+    hbk_page_put(page, "</table>\n");
+}
+
+static void put_row(struct hbk_page *page, const struct hbk_paper *paper,
+                    const struct hbk_cell *cell, const struct hbk_paper_system *system)
+{
+    static const struct {
+        enum hbk_quantity quantity;
+        int digits;
+    } columns[] = {
+        {HBK_QUANTITY_FORTIO_P99, 1}, {HBK_QUANTITY_P99, 1},        {HBK_QUANTITY_CLIENT_CPU, 3},
+        {HBK_QUANTITY_SERVER_CPU, 3}, {HBK_QUANTITY_CLIENT_MIB, 1}, {HBK_QUANTITY_SERVER_MIB, 1},
+        {HBK_QUANTITY_CLIENT_SET, 1}, {HBK_QUANTITY_SERVER_SET, 1},
+    };
+    bool is_baseline = system->kind == HBK_BASELINE;
+    hbk_page_put(page, "<tr>");
+    hbk_page_element(page, "td", system->title);
+    for (size_t i = 0; i < HBK_COUNT(columns); i++) {
+        struct hbk_estimate estimate = hbk_paper_estimate(
+            paper, cell, system->name, columns[i].quantity, is_baseline ? HBK_ABSOLUTE : HBK_ADDED);
+        hbk_page_estimate(page, &estimate, !is_baseline, columns[i].digits);
+    }
+    struct hbk_estimate rate =
+        hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_RATE, HBK_ABSOLUTE);
+    struct hbk_estimate failed =
+        hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_FAILED, HBK_ABSOLUTE);
+    struct hbk_estimate uncharged =
+        hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_UNCHARGED, HBK_ABSOLUTE);
+    hbk_page_estimate(page, &rate, false, 0);
+    hbk_page_estimate(page, &failed, false, 0);
+    hbk_page_estimate(page, &uncharged, false, 3);
+    hbk_page_put(page, "</tr>\n");
+}
+
+static void put_printed(struct hbk_page *page, enum hbk_placement placement)
+{
+    for (size_t i = 0; i < HBK_COUNT(printed[placement]); i++) {
+        const struct printed *row = &printed[placement][i];
+        hbk_page_put(page,
+                     "<tr class=\"paper\"><td>paper: %s</td><td>%+.0f</td><td></td><td>%+.2f</td>"
+                     "<td>%+.2f</td><td></td><td></td><td>%+.0f</td><td>%+.0f</td><td></td><td>"
+                     "</td><td></td></tr>\n",
+                     row->system, row->p99_s * 1000, row->client_cpu, row->server_cpu,
+                     row->client_mib, row->server_mib);
+    }
+}
+
+static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
+                      const struct hbk_cell *cell)
+{
+    hbk_page_put(page,
+                 "<h3>%s, %s, %u ms server</h3>\n<table><thead><tr><th rowspan=\"2\">System</th>"
+                 "<th colspan=\"2\">P99, ms</th><th colspan=\"2\">CPU, cores</th>"
+                 "<th colspan=\"2\">private memory, MiB</th><th colspan=\"2\">working set, MiB</th>"
+                 "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
+                 "<th rowspan=\"2\">CPU charged to none</th></tr>\n"
+                 "<tr><th>Fortio's</th><th>from due</th><th>client</th><th>server</th><th>client"
+                 "</th><th>server</th><th>client</th><th>server</th></tr></thead>\n",
+                 cell->placement == HBK_INTRA ? "Inside a node" : "Between nodes",
+                 cell->arrivals == HBK_BURST ? "in bursts as Fortio sends them"
+                                             : hbk_arrivals_text(cell->arrivals),
+                 cell->delay_ms);
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        if (paper->systems[i].is_usable) {
+            put_row(page, paper, cell, &paper->systems[i]);
+        }
+    }
+    if (cell->arrivals == HBK_BURST && cell->delay_ms > 0) {
+        put_printed(page, cell->placement);
+    }
+    hbk_page_put(page, "</table>\n");
+}
+
+static void put_tables(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    for (unsigned item = HBK_TABLE_1; item <= HBK_TABLE_2; item <<= 1) {
+        hbk_page_put(page,
+                     "<h2 id=\"table%d\">Table %s: 3,200 requests/s, 1,600 connections, %s</h2>\n"
+                     "<p>The first row is absolute; the others are what is added to it in the same "
+                     "block. A side is its application and its proxy together; inside a node one "
+                     "agent stands on both sides and is counted on both, as in the paper.</p>\n",
+                     item == HBK_TABLE_1 ? 1 : 2, item == HBK_TABLE_1 ? "I" : "II",
+                     item == HBK_TABLE_1 ? "inside a node" : "between nodes");
+        unsigned count = 0;
+        for (unsigned i = 0; i < paper->cell_count; i++) {
+            if ((paper->cells[i].items & item) != 0) {
+                put_table(page, paper, &paper->cells[i].cell);
+                count++;
+            }
+        }
+        if (count == 0) {
+            hbk_page_put(page, "<p class=\"none\">Not measured in this run.</p>\n");
+        }
+    }
+}
+
+static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    static struct hbk_target targets[HBK_TARGETS_MAX];
+    static const char *const classes[] = {"met", "missed", "none"};
+    static const char *const words[] = {"met", "missed", "unknown"};
+    unsigned count = hbk_paper_targets(paper, targets);
+    hbk_page_put(page, "<h2 id=\"targets\">Targets of hauberk node</h2>\n<table class=\"facts\">"
+                       "<thead><tr><th>Target</th><th>Found</th><th></th></tr></thead>\n");
+    for (unsigned i = 0; i < count; i++) {
+        hbk_page_put(page, "<tr>");
+        hbk_page_element(page, "td", targets[i].text);
+        hbk_page_element(page, "td", targets[i].found);
+        hbk_page_put(page, "<td class=\"%s\">%s</td></tr>\n", classes[targets[i].verdict],
+                     words[targets[i].verdict]);
+    }
+    hbk_page_put(page, "</table>\n<p>A median decides; with fewer than ten blocks that is an "
+                       "indication and no more.</p>\n");
+}
+
+static void put_notes(struct hbk_page *page)
+{
+    hbk_page_put(
+        page,
+        "<h2 id=\"meaning\">What a difference can and cannot mean</h2>\n<ul>\n"
+        "<li>Bursts: Fortio starts all connections' clocks together, so the paper's P99 is the "
+        "time "
+        "in which a path drains 1,600 requests that come at once. Uniform and Poisson arrivals ask "
+        "the other question: what a request costs when it does not stand behind 1,599 "
+        "others.</li>\n"
+        "<li>Fortio's P99 below 250 ms is 99 %% of the way from the least to the greatest value of "
+        "one bucket: mostly the maximum. \"From due\" has three digits and counts from when the "
+        "request should have been sent.</li>\n"
+        "<li>CPU is user and kernel time of the processes. On one machine the kernel receives in "
+        "the sender's context: client, proxies and server pay for each other's receiving. What no "
+        "process was charged for is the last column; a mesh that works in the kernel shows up "
+        "there.</li>\n"
+        "<li>The working set is private memory plus a share of what the kernel's slabs and socket "
+        "buffers grew by, divided by the sockets that each process holds. The paper's is what the "
+        "kubelet reports, with page cache.</li>\n"
+        "<li>Everything shares two caches and a memory bus here. Differences between systems in "
+        "one block are meaningful; absolute values hold for this machine, and the paper's were "
+        "taken on another.</li>\n"
+        "<li>Intervals are bootstrapped over blocks. Where two intervals overlap, this run does "
+        "not tell the systems apart.</li>\n</ul>\n"
+        "<h2 id=\"features\">What a feature costs, and how to turn it off</h2>\n"
+        "<table class=\"facts\"><thead><tr><th>Feature of hauberk node</th><th>What it costs</th>"
+        "<th>How to turn it off</th></tr></thead>\n"
+        "<tr><td>encryption and identity</td><td>the rows of Tables I and II</td><td>protocol TCP "
+        "instead of HBONE in the mesh file: the connection is relayed in plain text</td></tr>\n"
+        "<tr><td>all of it</td><td>the same</td><td><code>hauberk redirect</code> takes a pod out "
+        "of the mesh</td></tr>\n</table>\n");
+}
+
+static void put_runs(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    hbk_page_put(page, "<h2 id=\"runs\">Runs that failed or are in doubt</h2>\n");
+    unsigned count = 0;
+    for (unsigned i = 0; i < paper->sample_count; i++) {
+        const struct hbk_sample *sample = &paper->samples[i];
+        char key[HBK_SAMPLE_KEY_BYTES_MAX];
+        if (sample->is_good && sample->why[0] == '\0') {
+            continue;
+        }
+        hbk_page_put(page, "%s<li>%s, %s, block %u: ", count++ == 0 ? "<ul>" : "", sample->system,
+                     hbk_cell_key(&sample->cell, key), sample->block + 1);
+        hbk_page_text(page, sample->why);
+        hbk_page_put(page, "%s</li>\n", sample->is_good ? "" : " (not counted)");
+    }
+    hbk_page_put(page, count > 0 ? "</ul>\n" : "<p>None.</p>\n");
+    hbk_page_put(page, "<h2 id=\"commands\">Commands of the cells</h2>\n<ul>\n");
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        for (unsigned k = 0; k < paper->sample_count; k++) {
+            if (hbk_cell_equal(&paper->samples[k].cell, &paper->cells[i].cell)) {
+                hbk_page_put(page, "<li><code>");
+                hbk_page_text(page, paper->samples[k].command);
+                hbk_page_put(page, "</code></li>\n");
+                break;
+            }
+        }
+    }
+    hbk_page_put(page, "</ul>\n</body></html>\n");
+}
+
+hbk_status hbk_paper_report(const struct hbk_paper *paper, struct hbk_buffer *out)
+{
+    struct hbk_page page = {.out = out};
+    put_head(&page, paper);
+    put_targets(&page, paper);
+    put_tables(&page, paper);
+    put_machine(&page, paper);
+    hbk_paper_put_figures(&page, paper);
+    put_notes(&page);
+    put_runs(&page, paper);
+    return page.status;
+}

@@ -1,0 +1,251 @@
+"""`hauberk bench paper`: short series with the real programs, broken descriptors, its page."""
+
+import csv
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness import wait
+from harness.program import BINARY, hauberk
+
+SHORT = ["--blocks", "1", "--duration", "2500ms"]
+
+
+@pytest.fixture
+def paper(private_namespaces, tmp_path):
+    """paper(*options, status=0): runs a series into a folder; returns (folder, standard error)."""
+
+    def run(*options, status=0, folder=tmp_path / "out", **extra):
+        done = hauberk("bench", "paper", "-o", folder, *options, timeout=300, **extra)
+        assert done.returncode == status, done.stderr
+        return folder, done.stderr
+
+    return run
+
+
+def samples(folder):
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def children_of(pid):
+    found = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True,
+                           check=True).stdout
+    parents = [line.split(None, 2) for line in found.splitlines()]
+    family, size = {str(pid)}, 0
+    while size != len(family):
+        size = len(family)
+        family |= {one[0] for one in parents if one[1] in family}
+    return {one[0]: one[2] for one in parents if one[0] in family and one[0] != str(pid)}
+
+
+def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
+    folder, _ = paper(*SHORT, "--only", "table2", "--systems", "node")
+    runs = samples(folder)
+    assert {(run["system"], run["arrivals"]) for run in runs} == {
+        ("baseline", "burst"), ("baseline", "uniform"), ("node", "burst"), ("node", "uniform")}
+    for run in runs:
+        assert run["ok"], run
+        values = run["values"]
+        assert values["failed"] == 0 and values["calls"] >= 6400, run
+        assert values["p99_ms"] >= 200 and values["fortio_p99_ms"] >= 200, run
+        assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, run
+        # Each side holds its 1,600 connections, an agent holds them twice.
+        assert 1600 <= values["client_sockets"] <= 1610, run
+        assert 1600 <= values["server_sockets"] <= 1610, run
+        assert ("client_agent_private_mib" in values) == (run["system"] == "node"), run
+    report = json.loads((folder / "results.json").read_text())
+    assert report["indicative"] is True
+    assert {one["name"] for one in report["systems"] if one["measured"]} == {"baseline", "node"}
+    assert all(target["verdict"] in ("met", "missed", "unknown") for target in report["targets"])
+    assert len(list(csv.DictReader((folder / "results.csv").open()))) == len(runs)
+    page = (folder / "report.html").read_text()
+    assert "Table II" in page and "Indicative" in page
+    assert "nan" not in page.lower().split("</style>")[1]
+
+
+def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
+    folder = tmp_path / "out"
+    series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
+                              "4s", "--only", "table2", "--systems", "node"])
+
+    def agents():
+        return [int(pid) for pid, command in children_of(series.pid).items()
+                if " node --mesh " in command]
+
+    def is_loaded():
+        return agents() and [1 for command in children_of(series.pid).values()
+                             if " load --arrival " in command]
+
+    # While an agent carries load it stands still most of the time.
+    while series.is_running():
+        if is_loaded():
+            for number, pause_s in ((signal.SIGSTOP, 0.5), (signal.SIGCONT, 0.2)):
+                for pid in agents():
+                    try:
+                        os.kill(pid, number)
+                    except ProcessLookupError:
+                        pass
+                time.sleep(pause_s)
+        else:
+            time.sleep(0.05)
+    report = json.loads((folder / "results.json").read_text())
+    verdicts = {target["target"]: target["verdict"] for target in report["targets"]}
+    found = [verdict for text, verdict in verdicts.items() if "P99 in Fortio's" in text]
+    assert found == ["missed", "missed"], verdicts
+    assert 'class="missed"' in (folder / "report.html").read_text()
+
+
+BROKEN = {
+    "missing": ("name: missing\ntitle: t\nbinary: /no/such/program\nencrypts: true\nprocesses:\n"
+                "- {name: p, side: client, command: [], port: 15001}\n", None),
+    "dies": ("name: dies\ntitle: t\nbinary: /bin/false\nencrypts: true\nprocesses:\n"
+             "- {name: p, side: client, command: [], port: 15001}\n", "ended at its start"),
+    "typo": ("name: typo\ntitle: t\nbinary: /bin/sleep\nencrypts: true\nprocesses:\n"
+             "- {name: p, side: client, command: [\"@TIEM@\"], port: 15001}\n", "@TIEM@"),
+    "template": ("name: template\ntitle: t\nbinary: /bin/sleep\nencrypts: true\n"
+                 "files: {a: \"@WHERE@\"}\nprocesses:\n"
+                 "- {name: p, side: client, command: [\"9\"], port: 15001}\n", "@WHERE@"),
+    "taken": ("name: taken\ntitle: t\nbinary: /usr/bin/python3\nencrypts: true\nprocesses:\n"
+              "- {name: first, side: client, command: [\"-m\", \"http.server\", \"15001\"], "
+              "port: 15001}\n"
+              "- {name: second, side: client, command: [\"-m\", \"http.server\", \"15001\"], "
+              "port: 15001}\n", "port 15001 is in use"),
+    "leaks": ("name: leaks\ntitle: t\nbinary: /bin/sh\nencrypts: true\nprocesses:\n"
+              "- {name: p, side: client, command: [\"-c\", \"sleep 12345 & exit 1\"], "
+              "port: 15001}\n", "ended at its start"),
+}
+
+
+def test_broken_systems_fail_alone_and_leave_nothing_behind(paper, tmp_path):
+    files = []
+    for name, (text, _) in BROKEN.items():
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(text)
+    folder, complaints = paper(*SHORT, "--only", "fig7", "--systems",
+                               ",".join(["node", *map(str, files)]))
+    runs = {run["system"]: run for run in samples(folder)}
+    assert runs["baseline"]["ok"] and runs["node"]["ok"]
+    assert "/no/such/program" in complaints and "missing" not in runs
+    for name, (_, found) in BROKEN.items():
+        if found is not None:
+            assert not runs[name]["ok"] and found in runs[name]["why"], runs[name]
+    left = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+    assert "sleep 12345" not in left and "http.server 15001" not in left
+
+
+@pytest.mark.parametrize("text, found", [
+    ("name: x\n", "x.yaml:1"),
+    ("name: x\ntitle: t\nbinary: b\nencrypts: maybe\nprocesses: []\n", "x.yaml:4"),
+])
+def test_a_descriptor_with_errors_is_refused_with_its_line(paper, tmp_path, text, found):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    _, complaints = paper(*SHORT, "--systems", file, status=1)
+    assert found in complaints
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_series_leaves_no_process_and_goes_on(private_namespaces, tmp_path, start,
+                                                             number):
+    folder = tmp_path / "out"
+    command = [BINARY, "bench", "paper", "-o", folder, *SHORT, "--only", "fig7", "--systems",
+               "node"]
+    series = start("series", command)
+    family = {}
+
+    def is_loaded():
+        family.update(children_of(series.pid))
+        done = (folder / "samples.jsonl").exists()
+        return done and any(" load --arrival " in command for command in family.values())
+
+    wait.until(is_loaded, "the second run to begin")
+    os.kill(series.pid, number)
+    series.wait_exit()
+    wait.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family),
+               "all its processes to end")
+    before = samples(folder)
+    assert len(before) == 1
+    done = hauberk(*command[1:], timeout=120)
+    assert done.returncode == 1 and "--resume" in done.stderr
+    done = hauberk(*command[1:], "--resume", timeout=120)
+    assert done.returncode == 0, done.stderr
+    after = samples(folder)
+    assert len(after) == 2 and after[0] == before[0]
+    assert (folder / "report.html").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(paper):
+    started = time.monotonic()
+    _, complaints = paper(*SHORT, folder="/proc/no-such-folder", status=1)
+    assert "/proc/no-such-folder" in complaints
+    assert time.monotonic() - started < 30
+
+
+def test_a_full_disk_ends_the_series_with_its_reason(paper):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    _, complaints = paper(*SHORT, "--only", "fig7", "--systems", "node", status=1,
+                          preexec_fn=limit)
+    assert "limit" in complaints or "samples.jsonl" in complaints or "File too large" in complaints
+
+
+def test_one_core_is_enough(paper):
+    folder, _ = paper(*SHORT, "--only", "fig7", "--systems", "node", "--cores", "0,0",
+                      preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+    assert all(run["ok"] for run in samples(folder))
+
+
+def test_two_results_are_compared_and_a_worse_one_is_a_status(tmp_path):
+    def write(name, cpu):
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = [json.dumps({
+            "system": "node", "block": block, "placement": "inter", "arrivals": "burst",
+            "rate": 3200, "connections": 1600, "delay_ms": 200, "duration_ms": 4000, "ok": True,
+            "why": "", "command": "", "values": {
+                "client_cpu_cores": cpu + block / 1000, "server_cpu_cores": 0.1,
+                "client_private_mib": 8, "server_private_mib": 8, "p99_ms": 205}})
+            for block in range(6)]
+        (folder / "samples.jsonl").write_text("\n".join(lines) + "\n")
+        return folder
+
+    before, same, worse = write("before", 0.1), write("same", 0.1), write("worse", 0.15)
+    done = hauberk("bench", "compare", before, same)
+    assert done.returncode == 0 and "WORSE" not in done.stdout
+    done = hauberk("bench", "compare", "--json", before, worse)
+    assert done.returncode == 3
+    rows = {row["quantity"]: row for row in json.loads(done.stdout)}
+    assert rows["client-cpu"]["worse"] and rows["client-cpu"]["ratio"] == pytest.approx(1.48, 0.02)
+    assert not rows["server-cpu"]["worse"]
+    assert hauberk("bench", "compare", "--tolerance", "60", before, worse).returncode == 0
+    assert hauberk("bench", "compare", before, tmp_path).returncode == 1
+
+
+def test_the_page_opens_in_a_browser_and_shows_its_figures(paper, find_peer_program, tmp_path):
+    browser = find_peer_program("chromium")
+    folder, _ = paper(*SHORT, "--only", "table1,table2,fig6,fig7,fig8", "--systems", "node")
+    common = [browser, "--headless", "--no-sandbox", "--disable-gpu",
+              f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1300,6000"]
+    page = f"file://{folder / 'report.html'}"
+    dom = subprocess.run([*common, "--dump-dom", page], capture_output=True, text=True, timeout=120,
+                         check=True).stdout
+    for name in [*(f"table{number}" for number in (1, 2, 3)),
+                 *(f"figure{number}" for number in range(2, 13))]:
+        assert f'id="{name}"' in dom, name
+    drawn = dict(re.findall(r'<h3 id="(figure\d+)">.*?</h3>\s*(<figure|<p)', dom, re.DOTALL))
+    assert {name for name, tag in drawn.items() if tag == "<figure"} >= {
+        "figure6", "figure7", "figure8"}
+    assert "http" not in re.sub(r'xmlns="[^"]*"|<code>.*?</code>|<td>.*?</td>', "",
+                                dom.split("</style>")[1])  # nothing is fetched
+    picture = tmp_path / "page.png"
+    subprocess.run([*common, f"--screenshot={picture}", page], capture_output=True, timeout=120,
+                   check=True)
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and picture.stat().st_size > 50000
