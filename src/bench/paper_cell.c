@@ -36,6 +36,9 @@ struct run {
     struct hbk_paper_agents agents;
     struct hbk_program server, load;
     char json_path[HBK_PROGRAM_PATH_BYTES_MAX];
+    bool is_mtls; /* between the applications, with these files */
+    char client_pem[HBK_PROGRAM_PATH_BYTES_MAX + 64], server_pem[HBK_PROGRAM_PATH_BYTES_MAX + 64];
+    char ca[HBK_PROGRAM_PATH_BYTES_MAX + 64];
     struct hbk_sample *sample;
     struct hbk_error *error;
 };
@@ -48,8 +51,11 @@ static hbk_status start_server(struct run *run)
     (void)snprintf(delay, sizeof delay, "%ums", run->cell->delay_ms);
     (void)snprintf(listen, sizeof listen, "0.0.0.0:%d", HBK_SCENE_PORT);
     /* The paper's server answers with 30 bytes. */
-    const char *const arguments[] = {"echo", "--listen", listen, "--delay",
-                                     delay,  "--size",   "30",   NULL};
+    const char *const arguments[] = {
+        "echo",   "--listen",      listen,     "--delay",
+        delay,    "--size",        "30",       run->is_mtls ? "--mtls" : NULL,
+        "--cert", run->server_pem, "--cacert", run->ca,
+        NULL};
     const struct hbk_program_spec spec = {
         .name = "server",
         .place = hbk_paper_server(run->cell->placement),
@@ -73,6 +79,9 @@ static hbk_status check_path(struct run *run)
                    HBK_SCENE_VIP_PORT);
     (void)!hbk_address_parse(hbk_slice_text(text), &request.to);
     struct hbk_reply reply = {0};
+    if (run->is_mtls) {
+        return HBK_OK; /* our request is plain; the load's warm-up tells */
+    }
     for (unsigned i = 0; i < ANSWER_TRIES; i++) {
         struct hbk_arena arena;
         hbk_arena_init(&arena);
@@ -95,14 +104,16 @@ static hbk_status start_load(struct run *run)
     (void)snprintf(connections, sizeof connections, "%u", cell->connections);
     (void)snprintf(rate, sizeof rate, "%u", cell->rate_rps);
     (void)snprintf(duration, sizeof duration, "%ums", cell->duration_ms);
-    (void)snprintf(url, sizeof url, "http://%s:%d/", hbk_paper_address(cell->placement),
-                   HBK_SCENE_VIP_PORT);
+    (void)snprintf(url, sizeof url, "%s://%s:%d/", run->is_mtls ? "https" : "http",
+                   hbk_paper_address(cell->placement), HBK_SCENE_VIP_PORT);
     (void)snprintf(json, sizeof json, "--json=%s", run->json_path);
-    const char *const arguments[] = {"load",     "--arrival", arrivals[cell->arrivals],
-                                     "-c",       connections, "-qps",
-                                     rate,       "-t",        duration,
-                                     "-timeout", "10s",       "-allow-initial-errors",
-                                     json,       url,         NULL};
+    const char *const arguments[] = {"load",       "--arrival", arrivals[cell->arrivals],
+                                     "-c",         connections, "-qps",
+                                     rate,         "-t",        duration,
+                                     "-timeout",   "10s",       "-allow-initial-errors",
+                                     json,         url,         run->is_mtls ? "-cacert" : NULL,
+                                     run->ca,      "-cert",     run->client_pem,
+                                     "--any-name", NULL};
     const struct hbk_program_spec spec = {
         .name = "load",
         .place = HBK_PLACE_FRONT,
@@ -303,6 +314,13 @@ void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *s
     (void)snprintf(run.json_path, sizeof run.json_path, "%s/load.json",
                    paper->scene.topology.directory);
     (void)remove(run.json_path);
+    const char *directory = paper->scene.topology.directory;
+    run.is_mtls = system->kind == HBK_BASELINE_MTLS;
+    (void)snprintf(run.client_pem, sizeof run.client_pem, "%s/%s/client.pem", directory,
+                   system->name);
+    (void)snprintf(run.server_pem, sizeof run.server_pem, "%s/%s/server.pem", directory,
+                   system->name);
+    (void)snprintf(run.ca, sizeof run.ca, "%s/%s/bundle.pem", directory, system->name);
     hbk_status status = perform(&run);
     hbk_program_stop(&run.load);
     hbk_program_stop(&run.server);

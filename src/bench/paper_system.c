@@ -146,6 +146,19 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
     memcpy(values->list, list, sizeof list);
 }
 
+/* client.pem, server.pem and bundle.pem in the system's directory. */
+static hbk_status make_identities(struct hbk_paper *paper, const struct hbk_paper_system *system,
+                                  enum hbk_placement placement, struct hbk_error *error)
+{
+    const char *server = paper->scene.topology.places[hbk_paper_server(placement)].name;
+    static struct values values;
+    fill_values(paper, system, placement, &values);
+    HBK_TRY(hbk_directory_make(values.directory, 0700));
+    HBK_TRY(hbk_scene_make_authority(&paper->scene, error));
+    HBK_TRY(make_identity(paper, "front", values.directory, values.client_pem, error));
+    return make_identity(paper, server, values.directory, values.server_pem, error);
+}
+
 static hbk_status write_files(const struct hbk_descriptor *descriptor, const struct values *values,
                               struct hbk_error *error)
 {
@@ -278,13 +291,9 @@ static hbk_status start_pair(struct hbk_paper *paper, const struct hbk_paper_sys
     const struct hbk_redirect_spec redirect = {.kind = HBK_REDIRECT_POD,
                                                .excluded_outbound = {tunnel, 1}};
     const struct hbk_descriptor *descriptor = &system->descriptor;
-    const char *server = paper->scene.topology.places[hbk_paper_server(placement)].name;
     static struct values values;
     fill_values(paper, system, placement, &values);
-    HBK_TRY(hbk_directory_make(values.directory, 0700));
-    HBK_TRY(hbk_scene_make_authority(&paper->scene, error));
-    HBK_TRY(make_identity(paper, "front", values.directory, values.client_pem, error));
-    HBK_TRY(make_identity(paper, server, values.directory, values.server_pem, error));
+    HBK_TRY(make_identities(paper, system, placement, error));
     HBK_TRY(write_files(descriptor, &values, error));
     for (uint32_t i = 0; i < descriptor->process_count; i++) {
         hbk_status status = start_process(paper, system, &descriptor->processes[i], placement,
@@ -321,7 +330,9 @@ hbk_status hbk_paper_start_system(struct hbk_paper *paper, const struct hbk_pape
     hbk_status status = HBK_OK;
     switch (system->kind) {
     case HBK_BASELINE:
+        break;
     case HBK_BASELINE_MTLS:
+        status = make_identities(paper, system, placement, error);
         break;
     case HBK_NODE:
         status = start_node(paper, placement, out_agents, error);

@@ -2,10 +2,12 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/duration.h"
 #include "cli/command.h"
 #include "load/echo.h"
+#include "load/secure.h"
 #include "os/fd.h"
 #include "os/limits.h"
 #include "os/signal.h"
@@ -23,6 +25,9 @@ static const char usage[] =
     "  --tcp                  sends back the bytes of every TCP connection\n"
     "  --sink                 swallows the bytes of every TCP connection\n"
     "  --source N             sends N bytes over every TCP connection, then ends it\n"
+    "  --cert FILE --key FILE TLS with this certificate (PEM, leaf first)\n"
+    "  --mtls --cacert FILE   clients need a certificate that these roots vouch for\n"
+    "  --engine NAME          openssl or native (openssl)\n"
     "  --threads N            threads (1)\n"
     "  --core N               pins thread i to core N+i\n";
 
@@ -35,6 +40,11 @@ enum option_code {
     OPTION_SOURCE,
     OPTION_THREADS,
     OPTION_CORE,
+    OPTION_CERT,
+    OPTION_KEY,
+    OPTION_CACERT,
+    OPTION_MTLS,
+    OPTION_ENGINE,
     OPTION_HELP,
 };
 
@@ -49,6 +59,11 @@ static const struct option options[] = {
     {"source", required_argument, NULL, OPTION_SOURCE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"core", required_argument, NULL, OPTION_CORE},
+    {"cert", required_argument, NULL, OPTION_CERT},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"cacert", required_argument, NULL, OPTION_CACERT},
+    {"mtls", no_argument, NULL, OPTION_MTLS},
+    {"engine", required_argument, NULL, OPTION_ENGINE},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -64,11 +79,39 @@ static hbk_status read_number(const char *name, struct hbk_slice text, uint64_t 
     return HBK_OK;
 }
 
+/* TLS; the texts are whole arguments. False: another option. */
+static bool read_tls_option(int code, const char *text, struct hbk_secure_options *tls)
+{
+    switch (code) {
+    case OPTION_CERT:
+        tls->cert_path = text;
+        return true;
+    case OPTION_KEY:
+        tls->key_path = text;
+        return true;
+    case OPTION_CACERT:
+        tls->ca_path = text;
+        return true;
+    case OPTION_MTLS:
+        tls->asks_client = true;
+        return true;
+    case OPTION_ENGINE:
+        tls->is_native = strcmp(text, "native") == 0;
+        return tls->is_native || strcmp(text, "openssl") == 0;
+    default:
+        return false;
+    }
+}
+
 static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_options *echo,
                               struct hbk_error *error)
 {
     uint64_t number = 0;
     switch (code) {
+    case OPTION_ENGINE:
+        return hbk_error_set(error, HBK_INVALID,
+                             "--engine \"%.*s\": openssl and native are allowed",
+                             HBK_SLICE_ARGS(text));
     case OPTION_LISTEN:
         return hbk_address_parse(text, &echo->listen)
                    ? HBK_OK
@@ -105,7 +148,8 @@ static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_o
 }
 
 static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options *echo,
-                                 bool *out_is_help, struct hbk_error *error)
+                                 struct hbk_secure_options *tls, bool *out_is_help,
+                                 struct hbk_error *error)
 {
     *echo = (struct hbk_echo_options){
         .listen = {.ip = {.size = 16}, .port = 8080},
@@ -118,6 +162,9 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
             return HBK_OK;
         }
         struct hbk_slice text = hbk_slice_text(optarg == NULL ? "" : optarg);
+        if (read_tls_option(code, optarg, tls)) {
+            continue;
+        }
         HBK_TRY(read_option(code, text, echo, error));
     }
     if (optind != argc) {
@@ -125,6 +172,16 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
     }
     if (echo->delay_ns > 0 && echo->mode != HBK_ECHO_HTTP) {
         return hbk_error_set(error, HBK_INVALID, "--delay is for HTTP");
+    }
+    bool has_tls = tls->cert_path != NULL;
+    if (!has_tls && (tls->key_path != NULL || tls->ca_path != NULL || tls->asks_client)) {
+        return hbk_error_set(error, HBK_INVALID, "TLS needs --cert");
+    }
+    if (tls->asks_client && tls->ca_path == NULL) {
+        return hbk_error_set(error, HBK_INVALID, "--mtls needs --cacert");
+    }
+    if (has_tls && (echo->mode == HBK_ECHO_SINK || echo->mode == HBK_ECHO_SOURCE)) {
+        return hbk_error_set(error, HBK_INVALID, "--sink and --source are plain");
     }
     return HBK_OK;
 }
@@ -137,7 +194,7 @@ static void print_listening(const struct hbk_address *bound, void *argument)
     (void)fflush(stdout);
 }
 
-static int run(const struct hbk_echo_options *echo)
+static int run(struct hbk_echo_options *echo, const struct hbk_secure_options *tls)
 {
     static const int signals[] = {SIGINT, SIGTERM};
     struct hbk_error error = {0};
@@ -147,9 +204,13 @@ static int run(const struct hbk_echo_options *echo)
         fputs("hauberk echo: the limit of open files could not be raised\n", stderr);
     }
     hbk_status status = hbk_signal_open(signals, HBK_COUNT(signals), &signal_fd);
+    if (status == HBK_OK && tls->cert_path != NULL) {
+        status = hbk_secure_context_new(tls, &echo->tls, &error);
+    }
     if (status == HBK_OK) {
         status = hbk_echo_run(echo, signal_fd, print_listening, NULL, &error);
     }
+    hbk_tls_context_unref(echo->tls);
     if (status != HBK_OK) {
         fprintf(stderr, "hauberk echo: %s\n",
                 error.status == HBK_OK ? hbk_status_text(status) : error.text);
@@ -161,9 +222,10 @@ static int run(const struct hbk_echo_options *echo)
 int hbk_command_echo(int argc, char **argv)
 {
     struct hbk_echo_options echo;
+    struct hbk_secure_options tls = {.is_server = true};
     struct hbk_error error = {0};
     bool is_help = false;
-    if (read_arguments(argc, argv, &echo, &is_help, &error) != HBK_OK) {
+    if (read_arguments(argc, argv, &echo, &tls, &is_help, &error) != HBK_OK) {
         if (error.status != HBK_OK) {
             fprintf(stderr, "hauberk echo: %s\n", error.text);
         }
@@ -174,5 +236,5 @@ int hbk_command_echo(int argc, char **argv)
         fputs(usage, stdout);
         return HBK_EXIT_OK;
     }
-    return run(&echo);
+    return run(&echo, &tls);
 }

@@ -128,6 +128,9 @@ static int run(struct hbk_load_command *command)
         fputs("hauberk load: the limit of open files could not be raised\n", stderr);
     }
     hbk_status status = hbk_signal_open(signals, HBK_COUNT(signals), &signal_fd);
+    if (status == HBK_OK && command->plan.target.is_tls) {
+        status = hbk_secure_context_new(&command->tls, &command->plan.tls, &error);
+    }
     if (status == HBK_OK) {
         status = hbk_load_course_init(&course, command->is_quiet ? NULL : stderr,
                                       isatty(STDERR_FILENO) == 1);
@@ -148,6 +151,7 @@ static int run(struct hbk_load_command *command)
         return HBK_EXIT_FAILED;
     }
     int exit_status = finish(command, &result, &course);
+    hbk_tls_context_unref(command->plan.tls);
     hbk_load_course_fini(&course);
     hbk_load_result_fini(&result);
     return exit_status;

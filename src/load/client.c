@@ -332,6 +332,9 @@ static hbk_status take_memory(struct hbk_load_client *client, unsigned count)
     hbk_load_result_set_unit(&client->result, client->plan->unit_s, client->plan->offset_s);
     HBK_TRY(hbk_histogram_init(&client->interval));
     HBK_TRY(hbk_due_heap_init(&client->due, count));
+    if (client->plan->tls != NULL) {
+        HBK_TRY(hbk_batch_init(&client->batch, client->loop, NULL));
+    }
     client->room = hbk_span_of(malloc(HBK_LOAD_RECEIVE_BYTES), HBK_LOAD_RECEIVE_BYTES);
     client->connections = calloc(count > 0 ? count : 1, sizeof *client->connections);
     client->calls = calloc(calls > 0 ? calls : 1, sizeof *client->calls);
@@ -453,6 +456,10 @@ void hbk_load_client_fini(struct hbk_load_client *client)
     }
     hbk_task_cancel(&client->open_task);
     hbk_task_cancel(&client->warm_task);
+    hbk_tls_ticket_unref(client->ticket);
+    if (client->batch.loop != NULL) {
+        hbk_batch_fini(&client->batch);
+    }
     hbk_due_heap_fini(&client->due);
     free(client->connections);
     free(client->calls);

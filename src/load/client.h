@@ -15,7 +15,9 @@
 #include "load/request.h"
 #include "load/result.h"
 #include "load/schedule.h"
+#include "net/batch.h"
 #include "runtime/loop.h"
+#include "tls/ticket.h"
 
 enum {
     HBK_LOAD_CONNECTING_MAX = 128,       /* of one client at a time: a listener's queue is finite */
@@ -84,7 +86,9 @@ struct hbk_load_client {
     struct hbk_alarm alarm;
     struct hbk_task open_task;
     struct hbk_task warm_task;
-    struct hbk_span room; /* owned: where connections receive */
+    struct hbk_batch batch;        /* TLS: of this thread's handshakes; zero without TLS */
+    struct hbk_tls_ticket *ticket; /* owned: the newest, for the next handshake */
+    struct hbk_span room;          /* owned: where connections receive */
 };
 
 /* Takes memory and begins to connect. Fails: HBK_NO_MEMORY; then only fini() is allowed. */

@@ -31,11 +31,41 @@ static enum hbk_load_failure send_failure(void)
     return errno == ECONNRESET ? HBK_LOAD_RESET : HBK_LOAD_SEND;
 }
 
+static bool is_secure(const struct hbk_load_connection *connection)
+{
+    return connection->client->plan->tls != NULL;
+}
+
+struct hbk_buffer *hbk_load_frames(struct hbk_load_connection *connection)
+{
+    return is_secure(connection) ? &connection->plain : &connection->out;
+}
+
+/* The socket failed: in the life of the connection, or while it was being opened. */
+static void lose(struct hbk_load_connection *connection, enum hbk_load_failure failure,
+                 uint64_t now_ns)
+{
+    if (connection->is_connecting) {
+        hbk_load_on_open_failed(connection, failure, now_ns);
+    } else {
+        hbk_load_on_lost(connection, failure, now_ns);
+    }
+}
+
 /* ---- sending ---- */
 
 /* Sends from `out`; false when the connection was lost. */
 static bool flush(struct hbk_load_connection *connection)
 {
+    if (!hbk_buffer_is_empty(&connection->plain)) {
+        hbk_status status = hbk_secure_seal(&connection->secure,
+                                            hbk_buffer_slice(&connection->plain), &connection->out);
+        hbk_buffer_clear(&connection->plain);
+        if (status != HBK_OK) {
+            hbk_load_on_lost(connection, HBK_LOAD_SEND, hbk_clock_monotonic_ns());
+            return false;
+        }
+    }
     while (!hbk_buffer_is_empty(&connection->out)) {
         size_t size;
         enum hbk_io io =
@@ -45,7 +75,7 @@ static bool flush(struct hbk_load_connection *connection)
             return true;
         }
         if (io != HBK_IO_DONE) {
-            hbk_load_on_lost(connection, send_failure(), hbk_clock_monotonic_ns());
+            lose(connection, send_failure(), hbk_clock_monotonic_ns());
             return false;
         }
         connection->client->result.sent_bytes += size;
@@ -71,6 +101,14 @@ void hbk_load_write_later(struct hbk_load_connection *connection)
 /* Sends bytes that stay only until we return. */
 static void send_bytes(struct hbk_load_connection *connection, struct hbk_slice bytes)
 {
+    if (is_secure(connection)) {
+        if (hbk_secure_seal(&connection->secure, bytes, &connection->out) != HBK_OK) {
+            hbk_load_on_lost(connection, HBK_LOAD_SEND, hbk_clock_monotonic_ns());
+            return;
+        }
+        (void)flush(connection);
+        return;
+    }
     while (bytes.size > 0) {
         size_t size;
         enum hbk_io io = hbk_socket_send(connection->source.fd, bytes, &size);
@@ -121,23 +159,6 @@ bool hbk_load_cancel(struct hbk_load_call *call)
     return true;
 }
 
-void hbk_load_connection_init(struct hbk_load_connection *connection)
-{
-    const struct hbk_load_plan *plan = connection->client->plan;
-    connection->source.fd = -1;
-    connection->uses_left = UINT32_MAX;
-    hbk_buffer_init(&connection->out, HBK_LOAD_OUT_BYTES_MAX);
-    hbk_answer_init(&connection->answer);
-    connection->answer.is_to_head = hbk_slice_equal(plan->method, HBK_SLICE("HEAD"));
-    hbk_list_init(&connection->free);
-    hbk_task_init(&connection->write, on_write);
-    for (unsigned i = 0; i < plan->streams; i++) {
-        connection->calls[i].connection = connection;
-        hbk_link_init(&connection->calls[i].link);
-        hbk_list_append(&connection->free, &connection->calls[i].link);
-    }
-}
-
 /* ---- receiving ---- */
 
 static void finish_call(struct hbk_load_connection *connection, bool is_last, uint64_t now_ns)
@@ -152,10 +173,10 @@ static void finish_call(struct hbk_load_connection *connection, bool is_last, ui
     hbk_load_on_answer(call, is_last, now_ns);
 }
 
-static void take_bytes(struct hbk_load_connection *connection, struct hbk_slice bytes)
+/* Plain bytes of the protocol. */
+static void take_plain(struct hbk_load_connection *connection, struct hbk_slice bytes)
 {
     uint64_t now_ns = hbk_clock_monotonic_ns();
-    connection->client->result.received_bytes += bytes.size;
     if (connection->h2 != NULL) {
         hbk_load_h2_take(connection, bytes, now_ns);
         return;
@@ -180,9 +201,98 @@ static void take_bytes(struct hbk_load_connection *connection, struct hbk_slice 
     }
 }
 
+static void finish_opening(struct hbk_load_connection *connection);
+
+/* The handshake is done: what it was, and a ticket for the next one. */
+static void note_handshake(struct hbk_load_connection *connection)
+{
+    struct hbk_load_client *client = connection->client;
+    if (hbk_tls_agreement(connection->secure.session).was_resumed) {
+        client->result.handshakes_resumed++;
+    } else {
+        client->result.handshakes_full++;
+    }
+}
+
+/* TLS gives tickets behind the handshake, with or before the first answer. */
+static void keep_ticket(struct hbk_load_connection *connection)
+{
+    struct hbk_load_client *client = connection->client;
+    struct hbk_tls_ticket *ticket =
+        client->plan->resumes ? hbk_tls_take_ticket(connection->secure.session) : NULL;
+    if (ticket != NULL) {
+        hbk_tls_ticket_unref(client->ticket);
+        client->ticket = ticket;
+    }
+}
+
+/* What TLS makes of what has come. The connection may be closed, and opened anew, in any step. */
+static void advance(struct hbk_load_connection *connection)
+{
+    struct hbk_slice plain;
+    while (connection->secure.session != NULL) {
+        enum hbk_secure_answer answer =
+            hbk_secure_next(&connection->secure, &connection->out, &plain);
+        if (!hbk_buffer_is_empty(&connection->out) && answer != HBK_SECURE_FAILED &&
+            !flush(connection)) {
+            return;
+        }
+        switch (answer) {
+        case HBK_SECURE_MORE:
+            return;
+        case HBK_SECURE_READY:
+            note_handshake(connection);
+            finish_opening(connection);
+            break;
+        case HBK_SECURE_PLAIN:
+            keep_ticket(connection);
+            take_plain(connection, plain);
+            break;
+        case HBK_SECURE_CLOSED:
+            lose(connection, HBK_LOAD_EARLY_CLOSE, hbk_clock_monotonic_ns());
+            return;
+        case HBK_SECURE_FAILED:
+            lose(connection, connection->is_proven ? HBK_LOAD_MALFORMED : HBK_LOAD_HANDSHAKE,
+                 hbk_clock_monotonic_ns());
+            return;
+        }
+    }
+}
+
+static void on_progress_task(struct hbk_task *task)
+{
+    struct hbk_load_connection *connection =
+        HBK_CONTAINER(task, struct hbk_load_connection, progress);
+    advance(connection);
+    hbk_load_on_turn(connection->client);
+}
+
+/* From within the batch: goes on in the next phase. */
+static void on_progress(void *owner)
+{
+    struct hbk_load_connection *connection = owner;
+    hbk_loop_post(connection->client->loop, HBK_PHASE_FLIGHT, &connection->progress);
+}
+
+static void take_bytes(struct hbk_load_connection *connection, struct hbk_slice bytes)
+{
+    connection->client->result.received_bytes += bytes.size;
+    if (!is_secure(connection)) {
+        take_plain(connection, bytes);
+    } else if (hbk_secure_put(&connection->secure, bytes) != HBK_OK) {
+        lose(connection, HBK_LOAD_MALFORMED, hbk_clock_monotonic_ns());
+    } else {
+        advance(connection);
+    }
+}
+
 static void take_end(struct hbk_load_connection *connection, bool is_reset)
 {
     uint64_t now_ns = hbk_clock_monotonic_ns();
+    if (connection->is_connecting) {
+        hbk_load_on_open_failed(connection, HBK_LOAD_HANDSHAKE, now_ns);
+        return;
+    }
     if (!is_reset && connection->busy > 0 && connection->h2 == NULL &&
         hbk_answer_is_ended_by_close(&connection->answer)) {
         finish_call(connection, true, now_ns);
@@ -237,11 +347,30 @@ static void finish_connect(struct hbk_load_connection *connection)
         hbk_load_on_open_failed(connection, connect_failure(error_number), now_ns);
         return;
     }
-    if (client->plan->is_http2 && hbk_load_h2_begin(connection) != HBK_OK) {
+    if (!is_secure(connection)) {
+        finish_opening(connection);
+        return;
+    }
+    const struct hbk_load_plan *plan = client->plan;
+    struct hbk_slice name = plan->server_name.size > 0 ? plan->server_name : plan->target.host;
+    if (hbk_secure_begin(&connection->secure, plan->tls, &client->batch, name, client->ticket,
+                         on_progress, connection) != HBK_OK) {
+        hbk_load_on_open_failed(connection, HBK_LOAD_HANDSHAKE, now_ns);
+        return;
+    }
+    connection->is_shaking = true;
+    advance(connection);
+}
+
+/* Connected, with TLS where it is asked for: the protocol begins. */
+static void finish_opening(struct hbk_load_connection *connection)
+{
+    uint64_t now_ns = hbk_clock_monotonic_ns();
+    if (connection->client->plan->is_http2 && hbk_load_h2_begin(connection) != HBK_OK) {
         hbk_load_on_open_failed(connection, HBK_LOAD_CONNECT_OTHER, now_ns);
         return;
     }
-    connection->is_connecting = false;
+    connection->is_connecting = connection->is_shaking = false;
     hbk_load_on_open(connection, now_ns);
 }
 
@@ -250,15 +379,35 @@ static void on_ready(struct hbk_source *source)
     struct hbk_load_connection *connection =
         HBK_CONTAINER(source, struct hbk_load_connection, source);
     struct hbk_load_client *client = connection->client;
-    if (connection->is_connecting && (source->ready & HBK_WRITABLE) != 0) {
+    if (connection->is_connecting && !connection->is_shaking &&
+        (source->ready & HBK_WRITABLE) != 0) {
         finish_connect(connection);
     } else if (!hbk_buffer_is_empty(&connection->out) && (source->ready & HBK_WRITABLE) != 0) {
         (void)flush(connection);
     }
-    if (hbk_load_is_open(connection)) {
+    if (hbk_load_is_open(connection) || connection->is_shaking) {
         receive(connection);
     }
     hbk_load_on_turn(client);
+}
+
+void hbk_load_connection_init(struct hbk_load_connection *connection)
+{
+    const struct hbk_load_plan *plan = connection->client->plan;
+    connection->source.fd = -1;
+    connection->uses_left = UINT32_MAX;
+    hbk_buffer_init(&connection->out, HBK_LOAD_OUT_BYTES_MAX);
+    hbk_answer_init(&connection->answer);
+    connection->answer.is_to_head = hbk_slice_equal(plan->method, HBK_SLICE("HEAD"));
+    hbk_list_init(&connection->free);
+    hbk_task_init(&connection->write, on_write);
+    hbk_task_init(&connection->progress, on_progress_task);
+    hbk_buffer_init(&connection->plain, HBK_LOAD_OUT_BYTES_MAX);
+    for (unsigned i = 0; i < plan->streams; i++) {
+        connection->calls[i].connection = connection;
+        hbk_link_init(&connection->calls[i].link);
+        hbk_list_append(&connection->free, &connection->calls[i].link);
+    }
 }
 
 void hbk_load_connect(struct hbk_load_connection *connection, uint64_t now_ns)
@@ -292,7 +441,10 @@ void hbk_load_close(struct hbk_load_connection *connection)
     hbk_fd_close(&connection->source.fd);
     connection->source.fd = -1;
     connection->source.ready = 0;
-    connection->is_connecting = connection->is_draining = false;
+    connection->is_connecting = connection->is_shaking = connection->is_draining = false;
+    hbk_task_cancel(&connection->progress);
+    hbk_secure_end(&connection->secure);
+    hbk_buffer_fini(&connection->plain);
     hbk_buffer_fini(&connection->out);
     hbk_answer_reset(&connection->answer);
 }

@@ -13,6 +13,7 @@
 #include "load/answer.h"
 #include "load/client.h"
 #include "load/fortio_clock.h"
+#include "load/secure.h"
 #include "wire/http2.h"
 
 /* Bytes that wait for the socket: one request, or the frames of all streams of a turn. */
@@ -41,6 +42,9 @@ struct hbk_load_connection {
     struct hbk_task write;       /* sends `out` at the end of the turn */
     struct hbk_task open;        /* connects for a call that waits, at the end of the turn */
     struct hbk_buffer out;       /* not yet taken by the socket */
+    struct hbk_secure secure;    /* TLS, between `out` and the protocol; without a session: plain */
+    struct hbk_buffer plain;     /* HTTP/2 under TLS: frames that wait to be sealed */
+    struct hbk_task progress;    /* a handshake that waited goes on */
     struct hbk_answer answer;    /* HTTP/1 and TCP */
     struct hbk_h2_session *h2;   /* owned while the connection is open over HTTP/2 */
     struct hbk_load_call *calls; /* as many as plan->streams; borrowed from the client */
@@ -54,10 +58,11 @@ struct hbk_load_connection {
     uint32_t uses_left; /* requests until it is closed; UINT32_MAX: without limit */
     uint32_t index;     /* over all threads */
     uint8_t state;
-    bool is_connecting;
-    bool is_settled;  /* has ended its warm-up, well or badly */
-    bool is_proven;   /* has brought an answer since it was opened */
-    bool is_draining; /* HTTP/2: the server takes no new requests */
+    bool is_connecting; /* until TLS, if there is any, is up, too */
+    bool is_shaking;    /* connected, in the TLS handshake */
+    bool is_settled;    /* has ended its warm-up, well or badly */
+    bool is_proven;     /* has brought an answer since it was opened */
+    bool is_draining;   /* HTTP/2: the server takes no new requests */
     uint8_t message[HBK_LOAD_MESSAGE_BYTES];
 };
 
@@ -118,6 +123,9 @@ void hbk_load_h2_end(struct hbk_load_connection *connection);
 void hbk_load_h2_send(struct hbk_load_connection *connection, struct hbk_load_call *call);
 void hbk_load_h2_take(struct hbk_load_connection *connection, struct hbk_slice bytes,
                       uint64_t now_ns);
+
+/* Where HTTP/2 puts its frames. */
+struct hbk_buffer *hbk_load_frames(struct hbk_load_connection *connection);
 
 /* Sends `out` later in this turn, together with what else comes. */
 void hbk_load_write_later(struct hbk_load_connection *connection);

@@ -19,14 +19,15 @@ static struct hbk_span reserve(void *owner, size_t size)
 {
     struct hbk_load_connection *connection = owner;
     struct hbk_span room;
-    return hbk_buffer_reserve(&connection->out, size, &room) == HBK_OK ? room
-                                                                       : hbk_span_of(NULL, 0);
+    return hbk_buffer_reserve(hbk_load_frames(connection), size, &room) == HBK_OK
+               ? room
+               : hbk_span_of(NULL, 0);
 }
 
 static void commit(void *owner, size_t size)
 {
     struct hbk_load_connection *connection = owner;
-    hbk_buffer_commit(&connection->out, size);
+    hbk_buffer_commit(hbk_load_frames(connection), size);
     hbk_load_write_later(connection);
 }
 
@@ -64,15 +65,15 @@ static void send_body(struct hbk_load_connection *connection, struct hbk_load_ca
         size_t credit = hbk_h2_send_credit(connection->h2, &call->stream);
         struct hbk_slice part = hbk_slice_part(body, call->body_sent, credit);
         struct hbk_span room;
-        if (part.size == 0 ||
-            hbk_buffer_reserve(&connection->out, sizeof header + part.size, &room) != HBK_OK) {
+        if (part.size == 0 || hbk_buffer_reserve(hbk_load_frames(connection),
+                                                 sizeof header + part.size, &room) != HBK_OK) {
             return;
         }
         bool is_last = call->body_sent + part.size == body.size;
         hbk_h2_frame_data(connection->h2, &call->stream, header, part.size, is_last);
         memcpy(room.bytes, header, sizeof header);
         memcpy(room.bytes + sizeof header, part.bytes, part.size);
-        hbk_buffer_commit(&connection->out, sizeof header + part.size);
+        hbk_buffer_commit(hbk_load_frames(connection), sizeof header + part.size);
         hbk_load_write_later(connection);
         call->body_sent += part.size;
         turn += part.size;

@@ -17,6 +17,8 @@ enum { HEAD_BYTES_MAX = 256 };
 static void bury(struct hbk_task *task)
 {
     struct hbk_echo_connection *connection = HBK_CONTAINER(task, struct hbk_echo_connection, task);
+    hbk_secure_end(&connection->secure);
+    hbk_buffer_fini(&connection->sealed);
     hbk_buffer_fini(&connection->held);
     hbk_buffer_fini(&connection->special);
     hbk_fd_close(&connection->source.fd);
@@ -33,12 +35,124 @@ void hbk_echo_close(struct hbk_echo_connection *connection)
     hbk_link_remove(&connection->link);
     hbk_link_remove(&connection->delayed);
     hbk_task_cancel(&connection->task);
+    hbk_task_cancel(&connection->progress);
     connection->task.run = bury;
     hbk_loop_post(connection->server->loop, HBK_PHASE_END, &connection->task);
 }
 
+/* ---- TLS ---- */
+
+static bool is_secure(const struct hbk_echo_connection *connection)
+{
+    return connection->server->options->tls != NULL;
+}
+
+bool hbk_echo_is_flushed(const struct hbk_echo_connection *connection)
+{
+    return hbk_buffer_is_empty(&connection->sealed);
+}
+
+/* Sends what is sealed; false when the socket takes no more now or the connection died. */
+static bool flush(struct hbk_echo_connection *connection)
+{
+    while (!hbk_buffer_is_empty(&connection->sealed)) {
+        size_t size;
+        enum hbk_io io =
+            hbk_socket_send(connection->source.fd, hbk_buffer_slice(&connection->sealed), &size);
+        if (io == HBK_IO_AGAIN) {
+            return false;
+        }
+        if (io != HBK_IO_DONE) {
+            hbk_echo_close(connection);
+            return false;
+        }
+        hbk_buffer_consume(&connection->sealed, size);
+    }
+    return true;
+}
+
+enum hbk_io hbk_echo_send(struct hbk_echo_connection *connection, struct hbk_slice bytes,
+                          size_t *out_size)
+{
+    if (!is_secure(connection)) {
+        return hbk_socket_send(connection->source.fd, bytes, out_size);
+    }
+    if (!flush(connection)) {
+        return connection->is_dead ? HBK_IO_FAILED : HBK_IO_AGAIN;
+    }
+    struct hbk_slice part = hbk_slice_part(bytes, 0, HBK_SECURE_PLAIN_BYTES_MAX);
+    if (hbk_secure_seal(&connection->secure, part, &connection->sealed) != HBK_OK) {
+        return HBK_IO_FAILED;
+    }
+    *out_size = part.size;
+    (void)flush(connection);
+    return connection->is_dead ? HBK_IO_FAILED : HBK_IO_DONE;
+}
+
+/* Reads what the socket has into TLS; false when there is nothing now. */
+static bool feed(struct hbk_echo_connection *connection)
+{
+    struct hbk_source *source = &connection->source;
+    struct hbk_span room = connection->server->room;
+    size_t size;
+    if ((source->ready & HBK_READABLE) == 0 || connection->has_ended) {
+        return false;
+    }
+    switch (hbk_socket_receive(source->fd, room, &size)) {
+    case HBK_IO_DONE:
+        if (hbk_secure_put(&connection->secure, hbk_slice_of(room.bytes, size)) == HBK_OK) {
+            return true;
+        }
+        break;
+    case HBK_IO_AGAIN:
+        source->ready &= ~(uint32_t)HBK_READABLE;
+        return false;
+    case HBK_IO_END:
+        connection->has_ended = true;
+        return false;
+    case HBK_IO_FAILED:
+        break;
+    }
+    hbk_echo_close(connection);
+    return false;
+}
+
+/* Plain bytes of a connection over TLS. */
+static bool receive_secure(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes)
+{
+    while (!connection->is_dead) {
+        enum hbk_secure_answer answer =
+            hbk_secure_next(&connection->secure, &connection->sealed, out_bytes);
+        (void)flush(connection);
+        if (connection->is_dead) {
+            return false;
+        }
+        switch (answer) {
+        case HBK_SECURE_PLAIN:
+            return true;
+        case HBK_SECURE_READY:
+            break;
+        case HBK_SECURE_MORE:
+            if (!feed(connection)) {
+                return false;
+            }
+            break;
+        case HBK_SECURE_CLOSED:
+            connection->has_ended = true;
+            return false;
+        case HBK_SECURE_FAILED:
+            hbk_echo_close(connection);
+            return false;
+        }
+    }
+    return false;
+}
+
 static void serve(struct hbk_echo_connection *connection)
 {
+    if (is_secure(connection) && !flush(connection)) {
+        return;
+    }
     if (connection->server->options->mode == HBK_ECHO_HTTP) {
         hbk_echo_http_serve(connection);
     } else {
@@ -63,6 +177,9 @@ void hbk_echo_again(struct hbk_echo_connection *connection)
 
 bool hbk_echo_receive(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes)
 {
+    if (is_secure(connection)) {
+        return receive_secure(connection, out_bytes);
+    }
     struct hbk_source *source = &connection->source;
     struct hbk_span room = connection->server->room;
     size_t size;
@@ -90,6 +207,20 @@ bool hbk_echo_receive(struct hbk_echo_connection *connection, struct hbk_slice *
     return false;
 }
 
+static void on_progress_task(struct hbk_task *task)
+{
+    serve(HBK_CONTAINER(task, struct hbk_echo_connection, progress));
+}
+
+/* From within the batch: goes on in the next phase. */
+static void on_progress(void *owner)
+{
+    struct hbk_echo_connection *connection = owner;
+    if (!connection->is_dead) {
+        hbk_loop_post(connection->server->loop, HBK_PHASE_FLIGHT, &connection->progress);
+    }
+}
+
 static void add_connection(struct hbk_echo_server *server, int fd)
 {
     struct hbk_echo_connection *connection = hbk_pool_take(&server->connections);
@@ -105,6 +236,8 @@ static void add_connection(struct hbk_echo_server *server, int fd)
     hbk_link_init(&connection->link);
     hbk_link_init(&connection->delayed);
     hbk_task_init(&connection->task, on_again);
+    hbk_task_init(&connection->progress, on_progress_task);
+    hbk_buffer_init(&connection->sealed, HBK_ECHO_SEALED_BYTES_MAX);
     hbk_list_append(&server->all, &connection->link);
     if (server->options->mode == HBK_ECHO_SOURCE) {
         connection->owed = server->options->size_bytes;
@@ -113,6 +246,11 @@ static void add_connection(struct hbk_echo_server *server, int fd)
         }
     }
     hbk_socket_tune(fd);
+    if (is_secure(connection) &&
+        hbk_secure_begin(&connection->secure, server->options->tls, &server->batch,
+                         hbk_slice_of(NULL, 0), NULL, on_progress, connection) != HBK_OK) {
+        hbk_echo_close(connection);
+    }
 }
 
 static void on_listener_ready(struct hbk_source *source)
@@ -155,8 +293,16 @@ static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *l
         return HBK_NO_MEMORY;
     }
     server->alarm = (struct hbk_alarm){.due_ns = UINT64_MAX, .on_due = on_alarm};
+    if (server->options->tls != NULL) {
+        HBK_TRY(hbk_batch_init(&server->batch, loop, NULL));
+    }
     loop->alarm = &server->alarm;
     return hbk_loop_add_listener(loop, &server->listener, listener, on_listener_ready);
+}
+
+static void on_batch_task(struct hbk_task *task)
+{
+    hbk_batch_fini(&HBK_CONTAINER(task, struct hbk_echo_server, batch_task)->batch);
 }
 
 /* Between two turns, so that no event of a connection is under way. */
@@ -167,6 +313,10 @@ static void close_server(struct hbk_echo_server *server)
         struct hbk_echo_connection *connection =
             HBK_CONTAINER(link, struct hbk_echo_connection, link);
         hbk_echo_close(connection);
+    }
+    if (server->options->tls != NULL) { /* behind the burials */
+        hbk_task_init(&server->batch_task, on_batch_task);
+        hbk_loop_post(server->loop, HBK_PHASE_END, &server->batch_task);
     }
 }
 

@@ -8,6 +8,8 @@
 #include "base/address.h"
 #include "base/error.h"
 
+struct hbk_tls_context;
+
 enum hbk_echo_mode {
     HBK_ECHO_HTTP,
     HBK_ECHO_TCP,    /* sends back what it receives */
@@ -23,8 +25,9 @@ struct hbk_echo_options {
     struct hbk_address listen; /* port 0: any */
     uint64_t delay_ns;         /* between an HTTP request and its answer */
     uint64_t size_bytes; /* HTTP: of the body, 0: "ok"; HBK_ECHO_SOURCE: sent per connection */
-    unsigned threads;    /* 1 to HBK_WORKERS_MAX */
-    int first_core;      /* thread i runs on core first_core + i; negative: anywhere */
+    struct hbk_tls_context *tls; /* borrowed; NULL: plain. HBK_ECHO_HTTP and HBK_ECHO_TCP */
+    unsigned threads;            /* 1 to HBK_WORKERS_MAX */
+    int first_core;              /* thread i runs on core first_core + i; negative: anywhere */
 };
 
 /*

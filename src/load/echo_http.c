@@ -32,8 +32,8 @@ static enum hbk_io send_some(struct hbk_echo_connection *connection, size_t *out
 {
     struct iovec parts[ANSWERS_PER_SEND_MAX];
     struct hbk_slice first = hbk_slice_part(connection->answer, connection->offset, SIZE_MAX);
-    if (connection->owed == 1) {
-        return hbk_socket_send(connection->source.fd, first, out_size);
+    if (connection->owed == 1 || connection->server->options->tls != NULL) {
+        return hbk_echo_send(connection, first, out_size);
     }
     size_t count = 0;
     for (; count < connection->owed && count < ANSWERS_PER_SEND_MAX; count++) {
@@ -256,7 +256,9 @@ void hbk_echo_http_serve(struct hbk_echo_connection *connection)
             return;
         }
         if (connection->is_last) {
-            hbk_echo_close(connection);
+            if (hbk_echo_is_flushed(connection)) {
+                hbk_echo_close(connection);
+            }
             return;
         }
         if (!take_more(connection)) {

@@ -13,8 +13,7 @@ static bool send_held(struct hbk_echo_connection *connection)
 {
     while (!hbk_buffer_is_empty(&connection->held)) {
         size_t size;
-        switch (
-            hbk_socket_send(connection->source.fd, hbk_buffer_slice(&connection->held), &size)) {
+        switch (hbk_echo_send(connection, hbk_buffer_slice(&connection->held), &size)) {
         case HBK_IO_DONE:
             hbk_buffer_consume(&connection->held, size);
             break;
@@ -34,7 +33,7 @@ static bool send_back(struct hbk_echo_connection *connection, struct hbk_slice b
 {
     while (bytes.size > 0) {
         size_t size;
-        enum hbk_io io = hbk_socket_send(connection->source.fd, bytes, &size);
+        enum hbk_io io = hbk_echo_send(connection, bytes, &size);
         if (io == HBK_IO_DONE) {
             bytes = hbk_slice_part(bytes, size, bytes.size);
             continue;
@@ -73,7 +72,7 @@ static bool pour(struct hbk_echo_connection *connection)
 static void end_if_over(struct hbk_echo_connection *connection)
 {
     if (!connection->is_dead && connection->has_ended && hbk_buffer_is_empty(&connection->held) &&
-        connection->owed == 0) {
+        connection->owed == 0 && hbk_echo_is_flushed(connection)) {
         hbk_echo_close(connection);
     }
 }

@@ -47,6 +47,11 @@ const char hbk_load_usage[] =
     "  -http1.0, -keepalive=false or --no-keepalive, -connection-reuse MIN:MAX, -halfclose\n"
     "  -resolve ADDRESS      where to connect instead of the host's address\n"
     "\n"
+    "  https://, tls://      over TLS: -cacert FILE (the system's roots), -cert FILE -key FILE "
+    "for\n"
+    "                  mutual TLS, -k believes anybody, --any-name whoever the roots vouch for,\n"
+    "                  --sni NAME, --resume uses tickets, --engine openssl|native\n"
+    "\n"
     "  -p LIST         percentiles (50,75,90,99,99.9)\n"
     "  --threshold T   a condition such as p99<20ms, service.p50<1ms, errors<0.1% or rate>=99%;\n"
     "                  may be repeated; one that is missed makes the exit status 3\n"
@@ -268,6 +273,18 @@ static hbk_status read_fortio(struct reading *reading, struct hbk_slice text)
     return HBK_OK;
 }
 
+static hbk_status read_engine(struct reading *reading, struct hbk_slice text)
+{
+    bool is_native = hbk_slice_equal(text, HBK_SLICE("native"));
+    if (!is_native && !hbk_slice_equal(text, HBK_SLICE("openssl"))) {
+        return hbk_error_set(reading->error, HBK_INVALID,
+                             "--engine \"%.*s\": openssl and native are allowed",
+                             HBK_SLICE_ARGS(text));
+    }
+    reading->command->tls.is_native = is_native;
+    return HBK_OK;
+}
+
 static hbk_status read_core(struct reading *reading, struct hbk_slice text)
 {
     uint64_t core;
@@ -342,6 +359,16 @@ static const struct flag flags[] = {
     {"h2", KIND_BOOL, IN_PLAN(is_http2), 0, NULL, NULL},
     {"http1.0", KIND_BOOL, IN_PLAN(is_http10), 0, NULL, NULL},
     {"resolve", KIND_TEXT, IN_PLAN(resolve), 0, NULL, NULL},
+    /* TLS. */
+    {"k", KIND_BOOL, IN_COMMAND(tls.is_insecure), 0, NULL, NULL},
+    {"https-insecure", KIND_BOOL, IN_COMMAND(tls.is_insecure), 0, NULL, NULL},
+    {"cacert", KIND_PATH, IN_COMMAND(tls.ca_path), 0, NULL, NULL},
+    {"cert", KIND_PATH, IN_COMMAND(tls.cert_path), 0, NULL, NULL},
+    {"key", KIND_PATH, IN_COMMAND(tls.key_path), 0, NULL, NULL},
+    {"sni", KIND_TEXT, IN_PLAN(server_name), 0, NULL, NULL},
+    {"any-name", KIND_BOOL, IN_COMMAND(tls.takes_any_name), 0, NULL, NULL},
+    {"resume", KIND_BOOL, IN_PLAN(resumes), 0, NULL, NULL},
+    {"engine", KIND_SPECIAL, 0, 0, read_engine, NULL},
     /* Statistics and output. */
     {"p", KIND_SPECIAL, 0, 0, read_percentiles, NULL},
     {"r", KIND_SPECIAL, 0, 0, read_unit, NULL},
@@ -527,6 +554,8 @@ static hbk_status complete(struct reading *reading)
         return hbk_error_set(reading->error, HBK_LIMIT, "-labels: at most %d bytes are allowed",
                              HBK_LOAD_LABELS_BYTES_MAX);
     }
+    command->tls.is_http2 = plan->is_http2;
+    command->tls.resumes = plan->resumes;
     return hbk_load_plan_check(plan, reading->error);
 }
 

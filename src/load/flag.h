@@ -6,12 +6,14 @@
 
 #include "base/arena.h"
 #include "load/plan.h"
+#include "load/secure.h"
 #include "load/threshold.h"
 
 struct hbk_load_command {
     struct hbk_load_plan plan;
     struct hbk_threshold thresholds[HBK_THRESHOLDS_MAX];
     unsigned threshold_count;
+    struct hbk_secure_options tls;
     const char *json_path; /* NULL: none; "-": standard output */
     const char *html_path; /* NULL: none */
     const char *data_dir;  /* where -a keeps the JSON */

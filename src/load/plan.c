@@ -107,7 +107,8 @@ hbk_status hbk_load_plan_add_url(struct hbk_load_plan *plan, struct hbk_slice te
     HBK_TRY(hbk_load_target_parse(text, &target, error));
     if (plan->path_count == 0) {
         plan->target = target;
-    } else if (target.scheme != plan->target.scheme || target.port != plan->target.port ||
+    } else if (target.scheme != plan->target.scheme || target.is_tls != plan->target.is_tls ||
+               target.port != plan->target.port ||
                !hbk_slice_equal_nocase(target.host, plan->target.host)) {
         return hbk_error_set(error, HBK_INVALID,
                              "\"%.*s\": all URLs must have the scheme, host and port of the first",

@@ -36,6 +36,8 @@ struct hbk_load_path {
     double weight; /* its share of the requests is this over the sum; above 0 */
 };
 
+struct hbk_tls_context;
+
 /* What happened in one interval of a run. */
 struct hbk_load_point {
     uint64_t since_ns, length_ns;    /* its begin, from the start of the recorded part */
@@ -63,9 +65,12 @@ struct hbk_load_plan {
     struct hbk_slice content_type; /* empty: none told */
     struct hbk_slice user;         /* "name:password" of basic authentication; empty: none */
     struct hbk_slice body;
-    struct hbk_slice labels;  /* of the result, for people; empty: the URL */
-    uint64_t run_id;          /* likewise */
-    struct hbk_slice resolve; /* an address instead of the host's; empty: none */
+    struct hbk_slice labels;      /* of the result, for people; empty: the URL */
+    uint64_t run_id;              /* likewise */
+    struct hbk_tls_context *tls;  /* borrowed; of https:// and tls:// */
+    struct hbk_slice server_name; /* instead of the host's; empty: the host's */
+    bool resumes;                 /* TLS tickets are kept and used */
+    struct hbk_slice resolve;     /* an address instead of the host's; empty: none */
     unsigned connections;
     unsigned streams; /* HTTP/2: requests under way on one connection */
     unsigned threads;

@@ -16,6 +16,7 @@ static const struct {
     [HBK_LOAD_CONNECT_REFUSED] = {"connect refused", "connect_refused"},
     [HBK_LOAD_CONNECT_TIMEOUT] = {"connect timed out", "connect_timeout"},
     [HBK_LOAD_CONNECT_OTHER] = {"connect failed", "connect_failed"},
+    [HBK_LOAD_HANDSHAKE] = {"TLS handshake failed", "tls_handshake"},
     [HBK_LOAD_SEND] = {"send failed", "send"},
     [HBK_LOAD_RESET] = {"reset", "reset"},
     [HBK_LOAD_EARLY_CLOSE] = {"closed early", "early_close"},

@@ -19,11 +19,12 @@
 #include "load/fortio_histogram.h"
 #include "load/plan.h"
 
-/* Why a call failed, or, for the first three, why a connection could not be opened. */
+/* Why a call failed, or, for the first four, why a connection could not be opened. */
 enum hbk_load_failure {
     HBK_LOAD_CONNECT_REFUSED,
     HBK_LOAD_CONNECT_TIMEOUT,
     HBK_LOAD_CONNECT_OTHER,
+    HBK_LOAD_HANDSHAKE,     /* TLS could not be agreed on, or the peer was not believed */
     HBK_LOAD_SEND,          /* the request could not be written */
     HBK_LOAD_RESET,         /* the connection was reset before the answer */
     HBK_LOAD_EARLY_CLOSE,   /* the connection was closed before the end of the answer */

@@ -15,14 +15,18 @@ static hbk_status take_scheme(struct hbk_slice *rest, struct hbk_load_target *ta
     }
     scheme = hbk_slice_part(*rest, 0, colon);
     *rest = hbk_slice_part(*rest, colon + 3, rest->size);
-    if (hbk_slice_equal_nocase(scheme, HBK_SLICE("http"))) {
+    bool is_https = hbk_slice_equal_nocase(scheme, HBK_SLICE("https"));
+    bool is_tls = hbk_slice_equal_nocase(scheme, HBK_SLICE("tls"));
+    target->is_tls = is_https || is_tls;
+    if (is_https || hbk_slice_equal_nocase(scheme, HBK_SLICE("http"))) {
         return HBK_OK;
     }
-    if (hbk_slice_equal_nocase(scheme, HBK_SLICE("tcp"))) {
+    if (is_tls || hbk_slice_equal_nocase(scheme, HBK_SLICE("tcp"))) {
         target->scheme = HBK_LOAD_TCP;
         return HBK_OK;
     }
-    return hbk_error_set(error, HBK_UNSUPPORTED, "scheme \"%.*s\": only http and tcp are spoken",
+    return hbk_error_set(error, HBK_UNSUPPORTED,
+                         "scheme \"%.*s\": only http, https, tcp and tls are spoken",
                          HBK_SLICE_ARGS(scheme));
 }
 
@@ -57,9 +61,9 @@ static hbk_status take_host(struct hbk_slice authority, struct hbk_load_target *
 static hbk_status take_port(struct hbk_slice text, struct hbk_load_target *target,
                             struct hbk_error *error)
 {
-    uint64_t port = HTTP_PORT;
+    uint64_t port = target->is_tls ? HTTPS_PORT : HTTP_PORT;
     if (text.size == 0 && target->scheme == HBK_LOAD_TCP) {
-        return hbk_error_set(error, HBK_INVALID, "tcp:// needs a port");
+        return hbk_error_set(error, HBK_INVALID, "tcp:// and tls:// need a port");
     }
     if (text.size > 0) {
         if (text.bytes[0] != ':' ||

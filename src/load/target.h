@@ -5,8 +5,8 @@
 #include "base/slice.h"
 
 enum hbk_load_scheme {
-    HBK_LOAD_HTTP, /* http://host[:port][/path] */
-    HBK_LOAD_TCP,  /* tcp://host:port : messages that a TCP echo sends back */
+    HBK_LOAD_HTTP, /* http://host[:port][/path], https:// */
+    HBK_LOAD_TCP,  /* tcp://host:port, tls://host:port : messages that a TCP echo sends back */
 };
 
 /* Limits of a URL (RFC 9110, section 4.1 recommends at least 8000) and of a host name (RFC 1035).

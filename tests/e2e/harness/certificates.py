@@ -1,6 +1,7 @@
 """Certificates as `hauberk ca` would never issue them: two identities, none, expired, misplaced."""
 
 import datetime
+import ipaddress
 import pathlib
 
 from cryptography import x509
@@ -69,8 +70,10 @@ class Authority:
             .sign(self.key, hashes.SHA256())
         )
 
-    def issue(self, name, uris, not_before=-HOUR, not_after=24 * HOUR, usages=("client", "server")):
-        """A leaf with these URI names, valid between two offsets from now; returns an Identity."""
+    def issue(self, name, uris, not_before=-HOUR, not_after=24 * HOUR, usages=("client", "server"),
+              hosts=()):
+        """A leaf with these URI names and hosts (addresses or DNS names), valid between two offsets
+        from now; returns an Identity."""
         key = ec.generate_private_key(ec.SECP256R1())
         purposes = {
             "client": ExtendedKeyUsageOID.CLIENT_AUTH,
@@ -93,8 +96,12 @@ class Authority:
                 x509.ExtendedKeyUsage([purposes[usage] for usage in usages]), critical=False
             )
         )
-        if uris:
-            names = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        names = [x509.UniformResourceIdentifier(uri) for uri in uris]
+        for host in hosts:
+            is_address = host.replace(".", "").isdigit()
+            names.append(x509.IPAddress(ipaddress.ip_address(host)) if is_address
+                         else x509.DNSName(host))
+        if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
         leaf = builder.sign(self.key, hashes.SHA256())
         chain_path = self.folder / f"{name}.pem"

@@ -22,6 +22,8 @@ static void a_url_is_taken_apart(void **state)
         {"http://a/b?u=http://c:1/", HBK_LOAD_HTTP, "a", 80, "a", "/b?u=http://c:1/"},
         {"tcp://10.0.0.1:9000", HBK_LOAD_TCP, "10.0.0.1", 9000, "10.0.0.1:9000", "/"},
         {"tcp://[::1]:1", HBK_LOAD_TCP, "::1", 1, "[::1]:1", "/"},
+        {"https://a/b", HBK_LOAD_HTTP, "a", 443, "a", "/b"},
+        {"tls://a:7", HBK_LOAD_TCP, "a", 7, "a:7", "/"},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct hbk_load_target target;
@@ -62,8 +64,8 @@ static void what_is_not_a_url_of_ours_is_refused_with_a_reason(void **state)
         {"tcp://a", HBK_INVALID},
         {"tcp://a:1/path", HBK_INVALID},
         {"http://user@a/", HBK_UNSUPPORTED},
-        {"https://a/", HBK_UNSUPPORTED},
         {"ftp://a/", HBK_UNSUPPORTED},
+        {"tls://a", HBK_INVALID},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct hbk_load_target target;
