@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/duration.h"
 #include "cli/command.h"
 #include "load/echo.h"
+#include "load/quantity.h"
 #include "load/secure.h"
 #include "os/fd.h"
 #include "os/limits.h"
@@ -16,12 +16,17 @@
 static const char usage[] =
     "usage: hauberk echo [OPTIONS]\n"
     "\n"
-    "Answers every HTTP/1.1 request with 200 and a short text, /whoami with the caller's address\n"
-    "and request. Prints \"listening on ADDRESS\" when it is ready; ends with SIGTERM or SIGINT.\n"
+    "Answers every HTTP/1.1 request with 200 and a short text or its own body, /whoami with the\n"
+    "caller's address and request. A query wishes for more, as with Fortio: /?delay=200ms,\n"
+    "?status=503:10, ?size=4096, ?close=true, ?header=Name:value. Prints \"listening on ADDRESS\" "
+    "when it is ready; ends with SIGTERM or SIGINT.\n"
     "\n"
     "  --listen ADDRESS:PORT  where ([::]:8080, which takes IPv4 too); port 0: any free one\n"
-    "  --delay DURATION       time before each answer (0)\n"
-    "  --size N               bytes of the body (\"ok\")\n"
+    "  --delay D              time before each answer (0), or times with percents: 10ms:50,1s:5\n"
+    "  --size N               bytes of the body (\"ok\", or the request's own body)\n"
+    "  --status S             status, or statuses with percents: 503:10\n"
+    "  --close P              closes behind each answer (true), or behind so many percent\n"
+    "  --header 'NAME: TEXT'  header of every answer; may be repeated\n"
     "  --tcp                  sends back the bytes of every TCP connection\n"
     "  --sink                 swallows the bytes of every TCP connection\n"
     "  --source N             sends N bytes over every TCP connection, then ends it\n"
@@ -40,6 +45,9 @@ enum option_code {
     OPTION_SOURCE,
     OPTION_THREADS,
     OPTION_CORE,
+    OPTION_STATUS,
+    OPTION_CLOSE,
+    OPTION_HEADER,
     OPTION_CERT,
     OPTION_KEY,
     OPTION_CACERT,
@@ -59,6 +67,9 @@ static const struct option options[] = {
     {"source", required_argument, NULL, OPTION_SOURCE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"core", required_argument, NULL, OPTION_CORE},
+    {"status", required_argument, NULL, OPTION_STATUS},
+    {"close", required_argument, NULL, OPTION_CLOSE},
+    {"header", required_argument, NULL, OPTION_HEADER},
     {"cert", required_argument, NULL, OPTION_CERT},
     {"key", required_argument, NULL, OPTION_KEY},
     {"cacert", required_argument, NULL, OPTION_CACERT},
@@ -103,6 +114,19 @@ static bool read_tls_option(int code, const char *text, struct hbk_secure_option
     }
 }
 
+/* Of every answer; as long as the program runs. */
+static struct hbk_buffer answer_headers;
+
+static hbk_status read_mix(const char *name, struct hbk_slice text, enum hbk_echo_kind kind,
+                           struct hbk_echo_mix *out_mix, struct hbk_error *error)
+{
+    hbk_status status = hbk_echo_mix_parse(text, kind, out_mix, error);
+    if (status != HBK_OK) {
+        hbk_error_prefix(error, "--%s", name);
+    }
+    return status;
+}
+
 static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_options *echo,
                               struct hbk_error *error)
 {
@@ -119,10 +143,16 @@ static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_o
                                    "--listen \"%.*s\": 127.0.0.1:8080 or [::]:8080 is allowed",
                                    HBK_SLICE_ARGS(text));
     case OPTION_DELAY:
-        return hbk_duration_parse(text, &echo->delay_ns)
+        /* A constant one takes the short way. */
+        return hbk_load_duration_parse(text, &echo->delay_ns)
                    ? HBK_OK
-                   : hbk_error_set(error, HBK_INVALID, "--delay \"%.*s\": %s is allowed",
-                                   HBK_SLICE_ARGS(text), HBK_DURATION_SYNTAX);
+                   : read_mix("delay", text, HBK_ECHO_DELAY, &echo->defaults.delay, error);
+    case OPTION_STATUS:
+        return read_mix("status", text, HBK_ECHO_STATUS, &echo->defaults.status, error);
+    case OPTION_CLOSE:
+        return read_mix("close", text, HBK_ECHO_CLOSE, &echo->defaults.close, error);
+    case OPTION_HEADER:
+        return hbk_echo_header_add(text, &answer_headers, error);
     case OPTION_SIZE:
         return read_number("size", text, 0, HBK_ECHO_BODY_BYTES_MAX, &echo->size_bytes, error);
     case OPTION_TCP:
@@ -156,6 +186,7 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
         .threads = 1,
         .first_core = -1,
     };
+    hbk_buffer_init(&answer_headers, HBK_ECHO_HEADERS_BYTES_MAX);
     for (int code; (code = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (code == OPTION_HELP) {
             *out_is_help = true;
@@ -170,8 +201,13 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
     if (optind != argc) {
         return hbk_error_set(error, HBK_INVALID, "\"%s\": only options are allowed", argv[optind]);
     }
-    if (echo->delay_ns > 0 && echo->mode != HBK_ECHO_HTTP) {
-        return hbk_error_set(error, HBK_INVALID, "--delay is for HTTP");
+    echo->defaults.headers = hbk_buffer_slice(&answer_headers);
+    bool is_of_http = echo->delay_ns > 0 || echo->defaults.delay.count > 0 ||
+                      echo->defaults.status.count > 0 || echo->defaults.close.count > 0 ||
+                      echo->defaults.headers.size > 0;
+    if (is_of_http && echo->mode != HBK_ECHO_HTTP) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "--delay, --status, --close and --header are for HTTP");
     }
     bool has_tls = tls->cert_path != NULL;
     if (!has_tls && (tls->key_path != NULL || tls->ca_path != NULL || tls->asks_client)) {
@@ -236,5 +272,7 @@ int hbk_command_echo(int argc, char **argv)
         fputs(usage, stdout);
         return HBK_EXIT_OK;
     }
-    return run(&echo, &tls);
+    int exit_status = run(&echo, &tls);
+    hbk_buffer_fini(&answer_headers);
+    return exit_status;
 }

@@ -1,4 +1,4 @@
-/* Owners in the order of their times: a binary heap of fixed capacity. */
+/* Owners in the order of their times: a binary heap. */
 #pragma once
 
 #include <stdint.h>
@@ -18,6 +18,12 @@ struct hbk_due_heap {
 /* Fails: HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_due_heap_init(struct hbk_due_heap *heap, unsigned capacity);
 void hbk_due_heap_fini(struct hbk_due_heap *heap);
+
+/* Room for so many at once. Fails: HBK_NO_MEMORY; what is in it stays. */
+HBK_MUST_USE hbk_status hbk_due_heap_reserve(struct hbk_due_heap *heap, unsigned capacity);
+
+/* Takes out what this owner has in it; looks at all. */
+void hbk_due_heap_remove(struct hbk_due_heap *heap, const void *owner);
 
 /* Adds one; there is room by the caller's count. */
 void hbk_due_heap_add(struct hbk_due_heap *heap, uint64_t due_ns, void *owner);

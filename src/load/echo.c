@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "load/echo_server.h"
+#include "load/schedule.h"
 #include "os/fd.h"
 #include "os/socket.h"
 #include "os/thread.h"
@@ -21,6 +22,8 @@ static void bury(struct hbk_task *task)
     hbk_buffer_fini(&connection->sealed);
     hbk_buffer_fini(&connection->held);
     hbk_buffer_fini(&connection->special);
+    hbk_buffer_fini(&connection->headers);
+    hbk_buffer_fini(&connection->copy);
     hbk_fd_close(&connection->source.fd);
     hbk_pool_give(&connection->server->connections, connection);
 }
@@ -33,7 +36,9 @@ void hbk_echo_close(struct hbk_echo_connection *connection)
     connection->is_dead = true;
     hbk_loop_remove(connection->server->loop, &connection->source);
     hbk_link_remove(&connection->link);
-    hbk_link_remove(&connection->delayed);
+    if (connection->is_delayed) {
+        hbk_due_heap_remove(&connection->server->waiting, connection);
+    }
     hbk_task_cancel(&connection->task);
     hbk_task_cancel(&connection->progress);
     connection->task.run = bury;
@@ -232,9 +237,10 @@ static void add_connection(struct hbk_echo_server *server, int fd)
     }
     connection->server = server;
     hbk_buffer_init(&connection->held, HBK_ECHO_HELD_BYTES_MAX);
-    hbk_buffer_init(&connection->special, HBK_ECHO_HELD_BYTES_MAX);
+    hbk_buffer_init(&connection->special, HBK_ECHO_SPECIAL_BYTES_MAX);
+    hbk_buffer_init(&connection->headers, HBK_ECHO_HEADERS_BYTES_MAX);
+    hbk_buffer_init(&connection->copy, HBK_ECHO_COPY_BYTES_MAX);
     hbk_link_init(&connection->link);
-    hbk_link_init(&connection->delayed);
     hbk_task_init(&connection->task, on_again);
     hbk_task_init(&connection->progress, on_progress_task);
     hbk_buffer_init(&connection->sealed, HBK_ECHO_SEALED_BYTES_MAX);
@@ -270,24 +276,26 @@ static void on_alarm(struct hbk_alarm *alarm)
 {
     struct hbk_echo_server *server = HBK_CONTAINER(alarm, struct hbk_echo_server, alarm);
     uint64_t now_ns = server->loop->now_ns;
-    alarm->due_ns = UINT64_MAX;
-    while (!hbk_list_is_empty(&server->waiting)) {
-        struct hbk_echo_connection *connection =
-            HBK_CONTAINER(server->waiting.head.next, struct hbk_echo_connection, delayed);
-        if (connection->due_ns > now_ns) {
-            alarm->due_ns = connection->due_ns;
-            return;
-        }
-        hbk_link_remove(&connection->delayed);
+    while (hbk_due_heap_first_ns(&server->waiting) <= now_ns) {
+        struct hbk_echo_connection *connection = hbk_due_heap_take(&server->waiting).owner;
+        connection->is_delayed = false;
         serve(connection);
     }
+    alarm->due_ns = hbk_due_heap_first_ns(&server->waiting);
 }
 
 static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *loop, int listener)
 {
     server->loop = loop;
     hbk_list_init(&server->all);
-    hbk_list_init(&server->waiting);
+    server->defaults = server->options->defaults;
+    server->has_defaults = server->defaults.delay.count > 0 || server->defaults.status.count > 0 ||
+                           server->defaults.close.count > 0 || server->defaults.headers.size > 0;
+    if (server->options->delay_ns > 0) {
+        server->defaults.delay =
+            (struct hbk_echo_mix){.count = 1, .values = {server->options->delay_ns}, .up_to = {1}};
+    }
+    server->random = hbk_schedule_random_state(1, (uint64_t)(uintptr_t)server);
     server->room = hbk_span_of(malloc(HBK_ECHO_ROOM_BYTES), HBK_ECHO_ROOM_BYTES);
     if (server->room.bytes == NULL) {
         return HBK_NO_MEMORY;
@@ -519,6 +527,7 @@ hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
         if (echo->servers[i].options != NULL) {
             hbk_pool_fini(&echo->servers[i].connections);
             free(echo->servers[i].room.bytes);
+            hbk_due_heap_fini(&echo->servers[i].waiting);
         }
     }
     hbk_fd_close(&echo->listener);

@@ -1,12 +1,14 @@
 /*
  * The echo server: what requests are aimed at in demonstrations, tests and benchmarks. Over
- * HTTP/1.1 any path answers 200 with a fixed body, /whoami with the caller's address and head; over
- * TCP it sends back, swallows or pours out bytes. One process, a loop per thread, bounded buffers.
+ * HTTP/1.1 any path answers 200 with a fixed body, or with the request's body if there is one, and
+ * as the query wishes (load/echo_wish.h); /whoami with the caller's address and head; over TCP it
+ * sends back, swallows or pours out bytes. One process, a loop per thread, bounded buffers.
  */
 #pragma once
 
 #include "base/address.h"
 #include "base/error.h"
+#include "load/echo_wish.h"
 
 struct hbk_tls_context;
 
@@ -22,8 +24,9 @@ enum hbk_echo_mode {
 
 struct hbk_echo_options {
     enum hbk_echo_mode mode;
-    struct hbk_address listen; /* port 0: any */
-    uint64_t delay_ns;         /* between an HTTP request and its answer */
+    struct hbk_address listen;         /* port 0: any */
+    struct hbk_echo_defaults defaults; /* HTTP: mixes, and headers of every answer */
+    uint64_t delay_ns;                 /* between an HTTP request and its answer */
     uint64_t size_bytes; /* HTTP: of the body, 0: "ok"; HBK_ECHO_SOURCE: sent per connection */
     struct hbk_tls_context *tls; /* borrowed; NULL: plain. HBK_ECHO_HTTP and HBK_ECHO_TCP */
     unsigned threads;            /* 1 to HBK_WORKERS_MAX */

@@ -16,7 +16,14 @@
 enum { ANSWERS_PER_SEND_MAX = 64 };
 
 /* Of a special answer beside the request's head that it may repeat. */
-enum { SPECIAL_BYTES_MAX = 512 };
+enum { SPECIAL_BYTES_MAX = 512 + HBK_ECHO_HEADERS_BYTES_MAX };
+
+enum {
+    TAIL_BYTES = 64 * 1024,
+    STATUS_NO_CONTENT = 204,
+    STATUS_SAME = 304,
+    STATUS_TOO_LARGE = 413,
+};
 
 static const char continue_text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -44,6 +51,28 @@ static enum hbk_io send_some(struct hbk_echo_connection *connection, size_t *out
     return hbk_socket_send_parts(connection->source.fd, parts, count, out_size);
 }
 
+/* The bytes behind an answer whose size was wished for: any number of them, held once. */
+static bool send_tail(struct hbk_echo_connection *connection)
+{
+    static const uint8_t pattern[TAIL_BYTES] = {[0 ... TAIL_BYTES - 1] = 'x'};
+    while (connection->tail_left > 0) {
+        size_t size =
+            connection->tail_left < TAIL_BYTES ? (size_t)connection->tail_left : TAIL_BYTES;
+        switch (hbk_echo_send(connection, hbk_slice_of(pattern, size), &size)) {
+        case HBK_IO_DONE:
+            connection->tail_left -= size;
+            break;
+        case HBK_IO_AGAIN:
+            return false;
+        case HBK_IO_END:
+        case HBK_IO_FAILED:
+            hbk_echo_close(connection);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* False when the socket takes no more now or the connection died. */
 static bool send_owed(struct hbk_echo_connection *connection)
 {
@@ -61,8 +90,12 @@ static bool send_owed(struct hbk_echo_connection *connection)
             return false;
         }
     }
+    if (!send_tail(connection)) {
+        return false;
+    }
     if (!connection->is_in_body) {
         hbk_buffer_fini(&connection->special);
+        connection->has_wish = false;
     }
     return true;
 }
@@ -102,6 +135,105 @@ static bool make_whoami(struct hbk_echo_connection *connection, struct hbk_slice
                         HBK_SLICE_ARGS(head));
 }
 
+/* ---- answers by wish ---- */
+
+/* Whether a request's answer depends on more than its path. */
+static bool is_wished(const struct hbk_echo_connection *connection,
+                      const struct hbk_http1_request *request)
+{
+    const struct hbk_echo_server *server = connection->server;
+    size_t mark;
+    bool sends_back = request->body.kind != HBK_HTTP1_NO_BODY && server->options->size_bytes == 0;
+    return server->has_defaults || sends_back || hbk_slice_find(request->target, '?', &mark);
+}
+
+/* Reads what is wished for; the answer is made when the request's body is complete. */
+static bool begin_wish(struct hbk_echo_connection *connection,
+                       const struct hbk_http1_request *request)
+{
+    struct hbk_echo_server *server = connection->server;
+    struct hbk_error error = {0};
+    struct hbk_slice type = {0};
+    hbk_buffer_clear(&connection->headers);
+    hbk_buffer_clear(&connection->copy);
+    hbk_status status = hbk_buffer_append(&connection->headers, server->defaults.headers);
+    if (status == HBK_OK) {
+        status = hbk_echo_wish_read(request->target, &server->defaults, &server->random,
+                                    &connection->wish, &connection->headers, &error);
+    }
+    connection->is_head = hbk_slice_equal(request->method, HBK_SLICE("HEAD"));
+    connection->is_too_large = false;
+    connection->has_wish = status == HBK_OK;
+    if (hbk_http1_find_field(request->fields, request->field_count, HBK_SLICE("content-type"),
+                             &type) &&
+        type.size < sizeof connection->type) {
+        (void)snprintf(connection->type, sizeof connection->type, "%.*s", HBK_SLICE_ARGS(type));
+    } else {
+        (void)snprintf(connection->type, sizeof connection->type, "text/plain");
+    }
+    return status == HBK_OK ||
+           make_special(connection,
+                        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+                        "Content-Length: %zu\r\n\r\n%s",
+                        strlen(error.text), error.text);
+}
+
+static const char *reason_of(unsigned status)
+{
+    return status < 300 ? "OK" : status < 400 ? "Elsewhere" : status < 500 ? "Refused" : "Failed";
+}
+
+/* The body of the answer: as many bytes as wished for, what the request brought, or "ok". */
+static bool make_wished(struct hbk_echo_connection *connection)
+{
+    const struct hbk_echo_wish *wish = &connection->wish;
+    unsigned status = connection->is_too_large ? STATUS_TOO_LARGE : wish->status;
+    bool has_copy = !connection->is_too_large && !hbk_buffer_is_empty(&connection->copy);
+    struct hbk_slice body = connection->is_too_large
+                                ? HBK_SLICE("more than 16 MiB is not sent back")
+                            : has_copy ? hbk_buffer_slice(&connection->copy)
+                                       : HBK_SLICE("ok");
+    bool has_size = wish->has_size && !connection->is_too_large;
+    bool has_no_body = connection->is_head || status == STATUS_NO_CONTENT || status == STATUS_SAME;
+    uint64_t size = has_size ? wish->size_bytes
+                    : connection->server->options->size_bytes > 0 && !connection->is_too_large
+                        ? connection->server->options->size_bytes
+                        : body.size;
+    bool is_pattern = size != body.size || has_size;
+    connection->closes_next |= wish->closes;
+    if (!make_special(connection, "HTTP/1.1 %u %s\r\nContent-Type: %s\r\n%s%.*s", status,
+                      reason_of(status), has_copy ? connection->type : "text/plain",
+                      wish->closes ? "Connection: close\r\n" : "",
+                      HBK_SLICE_ARGS(hbk_buffer_slice(&connection->headers)))) {
+        return false;
+    }
+    struct hbk_buffer *out = &connection->special;
+    hbk_status made =
+        status == STATUS_NO_CONTENT
+            ? hbk_buffer_append(out, HBK_SLICE("\r\n"))
+            : hbk_buffer_print(out, "Content-Length: %llu\r\n\r\n", (unsigned long long)size);
+    if (made == HBK_OK && !has_no_body && !is_pattern) {
+        made = hbk_buffer_append(out, body);
+    }
+    if (made != HBK_OK) {
+        hbk_echo_close(connection);
+        return false;
+    }
+    connection->tail_left = has_no_body || !is_pattern ? 0 : size;
+    connection->next = hbk_buffer_slice(out);
+    hbk_buffer_fini(&connection->copy);
+    return true;
+}
+
+static void keep_copy(struct hbk_echo_connection *connection, struct hbk_slice data)
+{
+    if (connection->has_wish && !connection->wish.has_size && !connection->is_too_large &&
+        hbk_buffer_append(&connection->copy, data) != HBK_OK) {
+        connection->is_too_large = true;
+        hbk_buffer_fini(&connection->copy);
+    }
+}
+
 static void owe(struct hbk_echo_connection *connection, struct hbk_slice answer)
 {
     connection->answer = answer;
@@ -133,12 +265,17 @@ static bool choose_answer(struct hbk_echo_connection *connection,
     const struct hbk_echo_server *server = connection->server;
     bool is_head = hbk_slice_equal(request->method, HBK_SLICE("HEAD"));
     bool is_whoami = !is_head && hbk_slice_equal(request->target, HBK_SLICE("/whoami"));
+    bool is_special = !is_whoami && is_wished(connection, request);
     struct hbk_slice answer = is_head ? server->head_answer : server->answer;
-    if (connection->owed > 0 &&
-        (is_whoami || request->expects_continue || !is_same(answer, connection->answer))) {
+    if (connection->owed > 0 && (is_whoami || is_special || request->expects_continue ||
+                                 !is_same(answer, connection->answer))) {
         return false;
     }
     connection->next = answer;
+    connection->has_wish = false;
+    if (is_special) {
+        return begin_wish(connection, request);
+    }
     return !is_whoami || make_whoami(connection, head);
 }
 
@@ -180,6 +317,7 @@ static enum take take_body(struct hbk_echo_connection *connection, struct hbk_sl
     struct hbk_slice data;
     switch (hbk_http1_read_body(&connection->body, bytes, &data)) {
     case HBK_HTTP1_BODY_DATA:
+        keep_copy(connection, data);
         return TAKE_ON;
     case HBK_HTTP1_BODY_NEED_MORE:
         return TAKE_NO_MORE;
@@ -190,6 +328,9 @@ static enum take take_body(struct hbk_echo_connection *connection, struct hbk_sl
         break;
     }
     connection->is_in_body = false;
+    if (connection->has_wish && !make_wished(connection)) {
+        return TAKE_NO_MORE;
+    }
     connection->is_last = connection->closes_next;
     owe(connection, connection->next);
     return connection->is_last ? TAKE_NO_MORE : TAKE_ON;
@@ -206,19 +347,29 @@ static size_t take_requests(struct hbk_echo_connection *connection, struct hbk_s
     return bytes.size - rest.size;
 }
 
+static uint64_t delay_of(const struct hbk_echo_connection *connection)
+{
+    return connection->has_wish ? connection->wish.delay_ns : connection->server->options->delay_ns;
+}
+
 static void delay(struct hbk_echo_connection *connection)
 {
     struct hbk_echo_server *server = connection->server;
-    connection->due_ns = hbk_clock_monotonic_ns() + server->options->delay_ns;
-    hbk_list_append(&server->waiting, &connection->delayed);
-    if (connection->due_ns < server->alarm.due_ns) {
-        server->alarm.due_ns = connection->due_ns;
+    uint64_t due_ns = hbk_clock_monotonic_ns() + delay_of(connection);
+    if (hbk_due_heap_reserve(&server->waiting, server->waiting.count + 1) != HBK_OK) {
+        hbk_echo_close(connection);
+        return;
+    }
+    hbk_due_heap_add(&server->waiting, due_ns, connection);
+    connection->is_delayed = true;
+    if (due_ns < server->alarm.due_ns) {
+        server->alarm.due_ns = due_ns;
     }
 }
 
 static bool must_delay(const struct hbk_echo_connection *connection)
 {
-    return connection->owed > 0 && connection->server->options->delay_ns > 0 &&
+    return connection->owed > 0 && delay_of(connection) > 0 &&
            connection->answer.bytes != (const uint8_t *)continue_text;
 }
 
@@ -248,7 +399,7 @@ static bool take_more(struct hbk_echo_connection *connection)
 
 void hbk_echo_http_serve(struct hbk_echo_connection *connection)
 {
-    if (hbk_link_is_linked(&connection->delayed)) {
+    if (connection->is_delayed) {
         return;
     }
     for (unsigned round = 0; round < HBK_ECHO_ROUNDS_MAX; round++) {

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/pool.h"
+#include "load/due_heap.h"
 #include "load/echo.h"
 #include "load/secure.h"
 #include "os/socket.h"
@@ -15,6 +16,9 @@ enum {
     HBK_ECHO_ROUNDS_MAX = 16,          /* reads of one connection per turn, for the same reason */
     HBK_ECHO_ROOM_BYTES = 256 * 1024,  /* lent to whichever connection reads */
     /* A head that came in pieces with what came behind it, or bytes not yet sent back. */
+    HBK_ECHO_COPY_BYTES_MAX = 16 << 20, /* of a request's body that is sent back; above it: 413 */
+    HBK_ECHO_SPECIAL_BYTES_MAX = HBK_ECHO_COPY_BYTES_MAX + (64 << 10),
+    HBK_ECHO_TYPE_BYTES_MAX = 128,       /* of its content type */
     HBK_ECHO_SEALED_BYTES_MAX = 1 << 20, /* TLS: one connection's, waiting for the socket */
     HBK_ECHO_HELD_BYTES_MAX = HBK_ECHO_ROOM_BYTES + HBK_HTTP1_HEAD_BYTES_MAX,
 };
@@ -23,9 +27,8 @@ struct hbk_echo_server;
 
 struct hbk_echo_connection {
     struct hbk_source source;
-    struct hbk_task task;    /* goes on, or dies, later in the turn */
-    struct hbk_link link;    /* of the server's list of all */
-    struct hbk_link delayed; /* of the server's list of waiting answers */
+    struct hbk_task task; /* goes on, or dies, later in the turn */
+    struct hbk_link link; /* of the server's list of all */
     struct hbk_echo_server *server;
     struct hbk_secure secure; /* TLS; without a session: plain */
     struct hbk_buffer sealed; /* TLS: sealed, not yet sent */
@@ -34,15 +37,23 @@ struct hbk_echo_connection {
     struct hbk_slice answer;  /* HTTP: what is sent `owed` times; borrows */
     uint64_t owed;            /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
     size_t offset;            /* sent of the first of them */
-    uint64_t due_ns;          /* HTTP: of the answers, while `delayed` is linked */
+    bool is_delayed;          /* HTTP: the answers wait in the server's heap */
     struct hbk_slice next;    /* HTTP: the answer to the request whose body is being read */
-    struct hbk_buffer special; /* HTTP: an answer made for one request */
+    struct hbk_buffer special;          /* HTTP: an answer made for one request */
+    struct hbk_echo_wish wish;          /* HTTP: of the special answer, while has_wish */
+    struct hbk_buffer headers;          /* HTTP: wished for, until the answer is made */
+    struct hbk_buffer copy;             /* HTTP: the request's body, to be sent back */
+    uint64_t tail_left;                 /* HTTP: pattern still to send behind the special answer */
+    char type[HBK_ECHO_TYPE_BYTES_MAX]; /* HTTP: the request's content type */
     struct hbk_http1_reader reader;
     struct hbk_http1_body body;
-    bool is_in_body;  /* a request's body is being read */
-    bool closes_next; /* and its answer is the last */
-    bool is_last;     /* HTTP: no further request is read; closes behind the answers */
-    bool has_ended;   /* the other side sent its end */
+    bool is_in_body;   /* a request's body is being read */
+    bool has_wish;     /* HTTP: the answer under way, or the one being sent, is made by wish */
+    bool is_head;      /* HTTP: and has no body */
+    bool is_too_large; /* HTTP: and the request's body was more than we send back */
+    bool closes_next;  /* and its answer is the last */
+    bool is_last;      /* HTTP: no further request is read; closes behind the answers */
+    bool has_ended;    /* the other side sent its end */
     bool is_dead;
 };
 
@@ -54,7 +65,10 @@ struct hbk_echo_server {
     struct hbk_source listener;
     struct hbk_pool connections;
     struct hbk_list all;
-    struct hbk_list waiting; /* delayed answers in the order of their time: the delay is constant */
+    struct hbk_due_heap waiting; /* connections with delayed answers */
+    struct hbk_echo_defaults defaults;
+    bool has_defaults; /* every answer is made by wish */
+    uint64_t random;
     struct hbk_alarm alarm;
     struct hbk_batch batch;     /* TLS */
     struct hbk_task batch_task; /* TLS: ends it when the last connection is buried */

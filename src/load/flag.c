@@ -412,7 +412,7 @@ static const struct flag flags[] = {
     {"profile", KIND_REFUSED, 0, 0, NULL, "use perf"},
 };
 
-enum { FLAGS = sizeof flags / sizeof flags[0], OPTION_JSON = 1000, OPTION_HELP };
+enum { FLAGS = sizeof flags / sizeof flags[0], OPTION_FLAG = 256, OPTION_JSON = 1000, OPTION_HELP };
 
 static bool takes_no_value(const struct flag *flag)
 {
@@ -426,7 +426,7 @@ static void fill_options(struct option options[static FLAGS + 3])
         options[i] = (struct option){
             .name = flags[i].name,
             .has_arg = takes_no_value(&flags[i]) ? optional_argument : required_argument,
-            .val = i + 1,
+            .val = OPTION_FLAG + i, /* above what getopt itself answers */
         };
     }
     options[FLAGS] = (struct option){"json", optional_argument, NULL, OPTION_JSON};
@@ -512,8 +512,8 @@ static hbk_status read_flags(struct reading *reading, int argc, char **argv)
         }
         if (code == OPTION_JSON) {
             reading->command->json_path = json_path(argc, argv);
-        } else if (code >= 1 && code <= FLAGS) {
-            HBK_TRY(read_flag(reading, &flags[code - 1], optarg));
+        } else if (code >= OPTION_FLAG && code < OPTION_FLAG + FLAGS) {
+            HBK_TRY(read_flag(reading, &flags[code - OPTION_FLAG], optarg));
         } else {
             return HBK_INVALID; /* getopt has said why */
         }

@@ -51,8 +51,8 @@ def load(url, identity, *options, status=0):
 def test_mutual_tls_between_load_and_echo_by_either_engine(echo, server_identity, client_identity,
                                                            client_engine, server_engine):
     port = echo("--mtls", "--cacert", server_identity.roots, "--engine", server_engine)
-    report = load(f"https://{HOST}:{port}/", server_identity, "-cert", client_identity.chain, "-key",
-                  client_identity.key, "--engine", client_engine)
+    report = load(f"https://{HOST}:{port}/", server_identity, "-cert", client_identity.chain,
+                  "-key", client_identity.key, "--engine", client_engine)
     assert report["RetCodes"] == {"200": 100}
 
 
