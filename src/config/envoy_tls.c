@@ -436,5 +436,6 @@ static const struct hbk_proto_field secret_fields[] = {
     F_LATER("generic_secret"),
 };
 const struct hbk_proto_message hbk_envoy_secret = {
-    MESSAGE("envoy.extensions.transport_sockets.tls.v3.Secret", secret_fields)};
+    MESSAGE("envoy.extensions.transport_sockets.tls.v3.Secret", secret_fields),
+    .any_kind = HBK_GW_SECRET_RESOURCE};
 #undef T

@@ -398,9 +398,8 @@ hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *e
         return HBK_OK;
     }
     const struct hbk_address *address = &config->address->socket_address->ip;
-    if (!config->address->socket_address->is_ip || config->allow_paths_count > 0) {
-        return hbk_error_set(error, HBK_UNSUPPORTED, "admin: %s is not served yet",
-                             config->allow_paths_count > 0 ? "allow_paths" : "a name as address");
+    if (!config->address->socket_address->is_ip) {
+        return hbk_error_set(error, HBK_UNSUPPORTED, "admin: a name as address is not served yet");
     }
     hbk_admin_server_init(&control->admin, &control->loop, routes, HBK_COUNT(routes), control);
     hbk_status status = hbk_admin_server_listen(&control->admin, address);

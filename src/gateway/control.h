@@ -6,6 +6,7 @@
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
 #include "gateway/shard.h"
+#include "os/watch.h"
 #include "runtime/worker.h"
 
 enum hbk_gw_state {
@@ -14,7 +15,18 @@ enum hbk_gw_state {
     HBK_GW_STATE_DRAINING, /* also after /healthcheck/fail */
 };
 
+/* A directory whose changes may mean new secrets. */
+struct hbk_gw_watched {
+    struct hbk_watch watch;
+    struct hbk_source source;
+    struct hbk_gw_control *control;
+};
+
 struct hbk_gw_control {
+    struct hbk_gw_watched watched[HBK_GW_WATCHED_MAX];
+    size_t watched_count;
+    struct hbk_timer renewal; /* changes have come, and some quiet is waited for */
+    uint64_t renewals, renewals_failed;
     const struct hbk_gateway_options *options;
     struct hbk_loop loop;
     struct hbk_mailbox mailbox;
@@ -43,6 +55,11 @@ enum hbk_gw_state hbk_gw_control_state(const struct hbk_gw_control *control);
  * `exits`. */
 void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits);
 void hbk_gw_control_stop(struct hbk_gw_control *control); /* ends the program now */
+
+/* renewal.c: secrets from files, watched. Fails as hbk_watch_open(). */
+HBK_MUST_USE hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control,
+                                             struct hbk_error *error);
+void hbk_gw_renewal_stop(struct hbk_gw_control *control);
 
 /* admin.c. Fails as hbk_socket_listen(). */
 HBK_MUST_USE hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *error);

@@ -12,6 +12,9 @@
 #include "os/socket.h"
 
 enum { PREFACE_LOOK_BYTES = 14 };
+/* Envoy has none without transport_socket_connect_timeout; silence must end some time. */
+#define HANDSHAKE_DEFAULT_NS (60 * HBK_NS_PER_S)
+
 static const char preface_look[] = "PRI * HTTP/2.0";
 
 static struct hbk_gw_connection *connection_of(struct hbk_pipe *pipe)
@@ -28,6 +31,9 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
     if (connection->pipe.is_closed || connection->is_closing) {
         return;
     }
+    if (connection->is_shaking) {
+        return; /* the handshake has a time of its own */
+    }
     if (connection->stream_count > 0 || idle_ns == 0) {
         hbk_loop_timer_cancel(loop, &connection->timer);
         return;
@@ -42,7 +48,7 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
 static void on_timer(struct hbk_timer *timer)
 {
     struct hbk_gw_connection *connection = HBK_CONTAINER(timer, struct hbk_gw_connection, timer);
-    if (connection->is_closing) {
+    if (connection->is_closing || connection->is_shaking) {
         hbk_pipe_close(&connection->pipe);
         return;
     }
@@ -107,6 +113,24 @@ void hbk_gw_connection_drain(struct hbk_gw_connection *connection)
 
 /* ---- the pipe's calls ---- */
 
+/* TLS stands: what was agreed on chooses the codec, where anything was. */
+static void on_secured(struct hbk_pipe *pipe)
+{
+    struct hbk_gw_connection *connection = connection_of(pipe);
+    struct hbk_tls_agreement agreed = hbk_tls_agreement(pipe->tls);
+    connection->is_shaking = false;
+    connection->prefers_http2 = hbk_slice_equal(agreed.protocol, HBK_SLICE("h2"));
+    connection->prefers_http1 = hbk_slice_equal(agreed.protocol, HBK_SLICE("http/1.1"));
+    hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
+    if (agreed.was_resumed) {
+        hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_REUSED], 1);
+    }
+    if (hbk_tls_peer(pipe->tls) == NULL) {
+        hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_NO_CERTIFICATE], 1);
+    }
+    hbk_gw_connection_changed(connection);
+}
+
 static void read_bytes(struct hbk_gw_connection *connection, struct hbk_slice bytes)
 {
     if (connection->kind == HBK_GW_KIND_HTTP1) {
@@ -122,6 +146,11 @@ static bool choose_codec(struct hbk_gw_connection *connection, struct hbk_slice 
     int codec = connection->handler->http->codec_type;
     size_t size = bytes.size < PREFACE_LOOK_BYTES ? bytes.size : PREFACE_LOOK_BYTES;
     bool may_be_http2 = memcmp(bytes.bytes, preface_look, size) == 0;
+    if (codec == HBK_GW_CODEC_AUTO) {
+        codec = connection->prefers_http2   ? HBK_GW_CODEC_HTTP2
+                : connection->prefers_http1 ? HBK_GW_CODEC_HTTP1
+                                            : codec;
+    }
     if (codec == HBK_GW_CODEC_AUTO && may_be_http2 && size < PREFACE_LOOK_BYTES) {
         return false;
     }
@@ -188,8 +217,14 @@ static void on_flushed(struct hbk_pipe *pipe)
 
 static void on_failed(struct hbk_pipe *pipe, int error)
 {
+    struct hbk_gw_connection *connection = connection_of(pipe);
     (void)error;
-    end_streams(connection_of(pipe), HBK_GW_FLAG_DC, "downstream_remote_disconnect");
+    if (connection->is_shaking) {
+        hbk_gw_count(&connection->listener_stats[pipe->is_untrusted ? HBK_GW_L_SSL_FAIL_VERIFY
+                                                                    : HBK_GW_L_SSL_ERROR],
+                     1);
+    }
+    end_streams(connection, HBK_GW_FLAG_DC, "downstream_remote_disconnect");
 }
 
 static void on_closed(struct hbk_pipe *pipe)
@@ -215,6 +250,7 @@ static void on_closed(struct hbk_pipe *pipe)
 }
 
 static const struct hbk_pipe_events events = {
+    .on_connected = on_secured,
     .on_bytes = on_bytes,
     .on_end = on_end,
     .on_flushed = on_flushed,
@@ -236,9 +272,12 @@ static void count_open(struct hbk_gw_connection *connection)
 void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
                             hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer)
 {
+    const struct hbk_pipe_security security = {.context = shard->contexts[handler->index],
+                                               .is_server = true};
     struct hbk_gw_connection *connection = hbk_pool_take(&shard->connections);
-    if (connection == NULL || hbk_pipe_open(&connection->pipe, &shard->net, fd,
-                                            handler->buffer_bytes_max, &events) != HBK_OK) {
+    if (connection == NULL ||
+        hbk_pipe_open(&connection->pipe, &shard->net, fd, handler->buffer_bytes_max,
+                      security.context == NULL ? NULL : &security, &events) != HBK_OK) {
         if (connection == NULL) {
             close(fd);
         }
@@ -248,6 +287,7 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     }
     connection->shard = shard;
     connection->handler = handler;
+    connection->is_shaking = handler->tls != NULL;
     connection->listener_stats = listener_stats;
     connection->stats = shard->http_stats[handler->index];
     connection->peer = *peer;
@@ -266,6 +306,11 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     const struct hbk_gw_http_options *options = handler->http->common_http_protocol_options;
     if (options != NULL && options->max_connection_duration > 0) {
         hbk_loop_timer(shard->net.loop, &connection->life, options->max_connection_duration);
+    }
+    if (connection->is_shaking) {
+        hbk_loop_timer(shard->net.loop, &connection->timer,
+                       handler->handshake_timeout_ns > 0 ? handler->handshake_timeout_ns
+                                                         : HANDSHAKE_DEFAULT_NS);
     }
     hbk_gw_connection_changed(connection);
 }

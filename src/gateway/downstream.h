@@ -40,6 +40,7 @@ struct hbk_gw_connection {
     struct hbk_task more;   /* HTTP/1: what is held in `in` can be read on */
     enum hbk_gw_codec_kind kind;
     bool is_closing, is_draining, is_reading;
+    bool is_shaking, prefers_http1, prefers_http2;
     union {
         struct hbk_gw_http1_server http1;
         struct hbk_gw_http2_server http2;

@@ -199,7 +199,7 @@ static hbk_status note_origin(struct hbk_gw_stream *stream)
         }
     }
     if (!hbk_gw_head_has(head, proto_name)) {
-        HBK_TRY(hbk_gw_head_add(head, arena, proto_name, HBK_SLICE("http")));
+        HBK_TRY(hbk_gw_head_add(head, arena, proto_name, stream->request.scheme));
     }
     return set_request_id(stream, is_edge);
 }
@@ -210,7 +210,8 @@ hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream)
     hbk_gw_head_strip(&stream->request);
     hbk_gw_head_remove(&stream->request, HBK_SLICE("expect"));
     strip_port(stream);
-    stream->request.scheme = HBK_SLICE("http");
+    bool is_secure = stream->connection != NULL && stream->connection->pipe.has_tls;
+    stream->request.scheme = is_secure ? HBK_SLICE("https") : HBK_SLICE("http");
     if ((http->normalize_path || http->merge_slashes) && stream->request.path.size > 0 &&
         stream->request.path.bytes[0] == '/') {
         HBK_TRY(normalize_path(stream, http->normalize_path, http->merge_slashes));

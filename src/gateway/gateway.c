@@ -217,6 +217,7 @@ static hbk_status finish_start(struct hbk_gw_control *control)
     }
     HBK_TRY(hbk_gw_admin_open(control, control->error));
     HBK_TRY(write_admin_address(control, control->error));
+    HBK_TRY(hbk_gw_renewal_start(control, control->error));
     hbk_status status = hbk_gw_directory_start(&control->directory);
     return status == HBK_OK ? HBK_OK
                             : hbk_error_set(control->error, status, "%s", hbk_status_text(status));
@@ -259,6 +260,7 @@ static hbk_status run_team(struct hbk_gw_control *control)
     hbk_round_start(&control->team, &control->open);
     hbk_loop_run(&control->loop);
     hbk_gw_directory_stop(&control->directory);
+    hbk_gw_renewal_stop(control);
     if (control->admin.loop != NULL) {
         hbk_admin_server_fini(&control->admin);
         hbk_loop_turn(&control->loop, 0); /* its connections go at the end of a turn */

@@ -1,10 +1,10 @@
 /*
  * A connected socket of the gateway, either side: bytes that arrive go up in slices, bytes that are
- * to be sent gather in one buffer and leave once a turn. This is the seam of the transport: plain
- * TCP lies directly below; a TLS session goes between the socket and both callbacks.
+ * to be sent gather in one buffer and leave once a turn. This is the seam of the transport: a TLS
+ * session may lie between the socket and the owner, who sees plain text either way.
  *
- *     socket --> receive --> on_bytes(slice)          owner
- *     socket <-- flush, in the write phase <-- out <-- owner
+ *     socket --> receive -----[ open ]-------------> on_bytes(slice)   owner
+ *     socket <-- flush, in the write phase <--[ seal ]-- out <-------- owner
  *
  * Invariants:
  * 1. Nothing of the owner is called after hbk_pipe_close(); on_closed is the last call, at the
@@ -19,18 +19,21 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "net/net.h"
+#include "tls/session.h"
 
 enum {
     HBK_PIPE_READ_BYTES = 64 * 1024,  /* of one receive */
     HBK_PIPE_TURN_BYTES = 256 * 1024, /* of one turn, before others have theirs */
     /* What may wait for a slow socket: a body's limit, and control frames or heads above it. */
     HBK_PIPE_OUT_EXTRA_BYTES = 256 * 1024,
+    HBK_PIPE_SEALED_BYTES_MAX = 2 * HBK_NET_OUTPUT_BYTES,
 };
 
 struct hbk_pipe;
 
 struct hbk_pipe_events {
-    void (*on_connected)(struct hbk_pipe *pipe); /* of hbk_pipe_connect() */
+    /* TCP stands (of hbk_pipe_connect()), and TLS, where there is any (of either side). */
+    void (*on_connected)(struct hbk_pipe *pipe);
     void (*on_bytes)(struct hbk_pipe *pipe, struct hbk_slice bytes);
     void (*on_end)(struct hbk_pipe *pipe);     /* the peer sends no more; all bytes came before */
     void (*on_flushed)(struct hbk_pipe *pipe); /* some of `out` was sent */
@@ -39,6 +42,15 @@ struct hbk_pipe_events {
     void (*on_failed)(struct hbk_pipe *pipe, int error);
     void (*on_closed)(struct hbk_pipe *pipe);
 };
+
+/* TLS on a pipe; borrowed for the call. */
+struct hbk_pipe_security {
+    struct hbk_tls_context *context;
+    bool is_server;
+    struct hbk_slice server_name; /* a client's */
+};
+
+enum { HBK_PIPE_FAILURE_BYTES_MAX = 256 };
 
 struct hbk_pipe {
     struct hbk_source source;
@@ -51,17 +63,29 @@ struct hbk_pipe {
     bool is_connecting, is_paused, has_ended, is_shut, is_closed;
     bool closes_when_sent; /* and ends our direction first */
     bool shuts_when_sent;
+
+    /* TLS; see pipe_tls.h. The byte counts above are the socket's. */
+    struct hbk_tls_session *tls; /* owned */
+    struct hbk_buffer sealed;    /* waits for the socket */
+    struct hbk_buffer partial;   /* of a record that is not whole yet, or read while paused */
+    struct hbk_task flight;
+    uint64_t plain_received_bytes;
+    bool has_tls, is_shaking, is_waiting, is_untrusted;
+    char failure_text[HBK_PIPE_FAILURE_BYTES_MAX]; /* of TLS; empty: none */
 };
 
-/* Takes an accepted socket; out_bytes_max bounds `out`. Fails: HBK_LIMIT, HBK_NO_MEMORY; the socket
- * is closed then and no callback comes. */
+/* Takes an accepted socket; out_bytes_max bounds `out`; `security` may be NULL. Fails: HBK_LIMIT,
+ * HBK_NO_MEMORY, HBK_IO; the socket is closed then and no callback comes. */
 HBK_MUST_USE hbk_status hbk_pipe_open(struct hbk_pipe *pipe, struct hbk_net *net, int fd,
-                                      size_t out_bytes_max, const struct hbk_pipe_events *events);
+                                      size_t out_bytes_max,
+                                      const struct hbk_pipe_security *security,
+                                      const struct hbk_pipe_events *events);
 
-/* Connects. `source` may be NULL. Fails as hbk_socket_connect(), and as above. */
+/* Connects. `source` and `security` may be NULL. Fails as hbk_socket_connect(), and as above. */
 HBK_MUST_USE hbk_status hbk_pipe_connect(struct hbk_pipe *pipe, struct hbk_net *net,
                                          const struct hbk_address *to,
                                          const struct hbk_address *source, size_t out_bytes_max,
+                                         const struct hbk_pipe_security *security,
                                          const struct hbk_pipe_events *events);
 
 /* What `out` holds leaves in this turn's write phase. */

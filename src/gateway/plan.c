@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "gateway/unserved.h"
 #include "os/fd.h"
 
 /* A header value with operators, found by the option that it belongs to. */
@@ -188,15 +189,6 @@ static hbk_status set_up_http(struct hbk_gw_plan *plan, struct hbk_gw_handler *h
     if (handler->routes == NULL) {
         return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
     }
-    if (http->forward_client_cert_details != HBK_GW_CERT_SANITIZE) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "forward_client_cert_details is not served yet; allowed: SANITIZE");
-    }
-    if (http->path_with_escaped_slashes_action > HBK_GW_SLASHES_KEEP) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "path_with_escaped_slashes_action is not served yet; allowed: "
-                             "KEEP_UNCHANGED");
-    }
     HBK_TRY(add_route_formats(plan, http->route_config, error));
     return add_logs(plan, handler, http->access_log, http->access_log_count, error);
 }
@@ -213,10 +205,14 @@ static hbk_status set_up_handler(struct hbk_gw_plan *plan, const struct hbk_gw_l
     };
     if (chain->transport_socket != NULL &&
         chain->transport_socket->typed_config.kind == HBK_GW_DOWNSTREAM_TLS) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "listener \"%s\": TLS is not served yet; --mode validate checks it",
-                             (const char *)listener->name.bytes);
+        hbk_status status = hbk_gw_downstream_context(
+            &plan->vault, chain->transport_socket->typed_config.message, &handler->tls, error);
+        if (status != HBK_OK) {
+            hbk_error_prefix(error, "listener \"%s\"", (const char *)listener->name.bytes);
+            return status;
+        }
     }
+    handler->handshake_timeout_ns = chain->transport_socket_connect_timeout;
     if (filter->typed_config.kind == HBK_GW_HTTP_CONNECTION_MANAGER) {
         handler->http = filter->typed_config.message;
         return set_up_http(plan, handler, error);
@@ -247,16 +243,6 @@ static hbk_status set_up_listener(struct hbk_gw_plan *plan, struct hbk_gw_plan_l
                                   struct hbk_error *error)
 {
     const struct hbk_gw_listener *config = listener->config;
-    if (config->listener_filters_count > 0) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "listener \"%s\": listener_filters are not served yet",
-                             (const char *)config->name.bytes);
-    }
-    if (config->use_original_dst) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "listener \"%s\": use_original_dst is not served yet",
-                             (const char *)config->name.bytes);
-    }
     HBK_TRY(name_stats(plan, listener));
     listener->handlers = &plan->handlers[plan->handler_count];
     for (uint32_t i = 0; i < config->filter_chains_count; i++) {
@@ -273,22 +259,29 @@ static hbk_status set_up_listener(struct hbk_gw_plan *plan, struct hbk_gw_plan_l
 
 /* ---- clusters ---- */
 
-static hbk_status set_up_cluster(struct hbk_gw_plan_cluster *cluster, struct hbk_error *error)
+static hbk_status set_up_tls(struct hbk_gw_plan *plan, struct hbk_gw_plan_cluster *cluster,
+                             struct hbk_error *error)
 {
     const struct hbk_gw_cluster *config = cluster->config;
-    const char *what = NULL;
-    if (config->type == HBK_GW_ORIGINAL_DST) {
-        what = "type ORIGINAL_DST";
-    } else if (config->transport_socket != NULL &&
-               config->transport_socket->typed_config.kind == HBK_GW_UPSTREAM_TLS) {
-        what = "TLS towards upstreams";
-    } else if (config->health_checks_count > 0) {
-        what = "health_checks";
+    if (config->transport_socket == NULL ||
+        config->transport_socket->typed_config.kind != HBK_GW_UPSTREAM_TLS) {
+        return HBK_OK;
     }
-    if (what != NULL) {
-        return hbk_error_set(error, HBK_UNSUPPORTED, "cluster \"%s\": %s is not served yet",
-                             (const char *)config->name.bytes, what);
+    const struct hbk_gw_upstream_tls *tls = config->transport_socket->typed_config.message;
+    bool is_http2 = config->upstream_protocol == HBK_GW_UPSTREAM_HTTP2;
+    cluster->server_name = tls->sni;
+    hbk_status status =
+        hbk_gw_upstream_context(&plan->vault, tls, is_http2 ? "h2" : NULL, &cluster->tls, error);
+    if (status != HBK_OK) {
+        hbk_error_prefix(error, "cluster \"%s\"", (const char *)config->name.bytes);
     }
+    return status;
+}
+
+static hbk_status set_up_cluster(struct hbk_gw_plan *plan, struct hbk_gw_plan_cluster *cluster,
+                                 struct hbk_error *error)
+{
+    const struct hbk_gw_cluster *config = cluster->config;
     cluster->thresholds = (struct hbk_gw_thresholds){
         .max_connections = 1024,
         .max_pending_requests = 1024,
@@ -301,7 +294,7 @@ static hbk_status set_up_cluster(struct hbk_gw_plan_cluster *cluster, struct hbk
             cluster->thresholds = config->circuit_breakers->thresholds[i];
         }
     }
-    return HBK_OK;
+    return set_up_tls(plan, cluster, error);
 }
 
 static uint32_t count_logs(const struct hbk_gw_filter_chain *chain)
@@ -338,11 +331,12 @@ static hbk_status take_arrays(struct hbk_gw_plan *plan)
 static hbk_status build(struct hbk_gw_plan *plan, struct hbk_error *error)
 {
     const struct hbk_gw_static_resources *all = plan->config->bootstrap->static_resources;
+    HBK_TRY(hbk_gw_check_served(plan->config->bootstrap, error));
     HBK_TRY(take_arrays(plan));
     for (uint32_t i = 0; i < all->clusters_count; i++) {
         plan->clusters[i].config = &all->clusters[i];
         plan->cluster_count++;
-        HBK_TRY(set_up_cluster(&plan->clusters[i], error));
+        HBK_TRY(set_up_cluster(plan, &plan->clusters[i], error));
     }
     for (uint32_t i = 0; i < all->listeners_count; i++) {
         plan->listeners[i].config = &all->listeners[i];
@@ -362,6 +356,7 @@ hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, uint64_t log_flush_ns,
     hbk_arena_init(&plan->arena);
     hbk_map_init(&plan->formats);
     plan->config = hbk_gw_config_ref(config);
+    plan->vault.resources = config->bootstrap->static_resources;
     plan->log_flush_ns = log_flush_ns;
     hbk_status status = build(plan, error);
     if (status != HBK_OK) {
@@ -380,12 +375,17 @@ void hbk_gw_plan_free(struct hbk_gw_plan *plan)
     }
     for (uint32_t i = 0; i < plan->handler_count; i++) {
         hbk_http_route_table_free(plan->handlers[i].routes);
+        hbk_tls_context_unref(plan->handlers[i].tls);
     }
     for (uint32_t i = 0; i < plan->log_count; i++) {
         if (plan->logs[i].fd > STDERR_FILENO) {
             hbk_fd_close(&plan->logs[i].fd);
         }
     }
+    for (uint32_t i = 0; i < plan->cluster_count; i++) {
+        hbk_tls_context_unref(plan->clusters[i].tls);
+    }
+    hbk_gw_vault_fini(&plan->vault);
     hbk_map_fini(&plan->formats);
     hbk_arena_fini(&plan->arena);
     hbk_gw_config_unref(plan->config);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/map.h"
+#include "gateway/credential.h"
 #include "gateway/format.h"
 #include "model/gateway.h"
 #include "policy/http_route.h"
@@ -22,6 +23,8 @@ struct hbk_gw_plan_cluster {
     const struct hbk_gw_cluster *config;
     struct hbk_gw_thresholds thresholds; /* of default priority */
     struct hbk_gw_limits limits;
+    struct hbk_tls_context *tls; /* owned; NULL: plain text */
+    struct hbk_slice server_name;
 };
 
 struct hbk_gw_log_field {
@@ -46,6 +49,8 @@ struct hbk_gw_handler {
     const struct hbk_gw_http_connection_manager *http; /* NULL: tcp */
     const struct hbk_gw_tcp_proxy *tcp;
     struct hbk_http_route_table *routes; /* owned */
+    struct hbk_tls_context *tls;         /* owned; NULL: plain text */
+    uint64_t handshake_timeout_ns;       /* 0: none */
     struct hbk_slice stat_prefix, server_name;
     struct hbk_gw_log **logs; /* borrowed from the plan */
     uint32_t log_count;
@@ -69,6 +74,7 @@ struct hbk_gw_plan {
     struct hbk_gw_log *logs;
     uint32_t listener_count, cluster_count, handler_count, log_count;
     struct hbk_map formats; /* of header values with operators */
+    struct hbk_gw_vault vault;
     uint64_t log_flush_ns;
 };
 

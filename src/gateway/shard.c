@@ -213,8 +213,10 @@ static hbk_status take_arrays(struct hbk_gw_shard *shard)
     shard->tcp_stats = calloc((size_t)plan->handler_count + 1, sizeof *shard->tcp_stats);
     shard->listener_stats = calloc((size_t)plan->listener_count + 1, sizeof *shard->listener_stats);
     shard->logs = calloc((size_t)plan->log_count + 1, sizeof *shard->logs);
+    shard->contexts = calloc((size_t)plan->handler_count + 1, sizeof *shard->contexts);
     return shard->acceptors == NULL || shard->pools == NULL || shard->http_stats == NULL ||
-                   shard->tcp_stats == NULL || shard->listener_stats == NULL || shard->logs == NULL
+                   shard->tcp_stats == NULL || shard->listener_stats == NULL ||
+                   shard->logs == NULL || shard->contexts == NULL
                ? HBK_NO_MEMORY
                : HBK_OK;
 }
@@ -249,10 +251,18 @@ hbk_status hbk_gw_shard_init(struct hbk_gw_shard *shard, struct hbk_gw_plan *pla
         return HBK_IO;
     }
     shard->random[0] |= 1;
+    for (uint32_t i = 0; i < plan->handler_count; i++) {
+        if (plan->handlers[i].tls != NULL) {
+            shard->contexts[i] = hbk_tls_context_ref(plan->handlers[i].tls);
+        }
+    }
     for (uint32_t i = 0; i < plan->cluster_count; i++) {
         shard->pools[i].shard = shard;
         shard->pools[i].cluster = &plan->clusters[i];
         hbk_list_init(&shard->pools[i].hosts);
+        if (plan->clusters[i].tls != NULL) {
+            shard->pools[i].tls = hbk_tls_context_ref(plan->clusters[i].tls);
+        }
     }
     return HBK_OK;
 }
@@ -308,6 +318,13 @@ void hbk_gw_shard_fini(struct hbk_gw_shard *shard)
     hbk_pool_fini(&shard->streams);
     hbk_pool_fini(&shard->upstreams);
     hbk_pool_fini(&shard->relays);
+    for (uint32_t i = 0; shard->contexts != NULL && i < shard->plan->handler_count; i++) {
+        hbk_tls_context_unref(shard->contexts[i]);
+    }
+    for (uint32_t i = 0; shard->pools != NULL && i < shard->plan->cluster_count; i++) {
+        hbk_tls_context_unref(shard->pools[i].tls);
+    }
+    free(shard->contexts);
     free(shard->acceptors);
     free(shard->pools);
     free(shard->http_stats);

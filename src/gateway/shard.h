@@ -37,6 +37,7 @@ struct hbk_gw_pool {
     struct hbk_list hosts; /* of struct hbk_gw_host */
     struct hbk_link *next; /* the host that round robin takes next */
     uint32_t host_count;
+    struct hbk_tls_context *tls; /* a reference; NULL: plain text */
     hbk_gw_counter stats[HBK_GW_C_STATS];
 };
 
@@ -57,6 +58,7 @@ struct hbk_gw_shard {
     hbk_gw_counter (*tcp_stats)[HBK_GW_T_STATS];
     hbk_gw_counter (*listener_stats)[HBK_GW_L_STATS];
     struct hbk_gw_log_buffer *logs;
+    struct hbk_tls_context **contexts; /* references, by handler; NULL: plain text */
     struct hbk_pool connections, streams, upstreams, relays; /* objects */
     struct hbk_list open;                                    /* downstream connections */
     struct hbk_list relay_list;                              /* tcp_proxy connections */

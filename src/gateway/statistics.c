@@ -59,6 +59,9 @@ static void add_line(struct lines *lines, const char *scope, struct hbk_slice in
     *line = (struct line){.value = value, .is_gauge = is_gauge};
     line->name = strdup(text);
     (void)snprintf(text, sizeof text, "envoy_%s_%s", scope, name);
+    for (char *byte = text; *byte != '\0'; byte++) {
+        *byte = *byte == '.' ? '_' : *byte;
+    }
     line->family = strdup(text);
     line->label_name = strdup(label);
     line->label_value = hbk_slice_to_string(instance);

@@ -6,6 +6,11 @@ const struct hbk_gw_stat_name hbk_gw_listener_stats[HBK_GW_L_STATS] = {
     [HBK_GW_L_CX_DESTROY] = {"downstream_cx_destroy", 0},
     [HBK_GW_L_NO_CHAIN] = {"no_filter_chain_match", 0},
     [HBK_GW_L_CX_OVERFLOW] = {"downstream_cx_overflow", 0},
+    [HBK_GW_L_SSL_HANDSHAKE] = {"ssl.handshake", 0},
+    [HBK_GW_L_SSL_REUSED] = {"ssl.session_reused", 0},
+    [HBK_GW_L_SSL_NO_CERTIFICATE] = {"ssl.no_certificate", 0},
+    [HBK_GW_L_SSL_ERROR] = {"ssl.connection_error", 0},
+    [HBK_GW_L_SSL_FAIL_VERIFY] = {"ssl.fail_verify_error", 0},
 };
 
 const struct hbk_gw_stat_name hbk_gw_http_stats[HBK_GW_H_STATS] = {
@@ -86,4 +91,7 @@ const struct hbk_gw_stat_name hbk_gw_cluster_stats[HBK_GW_C_STATS] = {
     [HBK_GW_C_RQ_4XX] = {"upstream_rq_4xx", 0},
     [HBK_GW_C_RQ_5XX] = {"upstream_rq_5xx", 0},
     [HBK_GW_C_RQ_COMPLETED] = {"upstream_rq_completed", 0},
+    [HBK_GW_C_SSL_HANDSHAKE] = {"ssl.handshake", 0},
+    [HBK_GW_C_SSL_ERROR] = {"ssl.connection_error", 0},
+    [HBK_GW_C_SSL_FAIL_VERIFY] = {"ssl.fail_verify_error", 0},
 };

@@ -35,6 +35,11 @@ enum hbk_gw_listener_stat {
     HBK_GW_L_CX_DESTROY,
     HBK_GW_L_NO_CHAIN,
     HBK_GW_L_CX_OVERFLOW,
+    HBK_GW_L_SSL_HANDSHAKE,
+    HBK_GW_L_SSL_REUSED,
+    HBK_GW_L_SSL_NO_CERTIFICATE,
+    HBK_GW_L_SSL_ERROR,
+    HBK_GW_L_SSL_FAIL_VERIFY,
     HBK_GW_L_STATS,
 };
 
@@ -118,6 +123,9 @@ enum hbk_gw_cluster_stat {
     HBK_GW_C_RQ_4XX,
     HBK_GW_C_RQ_5XX,
     HBK_GW_C_RQ_COMPLETED,
+    HBK_GW_C_SSL_HANDSHAKE,
+    HBK_GW_C_SSL_ERROR,
+    HBK_GW_C_SSL_FAIL_VERIFY,
     HBK_GW_C_STATS,
 };
 

@@ -683,6 +683,10 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
     if (stream->is_ended || stream->is_local) {
         return;
     }
+    if (text != NULL) { /* it may lie in a connection that goes before the exchange is logged */
+        struct hbk_slice copy = hbk_gw_print(&stream->arena, "%s", text);
+        text = (const char *)copy.bytes;
+    }
     stream->upstream_failure = text;
     if (is_retriable_failure(stream, failure) && can_retry(stream)) {
         retry(stream);

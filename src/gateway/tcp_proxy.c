@@ -281,7 +281,14 @@ static void on_server_closed(struct hbk_pipe *pipe)
     connect_next(relay);
 }
 
+/* TLS of the client stands; the upstream was asked meanwhile. */
+static void on_client_connected(struct hbk_pipe *pipe)
+{
+    hbk_gw_count(&of_client(pipe)->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
+}
+
 static const struct hbk_pipe_events client_events = {
+    .on_connected = on_client_connected,
     .on_bytes = on_client_bytes,
     .on_end = on_client_end,
     .on_flushed = on_client_flushed,
@@ -347,8 +354,11 @@ static void connect_next(struct relay *relay)
     }
     relay->host = host;
     hbk_gw_host_ref(host);
+    const struct hbk_pipe_security security = {.context = relay->pool->tls,
+                                               .server_name = cluster->server_name};
     if (hbk_pipe_connect(&relay->server, &relay->shard->net, &host->address, NULL,
-                         relay->handler->buffer_bytes_max, &server_events) != HBK_OK) {
+                         relay->handler->buffer_bytes_max,
+                         security.context == NULL ? NULL : &security, &server_events) != HBK_OK) {
         hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_CONNECT_FAIL], 1);
         relay->failure = "immediate connect error";
         give_up(relay, HBK_GW_FLAG_UF);
@@ -381,9 +391,12 @@ static void start_timers(struct relay *relay)
 void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
                      hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer)
 {
+    const struct hbk_pipe_security security = {.context = shard->contexts[handler->index],
+                                               .is_server = true};
     struct relay *relay = hbk_pool_take(&shard->relays);
-    if (relay == NULL || hbk_pipe_open(&relay->client, &shard->net, fd, handler->buffer_bytes_max,
-                                       &client_events) != HBK_OK) {
+    if (relay == NULL ||
+        hbk_pipe_open(&relay->client, &shard->net, fd, handler->buffer_bytes_max,
+                      security.context == NULL ? NULL : &security, &client_events) != HBK_OK) {
         if (relay == NULL) {
             (void)close(fd);
         }

@@ -245,6 +245,9 @@ static void on_connected(struct hbk_pipe *pipe)
     hbk_gw_counter *stats = upstream->host->pool->stats;
     upstream->host->connecting_count--;
     upstream->is_connecting = false;
+    if (pipe->has_tls) {
+        hbk_gw_count(&stats[HBK_GW_C_SSL_HANDSHAKE], 1);
+    }
     hbk_loop_timer_cancel(upstream->shard->net.loop, &upstream->timer);
     hbk_gw_count(&stats[upstream->is_http2 ? HBK_GW_C_CX_HTTP2_TOTAL : HBK_GW_C_CX_HTTP1_TOTAL], 1);
     if (upstream->is_http2 && hbk_gw_http2_client_start(upstream) != HBK_OK) {
@@ -310,7 +313,14 @@ static void on_failed(struct hbk_pipe *pipe, int error)
 {
     struct hbk_gw_upstream *upstream = upstream_of(pipe);
     if (upstream->is_connecting) {
-        fail_connecting(upstream, HBK_GW_FAILED_CONNECT, connect_failure_text(error));
+        hbk_gw_counter *stats = upstream->host->pool->stats;
+        if (pipe->failure_text[0] != '\0') {
+            hbk_gw_count(&stats[pipe->is_untrusted ? HBK_GW_C_SSL_FAIL_VERIFY : HBK_GW_C_SSL_ERROR],
+                         1);
+        }
+        fail_connecting(upstream, HBK_GW_FAILED_CONNECT,
+                        pipe->failure_text[0] != '\0' ? pipe->failure_text
+                                                      : connect_failure_text(error));
     } else {
         hbk_gw_upstream_fail(upstream, HBK_GW_FAILED_CLOSED, NULL);
     }
@@ -368,13 +378,16 @@ static hbk_status open_upstream(struct hbk_gw_host *host)
     const struct hbk_gw_cluster *config = pool->cluster->config;
     const struct hbk_gw_socket_address *source =
         config->upstream_bind_config == NULL ? NULL : config->upstream_bind_config->source_address;
+    const struct hbk_pipe_security security = {.context = pool->tls,
+                                               .server_name = pool->cluster->server_name};
     struct hbk_gw_upstream *upstream = hbk_pool_take(&pool->shard->upstreams);
     if (upstream == NULL) {
         return HBK_NO_MEMORY;
     }
     hbk_status status = hbk_pipe_connect(&upstream->pipe, &pool->shard->net, &host->address,
                                          source == NULL ? NULL : &source->ip,
-                                         config->per_connection_buffer_limit_bytes, &events);
+                                         config->per_connection_buffer_limit_bytes,
+                                         security.context == NULL ? NULL : &security, &events);
     if (status != HBK_OK) {
         hbk_pool_give(&pool->shard->upstreams, upstream);
         return status;

@@ -33,7 +33,7 @@ void hbk_gw_http2_client_send(struct hbk_gw_upstream *upstream, struct hbk_gw_st
     bool is_last = stream->request_ended && hbk_buffer_is_empty(&stream->held);
     struct hbk_h2_request request = {
         .method = head->method,
-        .scheme = HBK_SLICE("http"),
+        .scheme = head->scheme,
         .authority = is_auto && upstream->host->hostname.size > 0 ? upstream->host->hostname
                                                                   : head->authority,
         .path = head->path,

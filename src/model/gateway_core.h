@@ -44,6 +44,8 @@ enum hbk_gw_extension {
     HBK_GW_HTTP_PROTOCOL_OPTIONS,
     /* Connection balancing. */
     HBK_GW_EXACT_BALANCE,
+    /* Resources. */
+    HBK_GW_SECRET_RESOURCE,
 };
 
 struct hbk_gw_any {

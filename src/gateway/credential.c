@@ -1,0 +1,592 @@
+/*
+ * From the model to a TLS context. Everything is checked here, before a listener opens: a chain
+ * that is none, a key of another certificate, a provider that cannot start.
+ */
+#include "gateway/credential.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "config/secret_file.h"
+#include "crypto/key_source.h"
+#include "device/qat.h"
+#include "gateway/name_check.h"
+#include "identity/bundle.h"
+#include "identity/certificate.h"
+#include "identity/trust.h"
+#include "os/file.h"
+#include "tls/ticket.h"
+
+enum { TICKET_FILE_BYTES = 80, TICKET_NAME_BYTES = 16, TICKET_HMAC_BYTES = 32 };
+
+/* Everything that is held while a context is built. */
+struct building {
+    struct hbk_gw_vault *vault;
+    struct hbk_error *error;
+    struct hbk_arena arena;
+    bool is_watched; /* what is read now came from a secret that may change */
+    struct hbk_tls_certificate_options *certificates;
+    struct hbk_certificates *chains;
+    struct hbk_private_key **keys;
+    uint32_t certificate_count;
+    const struct hbk_trust *trust;
+    struct hbk_bundle *roots;
+    struct hbk_tls_ticket_keys *tickets;
+    struct hbk_tls_context_options options;
+};
+
+static void finish(struct building *building)
+{
+    for (uint32_t i = 0; i < building->certificate_count; i++) {
+        hbk_certificates_fini(&building->chains[i]);
+        hbk_private_key_unref(building->keys[i]);
+    }
+    hbk_trust_unref(building->trust);
+    hbk_bundle_unref(building->roots);
+    hbk_tls_ticket_keys_unref(building->tickets);
+    hbk_arena_wipe(&building->arena);
+    hbk_arena_fini(&building->arena);
+}
+
+static hbk_status refuse(struct building *building, const char *what)
+{
+    return hbk_error_set(building->error, HBK_UNSUPPORTED, "%s is not served yet", what);
+}
+
+void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
+{
+    hbk_qat_close(vault->qat);
+    vault->qat = NULL;
+    for (size_t i = 0; i < vault->watched_count; i++) {
+        free(vault->watched[i]);
+    }
+    vault->watched_count = 0;
+}
+
+/* Remembers the directory of a file, once. */
+static hbk_status watch_path(struct hbk_gw_vault *vault, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct hbk_slice directory = slash == NULL   ? HBK_SLICE(".")
+                                 : slash == path ? HBK_SLICE("/")
+                                                 : hbk_slice_of(path, (size_t)(slash - path));
+    for (size_t i = 0; i < vault->watched_count; i++) {
+        if (hbk_slice_equal(hbk_slice_text(vault->watched[i]), directory)) {
+            return HBK_OK;
+        }
+    }
+    if (vault->watched_count == HBK_GW_WATCHED_MAX) {
+        return HBK_LIMIT;
+    }
+    char *copy = hbk_slice_to_string(directory);
+    if (copy == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    vault->watched[vault->watched_count++] = copy;
+    return HBK_OK;
+}
+
+bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common)
+{
+    if (common == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < common->tls_certificate_sds_secret_configs_count; i++) {
+        if (common->tls_certificate_sds_secret_configs[i].sds_config != NULL) {
+            return true;
+        }
+    }
+    const struct hbk_gw_sds_config *validation =
+        common->validation == HBK_GW_VALIDATION_SDS ? common->validation_context_sds_secret_config
+        : common->validation == HBK_GW_VALIDATION_COMBINED
+            ? common->combined_validation_context->validation_context_sds_secret_config
+            : NULL;
+    return validation != NULL && validation->sds_config != NULL;
+}
+
+/* ---- data ---- */
+
+static hbk_status read_data(struct building *building, const struct hbk_gw_data_source *source,
+                            size_t bytes_max, struct hbk_slice *out_bytes)
+{
+    const char *name = NULL;
+    hbk_status status = HBK_OK;
+    switch ((enum hbk_gw_data_specifier)source->specifier) {
+    case HBK_GW_DATA_NONE:
+        *out_bytes = hbk_slice_of("", 0);
+        return HBK_OK;
+    case HBK_GW_DATA_INLINE_BYTES:
+        *out_bytes = source->inline_bytes;
+        return HBK_OK;
+    case HBK_GW_DATA_INLINE_STRING:
+        *out_bytes = source->inline_string;
+        return HBK_OK;
+    case HBK_GW_DATA_ENVIRONMENT:
+        name = getenv((const char *)source->environment_variable.bytes);
+        if (name == NULL) {
+            return hbk_error_set(building->error, HBK_NOT_FOUND, "the environment has no \"%s\"",
+                                 (const char *)source->environment_variable.bytes);
+        }
+        *out_bytes = hbk_slice_text(name);
+        return HBK_OK;
+    case HBK_GW_DATA_FILENAME:
+        name = (const char *)source->filename.bytes;
+        if (building->is_watched) {
+            HBK_TRY(watch_path(building->vault, name));
+        }
+        status = hbk_file_read(&building->arena, name, bytes_max, out_bytes);
+        return status == HBK_OK ? HBK_OK
+                                : hbk_error_set(building->error, status, "cannot read %s: %s", name,
+                                                hbk_status_text(status));
+    }
+    return HBK_OK;
+}
+
+static const char *name_of(const struct hbk_gw_data_source *source)
+{
+    return source != NULL && source->specifier == HBK_GW_DATA_FILENAME
+               ? (const char *)source->filename.bytes
+               : "<inline>";
+}
+
+/* ---- certificates and keys ---- */
+
+/* A device is started once, when the first provider asks for it; that it cannot be started makes
+ * the provider unavailable. */
+static struct hbk_key_device *find_device(struct hbk_gw_vault *vault, uint64_t poll_delay_ns,
+                                          struct hbk_error *error)
+{
+    if (!vault->has_tried_qat) {
+        const struct hbk_qat_options options = {.poll_delay_ns = poll_delay_ns};
+        vault->has_tried_qat = true;
+        if (hbk_qat_open(&options, &vault->qat, error) != HBK_OK) {
+            vault->qat = NULL;
+        }
+    }
+    return vault->qat == NULL ? NULL : hbk_qat_device(vault->qat);
+}
+
+static hbk_status find_provider(struct building *building, const struct hbk_gw_key_provider *config,
+                                struct hbk_key_provider **out_provider)
+{
+    const struct hbk_gw_key_method *method = config->typed_config.message;
+    struct hbk_error reason = {.status = HBK_OK};
+    struct hbk_key_provider_options options = {
+        .kind = config->typed_config.kind == HBK_GW_QAT ? HBK_KEY_PROVIDER_QAT
+                                                        : HBK_KEY_PROVIDER_CRYPTOMB,
+        .poll_delay_ns = method->poll_delay,
+    };
+    if (options.kind == HBK_KEY_PROVIDER_QAT) {
+        options.device = find_device(building->vault, method->poll_delay, &reason);
+        if (options.device == NULL) {
+            *out_provider = NULL; /* not available: the fallback decides */
+            return HBK_OK;
+        }
+    }
+    return hbk_key_provider_new(&options, out_provider, building->error);
+}
+
+static hbk_status load_key(struct building *building, const struct hbk_gw_tls_certificate *config,
+                           struct hbk_private_key **out_key)
+{
+    struct hbk_key_source source = {0};
+    bool is_fallback = false;
+    if (config->password != NULL) {
+        return refuse(building, "a private key with a password");
+    }
+    if (config->private_key != NULL) {
+        HBK_TRY(read_data(building, config->private_key, HBK_KEY_PEM_BYTES_MAX, &source.key_pem));
+    }
+    const struct hbk_gw_key_provider *provider = config->private_key_provider;
+    if (provider != NULL) {
+        const struct hbk_gw_key_method *method = provider->typed_config.message;
+        source.provider_name = (const char *)provider->provider_name.bytes;
+        source.has_fallback = provider->fallback;
+        HBK_TRY(read_data(building, method->private_key, HBK_KEY_PEM_BYTES_MAX,
+                          &source.provider_key_pem));
+        HBK_TRY(find_provider(building, provider, &source.provider));
+    }
+    hbk_status status =
+        hbk_private_key_from_source(&source, out_key, &is_fallback, building->error);
+    hbk_key_provider_unref(source.provider);
+    return status;
+}
+
+static hbk_status add_certificate(struct building *building,
+                                  const struct hbk_gw_tls_certificate *config)
+{
+    uint32_t index = building->certificate_count;
+    struct hbk_slice pem, staple = hbk_slice_of(NULL, 0);
+    HBK_TRY(read_data(building, config->certificate_chain, HBK_GW_CHAIN_BYTES_MAX, &pem));
+    hbk_status status = hbk_certificates_read(pem, HBK_CHAIN_CERTIFICATES_MAX,
+                                              &building->chains[index], building->error);
+    if (status != HBK_OK) {
+        hbk_error_prefix(building->error, "certificate chain %s",
+                         name_of(config->certificate_chain));
+        return status;
+    }
+    building->certificate_count++;
+    status = load_key(building, config, &building->keys[index]);
+    if (status != HBK_OK) {
+        hbk_error_prefix(building->error, "certificate %s", name_of(config->certificate_chain));
+        return status;
+    }
+    if (config->ocsp_staple != NULL) {
+        HBK_TRY(read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
+    }
+    building->certificates[index] = (struct hbk_tls_certificate_options){
+        .chain = building->chains[index].items,
+        .chain_count = building->chains[index].count,
+        .private_key = hbk_private_key_pkey(building->keys[index]),
+        .provider = hbk_private_key_provider(building->keys[index]),
+        .staple = staple,
+    };
+    return HBK_OK;
+}
+
+/* The secret of a name: one of the bootstrap, or of the file that its source names. */
+static hbk_status find_secret(struct building *building, const struct hbk_gw_sds_config *sds,
+                              const struct hbk_gw_secret **out_secret)
+{
+    struct hbk_report report;
+    const struct hbk_gw_config_source *source = sds->sds_config;
+    if (source == NULL) {
+        *out_secret = hbk_gw_find_secret(building->vault->resources, sds->name);
+        return *out_secret != NULL ? HBK_OK : HBK_NOT_FOUND;
+    }
+    const char *path = source->path_config_source != NULL
+                           ? (const char *)source->path_config_source->path.bytes
+                           : (const char *)source->path.bytes;
+    HBK_TRY(watch_path(building->vault, path));
+    building->is_watched = true;
+    hbk_status status =
+        hbk_secret_file_load(path, sds->name, &building->arena, out_secret, &report);
+    return status == HBK_OK || report.count == 0
+               ? status
+               : hbk_error_set(building->error, status, "%s", report.lines[0]);
+}
+
+static hbk_status add_certificates(struct building *building,
+                                   const struct hbk_gw_common_tls *common)
+{
+    uint32_t count = common->tls_certificates_count;
+    uint32_t named = common->tls_certificate_sds_secret_configs_count;
+    uint32_t all = count + named;
+    if (all > HBK_TLS_CERTIFICATES_MAX) {
+        return hbk_error_set(building->error, HBK_LIMIT, "more than %d certificates",
+                             HBK_TLS_CERTIFICATES_MAX);
+    }
+    building->certificates = hbk_arena_array(&building->arena, all, sizeof *building->certificates);
+    building->chains = hbk_arena_array(&building->arena, all, sizeof *building->chains);
+    building->keys = hbk_arena_array(&building->arena, all, sizeof(struct hbk_private_key *));
+    if (building->certificates == NULL || building->chains == NULL || building->keys == NULL) {
+        return hbk_error_set(building->error, HBK_NO_MEMORY, "out of memory");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        HBK_TRY(add_certificate(building, &common->tls_certificates[i]));
+    }
+    for (uint32_t i = 0; i < named; i++) {
+        const struct hbk_gw_secret *secret = NULL;
+        HBK_TRY(find_secret(building, &common->tls_certificate_sds_secret_configs[i], &secret));
+        if (secret->tls_certificate == NULL) {
+            return hbk_error_set(building->error, HBK_INVALID,
+                                 "the secret \"%s\" is no certificate",
+                                 (const char *)secret->name.bytes);
+        }
+        HBK_TRY(add_certificate(building, secret->tls_certificate));
+        building->is_watched = false;
+    }
+    building->options.certificates = building->certificates;
+    building->options.certificate_count = all;
+    return HBK_OK;
+}
+
+/* ---- trust ---- */
+
+static hbk_status find_validation(struct building *building, const struct hbk_gw_common_tls *tls,
+                                  const struct hbk_gw_validation_context **out_context)
+{
+    const struct hbk_gw_secret *secret = NULL;
+    *out_context = NULL;
+    switch ((enum hbk_gw_validation_kind)tls->validation) {
+    case HBK_GW_VALIDATION_NONE:
+        return HBK_OK;
+    case HBK_GW_VALIDATION_STATIC:
+        *out_context = tls->validation_context;
+        return HBK_OK;
+    case HBK_GW_VALIDATION_COMBINED:
+        return refuse(building, "combined_validation_context");
+    case HBK_GW_VALIDATION_SDS:
+        break;
+    }
+    HBK_TRY(find_secret(building, tls->validation_context_sds_secret_config, &secret));
+    if (secret->validation_context == NULL) {
+        return hbk_error_set(building->error, HBK_INVALID,
+                             "the secret \"%s\" is no validation context",
+                             (const char *)secret->name.bytes);
+    }
+    *out_context = secret->validation_context;
+    return HBK_OK;
+}
+
+static hbk_status check_validation(struct building *building,
+                                   const struct hbk_gw_validation_context *context)
+{
+    const char *what = context->trust_chain_verification != 0     ? "ACCEPT_UNTRUSTED"
+                       : context->allow_expired_certificate       ? "allow_expired_certificate"
+                       : context->only_verify_leaf_cert_crl       ? "only_verify_leaf_cert_crl"
+                       : context->has_max_verify_depth != 0       ? "max_verify_depth"
+                       : context->custom_validator_config != NULL ? "a custom certificate validator"
+                                                                  : NULL;
+    return what == NULL ? HBK_OK : refuse(building, what);
+}
+
+static hbk_status make_trust(struct building *building,
+                             const struct hbk_gw_validation_context *context)
+{
+    struct hbk_slice roots, crl = hbk_slice_of(NULL, 0);
+    struct hbk_trust_options options = {.rule = HBK_TRUST_ANYBODY, .ignores_host = true};
+    HBK_TRY(check_validation(building, context));
+    if (context->trusted_ca != NULL) {
+        HBK_TRY(read_data(building, context->trusted_ca, HBK_GW_SECRET_BYTES_MAX, &roots));
+        if (context->crl != NULL) {
+            HBK_TRY(read_data(building, context->crl, HBK_BUNDLE_CRL_BYTES_MAX, &crl));
+        }
+        hbk_status status = hbk_bundle_new_roots(roots, crl, &building->roots, building->error);
+        if (status != HBK_OK) {
+            hbk_error_prefix(building->error, "trusted_ca %s", name_of(context->trusted_ca));
+            return status;
+        }
+        options.rule = HBK_TRUST_NAME;
+        options.roots = building->roots;
+    }
+    HBK_TRY(hbk_gw_name_check_new(context, &options, building->error));
+    hbk_status status = hbk_trust_new(&options, &building->trust);
+    if (status != HBK_OK && options.free_owner != NULL) {
+        options.free_owner(options.owner);
+    }
+    return status;
+}
+
+static hbk_status add_trust(struct building *building, const struct hbk_gw_common_tls *common,
+                            bool is_server, bool is_required)
+{
+    static const struct hbk_gw_validation_context nobody;
+    const struct hbk_gw_validation_context *context = NULL;
+    HBK_TRY(find_validation(building, common, &context));
+    bool is_empty = context == NULL ||
+                    (context->trusted_ca == NULL && context->verify_certificate_hash_count == 0 &&
+                     context->verify_certificate_spki_count == 0);
+    building->options.client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE;
+    if (is_server && is_empty && !is_required) {
+        return HBK_OK;
+    }
+    HBK_TRY(make_trust(building, context == NULL ? &nobody : context));
+    building->options.trust = building->trust;
+    if (is_server) {
+        building->options.client_certificate =
+            is_required ? HBK_TLS_CLIENT_CERTIFICATE_REQUIRED : HBK_TLS_CLIENT_CERTIFICATE_ASKED;
+    }
+    return HBK_OK;
+}
+
+/* ---- parameters ---- */
+
+static hbk_status add_groups(struct building *building,
+                             const struct hbk_gw_tls_parameters *parameters)
+{
+    static const struct {
+        const char *name;
+        uint16_t group;
+    } known[] = {
+        {"X25519", HBK_GROUP_X25519}, {"P-256", HBK_GROUP_P256}, {"P-384", HBK_GROUP_P384}};
+    uint16_t *groups =
+        hbk_arena_array(&building->arena, parameters->ecdh_curves_count + 1, sizeof *groups);
+    if (groups == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < parameters->ecdh_curves_count; i++) {
+        uint16_t group = 0;
+        for (size_t k = 0; k < HBK_COUNT(known); k++) {
+            if (hbk_slice_equal(parameters->ecdh_curves[i], hbk_slice_text(known[k].name))) {
+                group = known[k].group;
+            }
+        }
+        if (group == 0 || i >= HBK_TLS_LIST_MAX) {
+            return hbk_error_set(building->error, HBK_UNSUPPORTED,
+                                 "ecdh_curves has \"%s\"; served are X25519, P-256, P-384",
+                                 (const char *)parameters->ecdh_curves[i].bytes);
+        }
+        groups[i] = group;
+    }
+    building->options.groups = groups;
+    building->options.group_count = parameters->ecdh_curves_count;
+    return HBK_OK;
+}
+
+static hbk_status add_parameters(struct building *building,
+                                 const struct hbk_gw_tls_parameters *parameters)
+{
+    static const struct hbk_gw_tls_parameters defaults;
+    parameters = parameters == NULL ? &defaults : parameters;
+    bool only_13 = parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_3;
+    building->options.engine = HBK_TLS_ENGINE_NATIVE;
+    /* The lower bound that is the default is 1.2, which is not spoken yet: only who asks for it by
+     * name is refused; others get 1.3 alone, which is the stricter choice. */
+    if (parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_2) {
+        return refuse(building, "tls_minimum_protocol_version TLSv1_2");
+    }
+    if (parameters->tls_maximum_protocol_version == HBK_GW_TLS_1_2) {
+        return refuse(building, "tls_maximum_protocol_version TLSv1_2");
+    }
+    if (parameters->cipher_suites_count > 0 && !only_13) {
+        return refuse(building, "cipher_suites (they are of TLS 1.2)");
+    }
+    if (parameters->signature_algorithms_count > 0) {
+        return refuse(building, "signature_algorithms");
+    }
+    return add_groups(building, parameters);
+}
+
+static hbk_status add_protocols(struct building *building, const struct hbk_gw_common_tls *common,
+                                const char *otherwise)
+{
+    struct hbk_slice single = otherwise == NULL ? hbk_slice_of("", 0) : hbk_slice_text(otherwise);
+    const struct hbk_slice *names = common->alpn_protocols;
+    uint32_t count = common->alpn_protocols_count;
+    if (count == 0 && single.size > 0) {
+        names = &single;
+        count = 1;
+    }
+    struct hbk_span room = hbk_arena_bytes(&building->arena, HBK_TLS_PROTOCOLS_BYTES_MAX);
+    size_t used = 0;
+    if (room.bytes == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (used + 1 + names[i].size > room.size) {
+            return hbk_error_set(building->error, HBK_LIMIT,
+                                 "alpn_protocols is longer than %d bytes",
+                                 HBK_TLS_PROTOCOLS_BYTES_MAX);
+        }
+        room.bytes[used++] = (uint8_t)names[i].size;
+        memcpy(room.bytes + used, names[i].bytes, names[i].size);
+        used += names[i].size;
+    }
+    building->options.protocols = hbk_slice_of(room.bytes, used);
+    return HBK_OK;
+}
+
+/* Keys of 80 bytes as OpenSSL's servers use them: name, HMAC, AES. Ours need a name and 32 bytes.
+ */
+static hbk_status read_ticket_keys(struct building *building,
+                                   const struct hbk_gw_ticket_keys *config)
+{
+    struct hbk_slice *keys = hbk_arena_array(&building->arena, config->keys_count, sizeof *keys);
+    if (keys == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < config->keys_count; i++) {
+        struct hbk_slice bytes;
+        HBK_TRY(read_data(building, &config->keys[i], TICKET_FILE_BYTES, &bytes));
+        struct hbk_span key = hbk_arena_bytes(&building->arena, HBK_TLS_TICKET_KEY_BYTES);
+        if (bytes.size != TICKET_FILE_BYTES || key.bytes == NULL) {
+            return hbk_error_set(building->error, HBK_INVALID,
+                                 "session ticket key %s has %zu bytes; allowed: %d",
+                                 name_of(&config->keys[i]), bytes.size, TICKET_FILE_BYTES);
+        }
+        memcpy(key.bytes, bytes.bytes, TICKET_NAME_BYTES);
+        memcpy(key.bytes + TICKET_NAME_BYTES, bytes.bytes + TICKET_NAME_BYTES + TICKET_HMAC_BYTES,
+               HBK_TLS_TICKET_KEY_BYTES - TICKET_NAME_BYTES);
+        keys[i] = hbk_slice_of(key.bytes, key.size);
+    }
+    return hbk_tls_ticket_keys_new(keys, config->keys_count, &building->tickets);
+}
+
+static hbk_status add_tickets(struct building *building, const struct hbk_gw_downstream_tls *config)
+{
+    hbk_status status = HBK_OK;
+    switch ((enum hbk_gw_ticket_kind)config->tickets) {
+    case HBK_GW_TICKETS_SDS:
+        return refuse(building, "session_ticket_keys_sds_secret_config");
+    case HBK_GW_TICKETS_STATIC:
+        status = read_ticket_keys(building, config->session_ticket_keys);
+        break;
+    case HBK_GW_TICKETS_SWITCH:
+        if (config->disable_stateless_session_resumption) {
+            return HBK_OK;
+        }
+        status = hbk_tls_ticket_keys_new(NULL, 0, &building->tickets);
+        break;
+    case HBK_GW_TICKETS_OWN:
+        status = hbk_tls_ticket_keys_new(NULL, 0, &building->tickets);
+        break;
+    }
+    building->options.ticket_keys = building->tickets;
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static hbk_status build_downstream(struct building *building,
+                                   const struct hbk_gw_downstream_tls *config)
+{
+    const struct hbk_gw_common_tls *common = config->common_tls_context;
+    if (config->ocsp_staple_policy != 0) {
+        return refuse(building, "an ocsp_staple_policy other than LENIENT_STAPLING");
+    }
+    if (config->session_timeout > 0) {
+        return refuse(building, "session_timeout");
+    }
+    HBK_TRY(add_parameters(building, common->tls_params));
+    HBK_TRY(add_certificates(building, common));
+    HBK_TRY(add_trust(building, common, true, config->require_client_certificate));
+    HBK_TRY(add_protocols(building, common, NULL));
+    return add_tickets(building, config);
+}
+
+static hbk_status build_upstream(struct building *building,
+                                 const struct hbk_gw_upstream_tls *config, const char *protocol)
+{
+    static const struct hbk_gw_common_tls defaults;
+    const struct hbk_gw_common_tls *common =
+        config->common_tls_context == NULL ? &defaults : config->common_tls_context;
+    if (config->auto_host_sni || config->auto_sni_san_validation) {
+        return refuse(building, "auto_host_sni and auto_sni_san_validation");
+    }
+    HBK_TRY(add_parameters(building, common->tls_params));
+    HBK_TRY(add_certificates(building, common));
+    HBK_TRY(add_trust(building, common, false, false));
+    return add_protocols(building, common, protocol);
+}
+
+static hbk_status conclude(struct building *building, hbk_status status,
+                           struct hbk_tls_context **out_context)
+{
+    if (status == HBK_OK) {
+        status = hbk_tls_context_new(&building->options, out_context, building->error);
+    }
+    if (status != HBK_OK) {
+        (void)hbk_error_set(building->error, status, "%s", hbk_status_text(status));
+    }
+    finish(building);
+    return status;
+}
+
+hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
+                                     const struct hbk_gw_downstream_tls *config,
+                                     struct hbk_tls_context **out_context, struct hbk_error *error)
+{
+    struct building building = {.vault = vault, .error = error};
+    hbk_arena_init(&building.arena);
+    return conclude(&building, build_downstream(&building, config), out_context);
+}
+
+hbk_status hbk_gw_upstream_context(struct hbk_gw_vault *vault,
+                                   const struct hbk_gw_upstream_tls *config, const char *protocol,
+                                   struct hbk_tls_context **out_context, struct hbk_error *error)
+{
+    struct building building = {.vault = vault, .error = error};
+    hbk_arena_init(&building.arena);
+    return conclude(&building, build_upstream(&building, config, protocol), out_context);
+}

@@ -1,0 +1,49 @@
+/*
+ * TLS contexts of the gateway: certificates, keys with their providers, and trust, read from where
+ * the configuration says. Built on the control thread; workers hold references.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "model/gateway.h"
+#include "tls/context.h"
+
+struct hbk_qat;
+
+enum {
+    HBK_GW_CHAIN_BYTES_MAX = 256 << 10, /* of a certificate chain, PEM */
+    HBK_GW_SECRET_BYTES_MAX = 4 << 20,  /* of a file of secrets, or of roots */
+};
+
+enum { HBK_GW_WATCHED_MAX = 64 }; /* directories whose changes may mean new secrets */
+
+/* Where secrets come from that have names. */
+struct hbk_gw_vault {
+    char *watched[HBK_GW_WATCHED_MAX]; /* owned: directories of files that secrets came from */
+    size_t watched_count;
+    const struct hbk_gw_static_resources *resources; /* borrowed */
+    struct hbk_qat *qat;                             /* owned; NULL until a provider asks for it */
+    bool has_tried_qat;
+};
+
+void hbk_gw_vault_fini(struct hbk_gw_vault *vault);
+
+/*
+ * Fails: HBK_INVALID (a certificate, a key, roots: what is wrong with them), HBK_UNSUPPORTED
+ * (something that is not served yet, or a provider that is not available), the file system's
+ * failures, HBK_NO_MEMORY; `error` says it. Control thread.
+ */
+/* Whether a context is made of secrets from files, which may change. */
+bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common);
+
+HBK_MUST_USE hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
+                                                  const struct hbk_gw_downstream_tls *config,
+                                                  struct hbk_tls_context **out_context,
+                                                  struct hbk_error *error);
+
+/* `protocol` is offered by ALPN where the configuration names none ("h2", "http/1.1"). */
+HBK_MUST_USE hbk_status hbk_gw_upstream_context(struct hbk_gw_vault *vault,
+                                                const struct hbk_gw_upstream_tls *config,
+                                                const char *protocol,
+                                                struct hbk_tls_context **out_context,
+                                                struct hbk_error *error);

@@ -1,0 +1,174 @@
+/*
+ * Secrets that change. The directories of all files that secrets came from are watched; after a
+ * change and some quiet every context made of such secrets is built anew, and each worker gets it
+ * between two turns. Connections keep the context that they began with.
+ *
+ * A pair that is half written does not fit together, and a context refuses it: then the old one
+ * stays, and the files are looked at again a little later.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/control.h"
+#include "gateway/upstream.h"
+
+#include <stdlib.h>
+
+#define QUIET_NS (100 * HBK_NS_PER_MS)
+#define AGAIN_NS HBK_NS_PER_S
+
+/* A context on its way to the workers: of a handler, or of a cluster. */
+struct renewal {
+    struct hbk_round round;
+    struct hbk_gw_control *control;
+    bool is_cluster;
+    uint32_t index;
+    struct hbk_tls_context *context; /* a reference */
+};
+
+static void swap(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct renewal *renewal = HBK_CONTAINER(round, struct renewal, round);
+    struct hbk_gw_shard *shard = &renewal->control->shards[worker->index];
+    struct hbk_tls_context **place =
+        renewal->is_cluster ? &shard->pools[renewal->index].tls : &shard->contexts[renewal->index];
+    hbk_tls_context_unref(*place);
+    *place = hbk_tls_context_ref(renewal->context);
+}
+
+static void swapped(struct hbk_round *round)
+{
+    struct renewal *renewal = HBK_CONTAINER(round, struct renewal, round);
+    hbk_tls_context_unref(renewal->context);
+    free(renewal);
+}
+
+/* Takes the reference. */
+static void send(struct hbk_gw_control *control, bool is_cluster, uint32_t index,
+                 struct hbk_tls_context *context)
+{
+    struct renewal *renewal = calloc(1, sizeof *renewal);
+    if (renewal == NULL) {
+        hbk_tls_context_unref(context);
+        return;
+    }
+    control->renewals++;
+    renewal->control = control;
+    renewal->is_cluster = is_cluster;
+    renewal->index = index;
+    renewal->context = context;
+    renewal->round.on_worker = swap;
+    renewal->round.on_done = swapped;
+    hbk_round_start(&control->team, &renewal->round);
+}
+
+static bool keep_old(struct hbk_gw_control *control, const char *what, struct hbk_slice name,
+                     const struct hbk_error *error)
+{
+    control->renewals_failed++;
+    hbk_log(HBK_LOG_WARN, "gateway", "%s \"%.*s\" keeps its old secrets: %s", what,
+            HBK_SLICE_ARGS(name), error->text);
+    return false;
+}
+
+static bool renew_handler(struct hbk_gw_control *control, uint32_t index)
+{
+    const struct hbk_gw_handler *handler = &control->plan->handlers[index];
+    if (handler->tls == NULL) {
+        return true;
+    }
+    const struct hbk_gw_downstream_tls *config =
+        handler->chain->transport_socket->typed_config.message;
+    struct hbk_error error = {.status = HBK_OK};
+    struct hbk_tls_context *context = NULL;
+    if (!hbk_gw_uses_files(config->common_tls_context)) {
+        return true;
+    }
+    if (hbk_gw_downstream_context(&control->plan->vault, config, &context, &error) != HBK_OK) {
+        return keep_old(control, "stat_prefix", handler->stat_prefix, &error);
+    }
+    send(control, false, index, context);
+    return true;
+}
+
+static bool renew_cluster(struct hbk_gw_control *control, uint32_t index)
+{
+    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[index];
+    if (cluster->tls == NULL) {
+        return true;
+    }
+    const struct hbk_gw_upstream_tls *config =
+        cluster->config->transport_socket->typed_config.message;
+    struct hbk_error error = {.status = HBK_OK};
+    struct hbk_tls_context *context = NULL;
+    if (!hbk_gw_uses_files(config->common_tls_context)) {
+        return true;
+    }
+    bool is_http2 = cluster->config->upstream_protocol == HBK_GW_UPSTREAM_HTTP2;
+    if (hbk_gw_upstream_context(&control->plan->vault, config, is_http2 ? "h2" : NULL, &context,
+                                &error) != HBK_OK) {
+        return keep_old(control, "cluster", cluster->config->name, &error);
+    }
+    send(control, true, index, context);
+    return true;
+}
+
+static void on_renewal(struct hbk_timer *timer)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(timer, struct hbk_gw_control, renewal);
+    bool is_good = true;
+    for (uint32_t i = 0; i < control->plan->handler_count; i++) {
+        is_good &= renew_handler(control, i);
+    }
+    for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
+        is_good &= renew_cluster(control, i);
+    }
+    if (!is_good) {
+        hbk_loop_timer(&control->loop, timer, AGAIN_NS);
+    }
+}
+
+static void on_name(struct hbk_slice name, void *context)
+{
+    (void)name;
+    *(bool *)context = true;
+}
+
+static void on_notice(struct hbk_source *source)
+{
+    struct hbk_gw_watched *watched = HBK_CONTAINER(source, struct hbk_gw_watched, source);
+    bool has_changed = false;
+    if (hbk_watch_read(&watched->watch, on_name, &has_changed) && has_changed) {
+        hbk_loop_timer(&watched->control->loop, &watched->control->renewal, QUIET_NS);
+    }
+    source->ready = 0;
+}
+
+hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control, struct hbk_error *error)
+{
+    const struct hbk_gw_vault *vault = &control->plan->vault;
+    hbk_timer_init(&control->renewal, on_renewal);
+    for (size_t i = 0; i < vault->watched_count; i++) {
+        struct hbk_gw_watched *watched = &control->watched[i];
+        watched->control = control;
+        hbk_status status = hbk_watch_open(&watched->watch, vault->watched[i]);
+        if (status == HBK_OK) {
+            control->watched_count++;
+            status = hbk_loop_add(&control->loop, &watched->source, watched->watch.fd, on_notice);
+        }
+        if (status != HBK_OK) {
+            return hbk_error_set(error, status, "%s cannot be watched: %s", vault->watched[i],
+                                 hbk_status_text(status));
+        }
+    }
+    return HBK_OK;
+}
+
+void hbk_gw_renewal_stop(struct hbk_gw_control *control)
+{
+    hbk_loop_timer_cancel(&control->loop, &control->renewal);
+    for (size_t i = 0; i < control->watched_count; i++) {
+        hbk_loop_remove(&control->loop, &control->watched[i].source);
+        hbk_watch_close(&control->watched[i].watch);
+    }
+    control->watched_count = 0;
+}

@@ -1,0 +1,308 @@
+"""TLS at the gateway: the paper's own steps, whom it trusts, and certificates that change."""
+
+import os
+import pathlib
+import socket
+import ssl
+import threading
+
+import pytest
+
+import conftest
+from harness import gateway, program, wait
+
+FIXTURES = program.ROOT / "tests" / "unit" / "config" / "fixtures"
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+MANAGER = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
+    ".HttpConnectionManager"
+)
+
+
+@pytest.fixture(autouse=True)
+def loopback(private_namespaces):
+    """Ports are this test's own."""
+
+
+def make_pair(folder, name, host="localhost"):
+    """A key and a certificate that signed itself, made as the paper makes them."""
+    program.run(
+        "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
+        "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}",
+        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem",
+    )  # fmt: skip
+
+
+def chain(port, tls, routes, name="front"):
+    return f"""
+  - name: {name}
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config: {{"@type": {TLS}.DownstreamTlsContext, {tls}}}
+      filters:
+      - name: http
+        typed_config:
+          "@type": {MANAGER}
+          stat_prefix: {name}
+          http_filters: [{{name: envoy.filters.http.router}}]
+          route_config:
+            virtual_hosts: [{{name: any, domains: ["*"], routes: [{routes}]}}]
+"""
+
+
+def cluster(name, port, ca, host):
+    return f"""
+  - name: {name}
+    load_assignment:
+      cluster_name: {name}
+      endpoints:
+        lb_endpoints:
+          endpoint:
+            address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    transport_socket:
+      name: tls
+      typed_config:
+        "@type": {TLS}.UpstreamTlsContext
+        sni: localhost
+        common_tls_context:
+          validation_context:
+            trusted_ca: {{filename: {ca}}}
+            match_typed_subject_alt_names: {{san_type: DNS, matcher: {{exact: {host}}}}}
+"""
+
+
+HELLO = '{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: "hello"}}}'
+
+
+def serve(start, folder, listeners, clusters="", name="gateway"):
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 24009}}}\n"
+        f"static_resources:\n  listeners:{listeners}\n{clusters}"
+    )
+    running = start(name, [program.BINARY, "gateway", "-c", path, "--concurrency", "2"])
+    running.wait_for_log("ready: ")
+    return running
+
+
+def client(ca=None, certificate=None, protocols=()):
+    context = ssl.create_default_context(cafile=ca)
+    if certificate:
+        context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    return context
+
+
+def fetch(port, context, path="/"):
+    """(negotiated protocol, reply) of one request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            data = b""
+            while piece := secure.recv(65536):
+                data += piece
+            return secure.selected_alpn_protocol(), gateway.Reply(data)
+
+
+def test_the_papers_steps_for_cryptomb_work_as_they_are_written(
+    tmp_path, start, find_peer_program
+):
+    curl = find_peer_program("curl")
+    program.run(
+        "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
+        "-subj", "/CN=localhost", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem",
+    )  # fmt: skip
+    mended = program.hauberk("config", "fix", FIXTURES / "cryptomb-printed.yaml")
+    assert mended.returncode == 0
+    # The container's mounts: the files lie here instead of in /etc/ssl.
+    path = tmp_path / "conf.yaml"
+    path.write_text(mended.stdout.replace("/etc/ssl", str(tmp_path)))
+    running = start("gateway", [program.BINARY, "gateway", "-c", path])
+    running.wait_for_log("ready: ")
+    seen = program.run(
+        curl,
+        "-s",
+        "--cacert",
+        tmp_path / "cert.pem",
+        "https://localhost:9000",
+        "-w",
+        "%{http_code}",
+    )
+    assert seen == "200"
+    assert "ssl.handshake: 1" in program.run(curl, "-s", "http://localhost:9001/stats?filter=ssl")
+
+
+def test_qat_without_a_device_is_refused_by_name(tmp_path):
+    make_pair(tmp_path, "cert")
+    os.rename(tmp_path / "cert.key", tmp_path / "key.pem")
+    text = (FIXTURES / "qat-corrected.yaml").read_text().replace("/etc/ssl", str(tmp_path))
+    (tmp_path / "conf.yaml").write_text(text)
+    done = program.hauberk("gateway", "-c", tmp_path / "conf.yaml")
+    assert done.returncode == 1
+    assert "Failed to load private key provider: qat" in done.stderr
+
+
+def test_the_protocol_is_agreed_on(tmp_path, start):
+    make_pair(tmp_path, "a")
+    tls = (
+        "common_tls_context: {alpn_protocols: [h2, http/1.1], tls_certificates: "
+        f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}}}"
+    )
+    serve(start, tmp_path, chain(24000, tls, HELLO))
+    ca = tmp_path / "a.pem"
+    assert fetch(24000, client(ca, protocols=["http/1.1"]))[0] == "http/1.1"
+    protocol, reply = fetch(24000, client(ca))
+    assert (protocol, reply.body) == (None, b"hello")
+    assert client(ca, protocols=["h2", "http/1.1"]) is not None
+    with socket.create_connection(("127.0.0.1", 24000), timeout=10) as plain:
+        context = client(ca, protocols=["h2", "http/1.1"])
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            assert secure.selected_alpn_protocol() == "h2"
+
+
+def test_only_clients_whom_the_context_names_are_served(tmp_path, start):
+    for name, host in (("a", "localhost"), ("good", "good.test"), ("other", "other.test")):
+        make_pair(tmp_path, name, host)
+    ca = tmp_path / "clients.pem"
+    ca.write_text("".join((tmp_path / f"{name}.pem").read_text() for name in ("good", "other")))
+    tls = (
+        "require_client_certificate: true, common_tls_context: {tls_certificates: "
+        f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}, validation_context: {{trusted_ca: "
+        f"{{filename: {ca}}}, match_typed_subject_alt_names: "
+        "[{san_type: DNS, matcher: {exact: good.test}}]}}"
+    )
+    serve(start, tmp_path, chain(24000, tls, HELLO))
+    assert fetch(24000, client(tmp_path / "a.pem", tmp_path / "good"))[1].body == b"hello"
+    for certificate in (None, tmp_path / "other", tmp_path / "a"):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            fetch(24000, client(tmp_path / "a.pem", certificate))
+    stats = gateway.exchange(
+        24009, b"GET /stats?filter=ssl HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    assert b"ssl.fail_verify_error: 0" not in stats
+
+
+def test_an_upstream_must_be_who_its_cluster_says(tmp_path, start):
+    make_pair(tmp_path, "a")
+    pair = (
+        f"tls_certificates: {{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}"
+    )
+    routes = (
+        "{match: {prefix: /good}, route: {cluster: good}}, "
+        "{match: {prefix: /bad}, route: {cluster: bad}}"
+    )
+    clusters = "  clusters:\n" + "".join(
+        cluster(name, 24001, tmp_path / "a.pem", host)
+        for name, host in (("good", "localhost"), ("bad", "elsewhere.test"))
+    )
+    common = f"common_tls_context: {{{pair}}}"
+    listeners = chain(24000, common, routes) + chain(24001, common, HELLO, "back")
+    serve(start, tmp_path, listeners, clusters)
+    ca = tmp_path / "a.pem"
+    assert fetch(24000, client(ca), "/good")[1].body == b"hello"
+    assert fetch(24000, client(ca), "/bad")[1].status == b"HTTP/1.1 503 Service Unavailable"
+
+
+def sds(folder, name):
+    return f"""
+resources:
+- "@type": {TLS}.Secret
+  name: front
+  tls_certificate:
+    certificate_chain: {{filename: {folder}/{name}/tls.crt}}
+    private_key: {{filename: {folder}/{name}/tls.key}}
+"""
+
+
+class Mounted:
+    """A volume as Kubernetes mounts it: files are links through ..data, which is swapped whole."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir()
+        self.count = 0
+
+    def put(self, pem, key):
+        self.count += 1
+        fresh = self.folder / f"..{self.count}"
+        fresh.mkdir()
+        (fresh / "tls.crt").write_bytes(pem)
+        (fresh / "tls.key").write_bytes(key)
+        link = self.folder / "..new"
+        link.symlink_to(fresh.name)
+        os.replace(link, self.folder / "..data")
+        for name in ("tls.crt", "tls.key"):
+            if not (self.folder / name).is_symlink():
+                (self.folder / name).symlink_to(f"..data/{name}")
+
+
+def serial(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        context = ssl._create_unverified_context()
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            return secure.getpeercert(binary_form=True)
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_certificates_are_rotated_under_load_without_a_failed_handshake(tmp_path, start, times):
+    mounted = Mounted(tmp_path / "certs")
+    pairs = []
+    for name in ("one", "two"):
+        make_pair(tmp_path, name)
+        pairs.append([(tmp_path / f"{name}.{end}").read_bytes() for end in ("pem", "key")])
+    mounted.put(*pairs[0])
+    (tmp_path / "sds.yaml").write_text(sds(tmp_path, "certs"))
+    tls = (
+        "common_tls_context: {tls_certificate_sds_secret_configs: {name: front, sds_config: "
+        f"{{path_config_source: {{path: {tmp_path}/sds.yaml}}}}}}}}"
+    )
+    serve(start, tmp_path, chain(24000, tls, HELLO))
+    failures, stop = [], threading.Event()
+
+    def knock():
+        while not stop.is_set():
+            try:
+                serial(24000)
+            except (OSError, ssl.SSLError) as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=knock) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(1, times + 1):
+            mounted.put(*pairs[i % 2])
+            expected = ssl.PEM_cert_to_DER_cert(pairs[i % 2][0].decode())
+            wait.until(lambda expected=expected: serial(24000) == expected, "the new certificate")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def test_half_of_a_pair_leaves_the_old_one_serving(tmp_path, start):
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    for name in ("one", "two"):
+        make_pair(tmp_path, name)
+    (folder / "tls.crt").write_bytes((tmp_path / "one.pem").read_bytes())
+    (folder / "tls.key").write_bytes((tmp_path / "one.key").read_bytes())
+    (tmp_path / "sds.yaml").write_text(sds(tmp_path, "certs"))
+    tls = (
+        "common_tls_context: {tls_certificate_sds_secret_configs: {name: front, sds_config: "
+        f"{{path_config_source: {{path: {tmp_path}/sds.yaml}}}}}}}}"
+    )
+    running = serve(start, tmp_path, chain(24000, tls, HELLO))
+    old = serial(24000)
+    os.replace(tmp_path / "two.pem", folder / "tls.crt")
+    running.wait_for_log("keeps its old secrets")
+    assert serial(24000) == old
+    os.replace(tmp_path / "two.key", folder / "tls.key")
+    wait.until(lambda: serial(24000) != old, "the new certificate")
