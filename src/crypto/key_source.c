@@ -51,7 +51,9 @@ static hbk_status from_provider(const struct hbk_key_source *source,
                                 struct hbk_private_key **out_key, struct hbk_error *error)
 {
     if (source->provider == NULL) {
-        return hbk_error_set(error, HBK_UNSUPPORTED, "there is no such provider here");
+        return hbk_error_set(error, HBK_UNSUPPORTED, "%s",
+                             source->provider_failure == NULL ? "there is no such provider here"
+                                                              : source->provider_failure);
     }
     if (source->provider_key_pem.size == 0) {
         return hbk_error_set(error, HBK_NOT_FOUND, "the provider %s has no private_key",

@@ -17,6 +17,7 @@ struct hbk_key_source {
     struct hbk_key_provider *provider; /* NULL: there is none of that name, or it did not start */
     struct hbk_slice provider_key_pem; /* the provider's own key; empty: none */
     bool has_fallback;                 /* do without the provider when it is not available */
+    const char *provider_failure;      /* why `provider` is NULL, for the error; may be NULL */
 };
 
 /*

@@ -2,7 +2,8 @@
  * libssl that waits: handshakes whose private keys are served by the worker's batches or by a
  * device. libssl's code runs on a fibre (ASYNC_JOB), here and nowhere else in this program; when it
  * asks for a signature, the operation is queued and the fibre pauses, and it goes on when the
- * operation has completed. No kernel runs on a fibre: their stacks are too small for that.
+ * operation has completed. No kernel runs on a fibre: their stacks are too small for that. Of the
+ * 32 KiB, handshakes with RSA of 4096 bits on both sides, verified there, were seen to use 14.
  *
  * Everything belongs to the worker's thread, except the making of keys.
  */
