@@ -179,15 +179,22 @@ void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate)
 
 /* ---- choosing ---- */
 
+static bool has_scheme(struct hbk_slice schemes, uint16_t scheme)
+{
+    for (size_t at = 0; at + 1 < schemes.size; at += 2) {
+        if ((schemes.bytes[at] << 8 | schemes.bytes[at + 1]) == scheme) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint16_t hbk_tls_certificate_scheme(const struct hbk_tls_certificate *certificate,
                                     struct hbk_slice schemes)
 {
     for (size_t i = 0; i < certificate->scheme_count; i++) {
-        uint16_t scheme = certificate->schemes[i];
-        for (size_t at = 0; at + 1 < schemes.size; at += 2) {
-            if ((schemes.bytes[at] << 8 | schemes.bytes[at + 1]) == scheme) {
-                return scheme;
-            }
+        if (has_scheme(schemes, certificate->schemes[i])) {
+            return certificate->schemes[i];
         }
     }
     return 0;
@@ -207,9 +214,34 @@ static bool is_named(const struct hbk_tls_certificate *certificate, struct hbk_s
     return false;
 }
 
+/* Whether the key can sign in TLS 1.2 as the peer wants. */
+static bool suits_tls12(const struct hbk_tls_certificate *certificate,
+                        const struct hbk_tls_wish *wish)
+{
+    static const uint16_t rsa[] = {HBK_SCHEME_RSA_PKCS1_SHA256, HBK_SCHEME_RSA_PKCS1_SHA384,
+                                   HBK_SCHEME_RSA_PKCS1_SHA512};
+    static const uint16_t ecdsa[] = {HBK_SCHEME_ECDSA_P256_SHA256, HBK_SCHEME_ECDSA_P384_SHA384};
+    enum hbk_key_kind kind = hbk_private_key_kind(certificate->key);
+    bool is_rsa = kind == HBK_KEY_RSA;
+    if (is_rsa ? !wish->takes_rsa : !wish->takes_ecdsa) {
+        return false;
+    }
+    bool is_good = hbk_tls_certificate_scheme(certificate, wish->schemes) != 0;
+    for (size_t i = 0; is_rsa && i < HBK_COUNT(rsa); i++) {
+        is_good |= has_scheme(wish->schemes, rsa[i]);
+    }
+    bool is_ecdsa = kind == HBK_KEY_EC_P256 || kind == HBK_KEY_EC_P384;
+    for (size_t i = 0; is_ecdsa && i < HBK_COUNT(ecdsa); i++) {
+        is_good |= has_scheme(wish->schemes, ecdsa[i]);
+    }
+    return is_good;
+}
+
 static bool suits(const struct hbk_tls_certificate *certificate, const struct hbk_tls_wish *wish)
 {
-    return hbk_tls_certificate_scheme(certificate, wish->schemes) != 0 &&
+    bool can_sign = wish->is_tls12 ? suits_tls12(certificate, wish)
+                                   : hbk_tls_certificate_scheme(certificate, wish->schemes) != 0;
+    return can_sign &&
            (!certificate->must_match_issuer || is_named(certificate, wish->authorities));
 }
 

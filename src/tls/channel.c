@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "tls/alert.h"
+#include "tls/gather.h"
 
 /* RFC 8446, B.3. */
 enum {
@@ -364,45 +365,8 @@ void hbk_channel_update_keys(struct hbk_tls_channel *channel)
     channel->update_is_request = true;
 }
 
-/* Bytes that a list of slices has left, walked from the front. */
-struct source {
-    const struct hbk_slice *slices;
-    size_t count;
-    size_t offset; /* into the first */
-};
-
-/* Copies up to `size` bytes and returns how many there were. */
-static size_t take_bytes(struct source *source, uint8_t *to, size_t size)
-{
-    size_t taken = 0;
-    while (taken < size && source->count > 0) {
-        struct hbk_slice piece = hbk_slice_part(source->slices[0], source->offset, size - taken);
-        if (piece.size > 0) {
-            memcpy(to + taken, piece.bytes, piece.size);
-        }
-        taken += piece.size;
-        source->offset += piece.size;
-        if (source->offset == source->slices[0].size) {
-            source->slices++;
-            source->count--;
-            source->offset = 0;
-        }
-    }
-    return taken;
-}
-
-static bool has_bytes(struct source *source)
-{
-    while (source->count > 0 && source->offset == source->slices[0].size) {
-        source->slices++;
-        source->count--;
-        source->offset = 0;
-    }
-    return source->count > 0;
-}
-
 /* One record of as many bytes as fit; HBK_TLS_DONE when it was written. */
-static enum hbk_tls_answer seal_record(struct hbk_tls_channel *channel, struct source *source,
+static enum hbk_tls_answer seal_record(struct hbk_tls_channel *channel, struct hbk_gather *gather,
                                        struct hbk_span room, size_t *out_sealed)
 {
     if (room.size <= HBK_TLS_RECORD_EXTRA_BYTES) {
@@ -410,7 +374,7 @@ static enum hbk_tls_answer seal_record(struct hbk_tls_channel *channel, struct s
     }
     size_t fits = room.size - HBK_TLS_RECORD_EXTRA_BYTES;
     fits = fits < channel->plain_bytes_max ? fits : channel->plain_bytes_max;
-    *out_sealed = take_bytes(source, room.bytes + HBK_TLS_RECORD_HEADER_BYTES, fits);
+    *out_sealed = hbk_gather_copy(gather, room.bytes + HBK_TLS_RECORD_HEADER_BYTES, fits);
     if (!hbk_tls_record_seal(&channel->out, HBK_TLS_RECORD_APPLICATION_DATA, room.bytes,
                              *out_sealed)) {
         hbk_channel_fail(channel, HBK_NO_MEMORY, HBK_ALERT_NONE, no_memory_text);
@@ -423,7 +387,7 @@ enum hbk_tls_answer hbk_channel_seal(struct hbk_tls_channel *channel, const stru
                                      size_t count, struct hbk_span output, size_t *out_sealed,
                                      size_t *out_written)
 {
-    struct source source = {.slices = plain, .count = count};
+    struct hbk_gather gather = {.slices = plain, .count = count};
     *out_sealed = 0;
     *out_written = 0;
     for (;;) {
@@ -437,12 +401,12 @@ enum hbk_tls_answer hbk_channel_seal(struct hbk_tls_channel *channel, const stru
         if (HBK_UNLIKELY(channel->has_update)) {
             answer = write_update(channel, output, out_written);
         }
-        if (answer != HBK_TLS_DONE || !has_bytes(&source)) {
+        if (answer != HBK_TLS_DONE || !hbk_gather_has_bytes(&gather)) {
             return answer;
         }
         size_t sealed = 0;
         struct hbk_span room = hbk_span_of(output.bytes + *out_written, output.size - *out_written);
-        answer = seal_record(channel, &source, room, &sealed);
+        answer = seal_record(channel, &gather, room, &sealed);
         if (answer != HBK_TLS_DONE) {
             return answer;
         }

@@ -321,18 +321,10 @@ static hbk_status take_limits(struct hbk_tls_context *context,
     return HBK_OK;
 }
 
-static hbk_status take_scalars(struct hbk_tls_context *context,
-                               const struct hbk_tls_context_options *options,
-                               struct hbk_error *error)
+static void take_scalars(struct hbk_tls_context *context,
+                         const struct hbk_tls_context_options *options)
 {
-    if (options->allows_tls12) {
-        return hbk_error_set(error, HBK_UNSUPPORTED, "TLS 1.2 is not spoken yet");
-    }
-    bool has_tickets = options->ticket_keys != NULL || options->resumes;
-    if (has_tickets && options->engine == HBK_TLS_ENGINE_OPENSSL) {
-        return hbk_error_set(error, HBK_UNSUPPORTED,
-                             "sessions are not resumed yet by the engine openssl");
-    }
+    context->allows_tls12 = options->allows_tls12;
     context->veto = options->veto;
     context->veto_owner = options->veto_owner;
     context->asks_staple = options->asks_staple;
@@ -341,25 +333,36 @@ static hbk_status take_scalars(struct hbk_tls_context *context,
     context->ticket_keys =
         options->ticket_keys == NULL ? NULL : hbk_tls_ticket_keys_ref(options->ticket_keys);
     context->resumes = options->resumes;
+}
+
+/* The engine that was chosen, and libssl beside it for what the other does not speak. */
+static hbk_status make_engines(struct hbk_tls_context *context, struct hbk_error *error)
+{
+    for (unsigned i = 0; i < HBK_TLS_ENGINE_COUNT; i++) {
+        bool is_needed =
+            i == context->engine || (i == HBK_TLS_ENGINE_OPENSSL && context->allows_tls12);
+        if (is_needed) {
+            HBK_TRY(hbk_tls_engine_of(i)->context_new(context, &context->engine_context[i], error));
+        }
+    }
     return HBK_OK;
 }
 
 static hbk_status fill(struct hbk_tls_context *context,
                        const struct hbk_tls_context_options *options, struct hbk_error *error)
 {
-    const struct hbk_tls_engine *engine = hbk_tls_engine_of(options->engine);
-    if (engine == NULL) {
+    if (hbk_tls_engine_of(options->engine) == NULL) {
         return hbk_error_set(error, HBK_UNSUPPORTED, "the TLS engine %s is not built in",
                              hbk_tls_engine_text(options->engine));
     }
     context->engine = options->engine;
     HBK_TRY(take_limits(context, options, error));
-    HBK_TRY(take_scalars(context, options, error));
+    take_scalars(context, options);
     HBK_TRY(take_lists(context, options, error));
     HBK_TRY(take_protocols(context, options, error));
     HBK_TRY(take_certificates(context, options, error));
     HBK_TRY(take_trust(context, options, error));
-    return engine->context_new(context, &context->engine_context[options->engine], error);
+    return make_engines(context, error);
 }
 
 static void context_free(struct hbk_tls_context *context)

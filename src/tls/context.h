@@ -67,6 +67,11 @@ struct hbk_tls_wish {
     struct hbk_slice schemes;     /* numbers of two bytes, as on the wire without their length */
     struct hbk_slice authorities; /* as RFC 8446, 4.2.4 without the outer length; empty: any */
     bool wants_staple;
+
+    /* A peer of TLS 1.2: RSA may sign with its older padding, an ECDSA scheme is for every curve,
+     * and a suite says which kind of key it is for (RFC 5246, 7.4.1.4.1 and A.5). */
+    bool is_tls12;
+    bool takes_rsa, takes_ecdsa; /* its suites do */
 };
 
 /* When a program may refuse a handshake for reasons of its own. */

@@ -95,7 +95,8 @@ struct hbk_tls_setup {
 /* What a handshake that is done leaves. Secret. */
 struct hbk_tls_result {
     enum hbk_tls_version version;
-    enum hbk_cipher_suite suite;
+    enum hbk_cipher_suite suite; /* of TLS 1.3 */
+    const char *cipher_text;     /* of TLS 1.2; a constant */
     uint8_t client_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     uint8_t server_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     uint8_t exporter_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
@@ -112,7 +113,25 @@ struct hbk_tls_result {
     bool has_resumption_secret;
     bool was_resumed;
     bool has_foreign_protocol; /* the server chose what we did not offer: the session refuses it */
-    bool keeps_engine;         /* TLS 1.2: records stay with the engine, whose handshake lives on */
+    bool keeps_engine;         /* records stay with the engine, whose handshake lives on: TLS 1.2 */
+};
+
+/* The data phase of a connection that keeps its engine, on its handshake; as the functions of
+ * session.h. */
+struct hbk_tls_kept_data {
+    enum hbk_tls_answer (*open)(void *handshake, struct hbk_span input, size_t *out_consumed,
+                                struct hbk_slice *out_plain);
+    enum hbk_tls_answer (*seal)(void *handshake, const struct hbk_slice *plain, size_t count,
+                                struct hbk_span output, size_t *out_sealed, size_t *out_written);
+    size_t (*sealed_bytes_max)(size_t plain_bytes);
+    size_t (*plain_bytes_max)(size_t room_bytes);
+    bool (*has_output)(const void *handshake);
+    bool (*has_failed)(const void *handshake);
+    enum hbk_tls_answer (*flush)(void *handshake, struct hbk_span output, size_t *out_written);
+    enum hbk_tls_answer (*shutdown)(void *handshake, struct hbk_span output, size_t *out_written);
+    hbk_status (*export_keys)(void *handshake, struct hbk_slice label, struct hbk_slice context,
+                              struct hbk_span out);
+    struct hbk_tls_ticket *(*take_ticket)(void *handshake);
 };
 
 struct hbk_tls_engine {
@@ -143,17 +162,8 @@ struct hbk_tls_engine {
      */
     struct hbk_slice (*handed_over)(const void *handshake);
 
-    /* The data phase of a connection that keeps its engine; as the functions of session.h. NULL in
-     * an engine whose results never say so. */
-    enum hbk_tls_answer (*open)(void *handshake, struct hbk_span input, size_t *out_consumed,
-                                struct hbk_slice *out_plain);
-    enum hbk_tls_answer (*seal)(void *handshake, const struct hbk_slice *plain, size_t count,
-                                struct hbk_span output, size_t *out_sealed, size_t *out_written);
-    bool (*has_output)(const void *handshake);
-    enum hbk_tls_answer (*flush)(void *handshake, struct hbk_span output, size_t *out_written);
-    enum hbk_tls_answer (*shutdown)(void *handshake, struct hbk_span output, size_t *out_written);
-    hbk_status (*export_keys)(void *handshake, struct hbk_slice label, struct hbk_slice context,
-                              struct hbk_span out);
+    /* For connections that keep their engine. NULL in one whose results never say so. */
+    const struct hbk_tls_kept_data *data;
 };
 
 /* NULL: not built in. */

@@ -1,10 +1,11 @@
 /*
- * The engine on the system's libssl. It performs the handshake only: libssl reads and writes
- * through a BIO that lies on the caller's spans, our verdict takes the place of its own judgement
- * of certificates, and the traffic secrets come out through the key-log callback when both sides
- * are done. libssl reads exactly the records of the handshake, since read-ahead is off; what
- * follows in the input is the channel's. Private keys are their provider's: where libssl needs one,
- * it waits on a fibre (openssl_fibre.h).
+ * The engine on the system's libssl. For TLS 1.3 it performs the handshake only: libssl reads and
+ * writes through a BIO that lies on the caller's spans, our verdict takes the place of its own
+ * judgement of certificates, and the traffic secrets come out through the key-log callback when
+ * both sides are done. libssl reads exactly the records of the handshake, since read-ahead is off;
+ * what follows in the input is the channel's. Private keys are their provider's: where libssl needs
+ * one, it waits on a fibre (openssl_fibre.h). Connections of TLS 1.2 stay with libssl
+ * (openssl_data.c).
  */
 #include "tls/openssl.h"
 
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "tls/alert.h"
+#include "tls/ticket.h"
 
 static void handshake_free(void *argument)
 {
@@ -24,6 +26,9 @@ static void handshake_free(void *argument)
     hbk_openssl_fibre_fini(&handshake->fibre, handshake->ssl);
     SSL_free(handshake->ssl);
     hbk_peer_unref(handshake->result.peer);
+    hbk_peer_unref(handshake->ticket_peer);
+    hbk_peer_unref(handshake->peer);
+    hbk_tls_ticket_unref(handshake->newest);
     free(handshake->result.server_name);
     free(handshake->result.staple.bytes);
     hbk_secret_wipe(&handshake->result, sizeof handshake->result);
@@ -58,7 +63,7 @@ static bool set_server_name(SSL *ssl, struct hbk_slice name)
     return SSL_set_tlsext_host_name(ssl, text) == 1;
 }
 
-static bool set_up_client(const struct hbk_openssl_handshake *handshake)
+static bool set_up_client(struct hbk_openssl_handshake *handshake)
 {
     const struct hbk_tls_setup *setup = handshake->setup;
     SSL *ssl = handshake->ssl;
@@ -67,7 +72,7 @@ static bool set_up_client(const struct hbk_openssl_handshake *handshake)
     if (handshake->context->chooses) {
         SSL_set_cert_cb(ssl, hbk_openssl_on_certificate_request, NULL);
     }
-    return set_server_name(ssl, setup->server_name) &&
+    return set_server_name(ssl, setup->server_name) && hbk_openssl_offer_ticket(handshake) &&
            (!setup->context->asks_staple ||
             SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) == 1);
 }
@@ -123,6 +128,7 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
     handshake->setup = setup;
     handshake->context = setup->context->engine_context[HBK_TLS_ENGINE_OPENSSL];
     handshake->failure = (struct hbk_tls_failure){.alert = HBK_ALERT_NONE};
+    handshake->begun_ns = setup->now_ns;
     handshake->ssl = SSL_new(handshake->context->ssl);
     if (!set_up(handshake)) {
         ERR_clear_error();
@@ -137,7 +143,7 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
 }
 
 /* Puts the cause into one sentence: our verdict, the peer's alert, or libssl's reason. */
-static enum hbk_tls_answer fail(struct hbk_openssl_handshake *handshake)
+enum hbk_tls_answer hbk_openssl_fail(struct hbk_openssl_handshake *handshake)
 {
     struct hbk_tls_failure *failure = &handshake->failure;
     const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -149,7 +155,8 @@ static enum hbk_tls_answer fail(struct hbk_openssl_handshake *handshake)
     } else if (failure->alert_is_received) {
         failure->status = HBK_CLOSED;
         text = hbk_tls_alert_received_text(failure->alert);
-    } else if (failure->alert == HBK_ALERT_CERTIFICATE_REQUIRED) {
+    } else if (failure->alert == HBK_ALERT_CERTIFICATE_REQUIRED ||
+               ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
         failure->status = HBK_UNTRUSTED;
         text = "the peer presented no certificate";
     } else if (failure->alert == HBK_ALERT_NO_APPLICATION_PROTOCOL) {
@@ -170,7 +177,8 @@ static enum hbk_tls_answer fail(struct hbk_openssl_handshake *handshake)
 static enum hbk_tls_answer answer_of(struct hbk_openssl_handshake *handshake, int returned)
 {
     if (returned == 1) {
-        return hbk_openssl_read_result(handshake) == HBK_OK ? HBK_TLS_DONE : fail(handshake);
+        return hbk_openssl_read_result(handshake) == HBK_OK ? HBK_TLS_DONE
+                                                            : hbk_openssl_fail(handshake);
     }
     switch (SSL_get_error(handshake->ssl, returned)) {
     case SSL_ERROR_WANT_READ:
@@ -178,7 +186,7 @@ static enum hbk_tls_answer answer_of(struct hbk_openssl_handshake *handshake, in
     case SSL_ERROR_WANT_WRITE:
         return HBK_TLS_WANT_ROOM;
     default:
-        return fail(handshake);
+        return hbk_openssl_fail(handshake);
     }
 }
 
@@ -220,6 +228,10 @@ static void take_result(void *argument, struct hbk_tls_result *out_result)
     handshake->result.peer = NULL;
     handshake->result.server_name = NULL;
     handshake->result.staple = hbk_span_of(NULL, 0);
+    handshake->keeps = out_result->keeps_engine;
+    if (handshake->keeps && out_result->peer != NULL) {
+        handshake->peer = hbk_peer_ref(out_result->peer);
+    }
 }
 
 static struct hbk_tls_failure failure(const void *argument)
@@ -237,4 +249,5 @@ const struct hbk_tls_engine hbk_tls_openssl = {
     .step = step,
     .take_result = take_result,
     .failure = failure,
+    .data = &hbk_openssl_data,
 };

@@ -24,6 +24,10 @@ struct hbk_openssl_context {
                         */
     char *verify_list; /* owned: what peers may sign with, in libssl's words */
     char *own_list;    /* owned: what we sign with */
+
+    /* A server's that gives tickets: owned, secret; the first one seals, all open. */
+    struct hbk_tls_derived_ticket_key *ticket_keys;
+    size_t ticket_key_count;
 };
 
 struct hbk_openssl_handshake {
@@ -42,10 +46,31 @@ struct hbk_openssl_handshake {
     struct hbk_tls_result result;
     unsigned secrets_seen;
 
+    /* Resumption: whom the ticket vouches for, which counts if libssl resumes with it, and when the
+     * full handshake was (realtime). */
+    const struct hbk_peer *ticket_peer; /* held; may be NULL */
+    int64_t begun_ns;
+    struct hbk_tls_ticket *newest; /* held: a client's; may be NULL */
+
+    /* A connection that stays with libssl (openssl_data.c). */
+    const struct hbk_peer *peer;                /* held, for tickets that come later; may be NULL */
+    uint8_t pending[HBK_TLS_CONTROL_BYTES_MAX]; /* what libssl wants to say without being asked */
+    size_t pending_bytes;
+    bool keeps;
+    bool is_inside; /* a record that is too long */
+    bool is_closed;
+    bool is_shut;
+    bool has_failed;
+
     struct hbk_verdict_failure verdict;
     struct hbk_tls_failure failure;
     char failure_text[HBK_OPENSSL_TEXT_BYTES_MAX];
 };
+
+extern const struct hbk_tls_kept_data hbk_openssl_data;
+
+/* Notes why it failed, as libssl says. Answers HBK_TLS_FAILED. */
+enum hbk_tls_answer hbk_openssl_fail(struct hbk_openssl_handshake *handshake);
 
 /* A BIO on the spans of the handshake's step; NULL when out of memory. */
 BIO *hbk_openssl_bio_new(struct hbk_openssl_handshake *handshake);
@@ -70,6 +95,16 @@ int hbk_openssl_on_certificate_request(SSL *ssl, void *argument);
 
 /* Puts what was agreed on into the result. HBK_INVALID: libssl has not told what it must have. */
 HBK_MUST_USE hbk_status hbk_openssl_read_result(struct hbk_openssl_handshake *handshake);
+
+/* Tickets ----------------------------------------------------------------------------------- */
+
+/* A context's part; false: libssl refuses, or memory. */
+bool hbk_openssl_set_up_tickets(struct hbk_openssl_context *own,
+                                const struct hbk_tls_context *context);
+
+/* A client offers the ticket of its setup, if there is one that may still be used. */
+bool hbk_openssl_offer_ticket(struct hbk_openssl_handshake *handshake);
+struct hbk_tls_ticket *hbk_openssl_take_ticket(void *handshake);
 
 /* Contexts ---------------------------------------------------------------------------------- */
 

@@ -19,11 +19,27 @@ static int span_read(BIO *bio, char *to, int size)
     return (int)taken;
 }
 
+/* What libssl says while nobody asks it to write: an alert, or the answer to a key update. */
+static int keep_pending(struct hbk_openssl_handshake *handshake, BIO *bio, const char *from,
+                        size_t size)
+{
+    if (size > sizeof handshake->pending - handshake->pending_bytes) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    memcpy(handshake->pending + handshake->pending_bytes, from, size);
+    handshake->pending_bytes += size;
+    return (int)size;
+}
+
 static int span_write(BIO *bio, const char *from, int size)
 {
     struct hbk_openssl_handshake *handshake = BIO_get_data(bio);
     size_t room = handshake->output.size - handshake->written;
     BIO_clear_retry_flags(bio);
+    if (handshake->keeps && handshake->output.bytes == NULL) {
+        return keep_pending(handshake, bio, from, (size_t)size);
+    }
     if (room == 0) {
         BIO_set_retry_write(bio);
         return -1;

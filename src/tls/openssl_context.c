@@ -9,7 +9,9 @@
 
 #include "base/buffer.h"
 #include "base/cursor.h"
+#include "base/secret.h"
 #include "tls/openssl.h"
+#include "tls/ticket_parts.h"
 
 enum { LIST_TEXT_BYTES_MAX = 16384 };
 
@@ -118,11 +120,39 @@ static bool use_only_certificate(SSL_CTX *ssl, const struct hbk_tls_certificate 
     return is_good;
 }
 
+/* TLS 1.2's with the same ciphers: forward secrecy and authenticated encryption only. */
+static char *old_suites_text(const struct hbk_tls_list *suites)
+{
+    static const struct {
+        enum hbk_cipher_suite suite;
+        const char *names;
+    } rows[] = {
+        {HBK_SUITE_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"},
+        {HBK_SUITE_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"},
+        {HBK_SUITE_CHACHA20_POLY1305_SHA256,
+         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"},
+    };
+    struct hbk_buffer text;
+    hbk_buffer_init(&text, LIST_TEXT_BYTES_MAX);
+    hbk_status status = HBK_OK;
+    for (size_t i = 0; i < suites->count; i++) {
+        for (size_t j = 0; j < HBK_COUNT(rows) && status == HBK_OK; j++) {
+            if (rows[j].suite == suites->items[i]) {
+                status = add_word(&text, rows[j].names);
+            }
+        }
+    }
+    return take_text(&text);
+}
+
 static bool set_suites(SSL_CTX *ssl, const struct hbk_tls_context *context)
 {
     char *text = suites_text(&context->suites);
-    bool is_good = text != NULL && SSL_CTX_set_ciphersuites(ssl, text) == 1;
+    char *old_text = old_suites_text(&context->suites);
+    bool is_good = text != NULL && old_text != NULL && SSL_CTX_set_ciphersuites(ssl, text) == 1 &&
+                   SSL_CTX_set_cipher_list(ssl, old_text) == 1;
     free(text);
+    free(old_text);
     return is_good;
 }
 
@@ -197,7 +227,8 @@ static bool needs_two_lists(const struct hbk_tls_context *context)
 static void on_event(const SSL *ssl, int where, int value)
 {
     struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
-    if ((where & SSL_CB_ALERT) != 0 && handshake->failure.alert < 0) {
+    bool is_fatal = value >> 8 == SSL3_AL_FATAL || !handshake->keeps;
+    if ((where & SSL_CB_ALERT) != 0 && handshake->failure.alert < 0 && is_fatal) {
         handshake->failure.alert = value & 0xff;
         handshake->failure.alert_is_received = (where & SSL_CB_READ) != 0;
     }
@@ -216,19 +247,20 @@ static void set_callbacks(SSL_CTX *ssl)
 static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context *context)
 {
     SSL_CTX *ssl = own->ssl;
-    SSL_CTX_set_options(ssl,
-                        SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_clear_options(ssl, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(ssl, 0);
     SSL_CTX_set_max_cert_list(ssl, HBK_CHAIN_BYTES_MAX);
     set_callbacks(ssl);
-    bool is_good = SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) == 1 &&
+    int version_min = context->allows_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    bool is_good = SSL_CTX_set_min_proto_version(ssl, version_min) == 1 &&
                    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
                    SSL_CTX_set_num_tickets(ssl, 0) == 1 && set_suites(ssl, context) &&
                    set_groups(ssl, context) && set_protocols(ssl, context) &&
-                   set_authorities(ssl, context);
+                   set_authorities(ssl, context) && hbk_openssl_set_up_tickets(own, context);
     own->chooses = context->certificate_count > 1 ||
                    (context->certificate_count == 1 && context->certificates[0].must_match_issuer);
     if (is_good && context->certificate_count == 1 && !own->chooses) {
@@ -247,6 +279,10 @@ void hbk_openssl_context_free(void *engine_context)
     SSL_CTX_free(own->ssl);
     free(own->verify_list);
     free(own->own_list);
+    if (own->ticket_keys != NULL) {
+        hbk_secret_wipe(own->ticket_keys, own->ticket_key_count * sizeof own->ticket_keys[0]);
+    }
+    free(own->ticket_keys);
     free(own);
 }
 

@@ -48,15 +48,50 @@ static struct hbk_slice host_of(SSL *ssl)
     return is_host && hbk_server_name_is_valid(name) ? name : hbk_slice_of(NULL, 0);
 }
 
+/* RFC 8446, 4.2.1: a list with a length of one byte. */
+static bool offers_tls13(SSL *ssl)
+{
+    struct hbk_slice body = {0};
+    (void)find_extension(ssl, TLSEXT_TYPE_supported_versions, &body);
+    struct hbk_cursor cursor = hbk_cursor_of(body);
+    (void)hbk_cursor_number(&cursor, 1);
+    while (cursor.left.size > 0 && !cursor.has_failed) {
+        if (hbk_cursor_number(&cursor, 2) == HBK_TLS_1_3) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The suites of TLS 1.2 that we speak, by the kind of key that they are for (RFC 5289, RFC 7905).
+ */
+static void read_suites(SSL *ssl, struct hbk_tls_wish *wish)
+{
+    static const uint16_t ecdsa[] = {0xc02b, 0xc02c, 0xcca9};
+    static const uint16_t rsa[] = {0xc02f, 0xc030, 0xcca8};
+    const unsigned char *bytes = NULL;
+    size_t size = SSL_client_hello_get0_ciphers(ssl, &bytes);
+    struct hbk_cursor cursor = hbk_cursor_of(hbk_slice_of(bytes, size));
+    while (cursor.left.size > 1) {
+        uint16_t suite = (uint16_t)hbk_cursor_number(&cursor, 2);
+        for (size_t i = 0; i < HBK_COUNT(rsa); i++) {
+            wish->takes_ecdsa |= suite == ecdsa[i];
+            wish->takes_rsa |= suite == rsa[i];
+        }
+    }
+}
+
 /* Gives the handshake the certificate that suits the client best. Without one libssl goes on and
  * finds that nothing can sign, or something worse about the hello before that. */
 static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk_slice host)
 {
-    const struct hbk_tls_wish wish = {
+    struct hbk_tls_wish wish = {
         .server_name = host,
         .schemes = list_of(ssl, TLSEXT_TYPE_signature_algorithms),
         .authorities = list_of(ssl, AUTHORITIES_EXTENSION),
+        .is_tls12 = !offers_tls13(ssl),
     };
+    read_suites(ssl, &wish);
     const struct hbk_tls_certificate *certificate =
         hbk_tls_choose(handshake->setup->context, &wish);
     handshake->certificate = certificate;
@@ -65,7 +100,8 @@ static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk
     }
     char list[HBK_TLS_LIST_MAX * 32];
     size_t used = 0;
-    for (size_t i = 0; i < certificate->scheme_count && handshake->context->splits_lists; i++) {
+    bool tells_schemes = handshake->context->splits_lists && !wish.is_tls12;
+    for (size_t i = 0; i < certificate->scheme_count && tells_schemes; i++) {
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ":" : "",
                                  hbk_signature_scheme_text(certificate->schemes[i]));
     }
@@ -197,6 +233,9 @@ int hbk_openssl_on_certificate_request(SSL *ssl, void *argument)
     const struct hbk_tls_wish wish = {
         .schemes = hbk_slice_of(schemes, read_schemes(ssl, schemes)),
         .authorities = hbk_slice_of(authorities, authorities_bytes),
+        .is_tls12 = SSL_version(ssl) == TLS1_2_VERSION,
+        .takes_rsa = true,
+        .takes_ecdsa = true,
     };
     const struct hbk_tls_certificate *certificate =
         hbk_tls_choose(handshake->setup->context, &wish);

@@ -183,6 +183,9 @@ static uint16_t scheme_of(SSL *ssl)
         {EVP_PKEY_RSA_PSS, NID_sha256, HBK_SCHEME_RSA_PSS_RSAE_SHA256},
         {EVP_PKEY_RSA_PSS, NID_sha384, HBK_SCHEME_RSA_PSS_RSAE_SHA384},
         {EVP_PKEY_RSA_PSS, NID_sha512, HBK_SCHEME_RSA_PSS_RSAE_SHA512},
+        {EVP_PKEY_RSA, NID_sha256, HBK_SCHEME_RSA_PKCS1_SHA256},
+        {EVP_PKEY_RSA, NID_sha384, HBK_SCHEME_RSA_PKCS1_SHA384},
+        {EVP_PKEY_RSA, NID_sha512, HBK_SCHEME_RSA_PKCS1_SHA512},
     };
     int type = 0;
     int hash = 0;
@@ -220,23 +223,47 @@ static hbk_status read_staple(struct hbk_openssl_handshake *handshake)
     return HBK_OK;
 }
 
+/* Whom the ticket vouched for, or who has presented himself in this handshake; never one for the
+ * other. */
+static void settle_peer(struct hbk_openssl_handshake *handshake)
+{
+    if (SSL_session_reused(handshake->ssl) == 1) {
+        hbk_peer_unref(handshake->result.peer);
+        handshake->result.peer = handshake->ticket_peer;
+    } else {
+        hbk_peer_unref(handshake->ticket_peer);
+    }
+    handshake->ticket_peer = NULL;
+}
+
+/* TLS 1.3: everything that the channel needs must have been told. */
+static bool has_secrets(const struct hbk_openssl_handshake *handshake, uint16_t suite)
+{
+    return hbk_cipher_suite_is_known(suite) && handshake->secrets_seen == HBK_OPENSSL_SECRETS &&
+           handshake->result.secret_bytes == hbk_cipher_suite_hash_bytes(suite);
+}
+
 hbk_status hbk_openssl_read_result(struct hbk_openssl_handshake *handshake)
 {
     struct hbk_tls_result *result = &handshake->result;
     const struct hbk_tls_setup *setup = handshake->setup;
     SSL *ssl = handshake->ssl;
-    uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    uint16_t suite = SSL_CIPHER_get_protocol_id(cipher);
+    bool is_old = SSL_version(ssl) == TLS1_2_VERSION;
     bool needs_peer = setup->role == HBK_TLS_CLIENT ||
                       setup->context->client_certificate == HBK_TLS_CLIENT_CERTIFICATE_REQUIRED;
-    if (!hbk_cipher_suite_is_known(suite) || handshake->secrets_seen != HBK_OPENSSL_SECRETS ||
-        result->secret_bytes != hbk_cipher_suite_hash_bytes(suite) ||
-        (needs_peer && result->peer == NULL)) {
+    settle_peer(handshake);
+    if ((!is_old && !has_secrets(handshake, suite)) || (needs_peer && result->peer == NULL)) {
         return HBK_INVALID;
     }
-    result->version = HBK_TLS_1_3;
+    result->version = is_old ? HBK_TLS_1_2 : HBK_TLS_1_3;
     result->suite = suite;
+    result->cipher_text = is_old ? SSL_CIPHER_standard_name(cipher) : NULL;
+    /* Tickets of TLS 1.3 are for libssl's eyes: a client that wants them stays with it. */
+    result->keeps_engine = is_old || (setup->role == HBK_TLS_CLIENT && setup->context->resumes);
     result->group = group_of((int)SSL_get_negotiated_group(ssl));
-    result->peer_scheme = scheme_of(ssl);
+    result->peer_scheme = SSL_session_reused(ssl) == 1 ? 0 : scheme_of(ssl);
     result->was_resumed = SSL_session_reused(ssl) == 1;
     read_protocol(handshake);
     hbk_status status = read_staple(handshake);

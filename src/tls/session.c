@@ -13,7 +13,7 @@
 #include "tls/alert.h"
 #include "tls/engine.h"
 #include "tls/exporter.h"
-#include "tls/ticket.h"
+#include "tls/ticket_parts.h"
 
 /* What only the handshake needs. */
 struct opening {
@@ -28,10 +28,11 @@ struct opening {
 struct hbk_tls_session {
     struct hbk_tls_context *context; /* held */
     const struct hbk_peer *peer;     /* held; NULL before the handshake is done, or anonymous */
-    struct opening *opening;         /* NULL afterwards; stays after a failure for its text */
-    struct hbk_slice protocol;       /* inside the context */
-    char *server_name;               /* owned; may be NULL */
-    struct hbk_span staple;          /* owned; may be empty */
+    struct opening *opening;   /* NULL afterwards; stays after a failure for its text, and with
+                                  a connection that keeps its engine */
+    struct hbk_slice protocol; /* inside the context */
+    char *server_name;         /* owned; may be NULL */
+    struct hbk_span staple;    /* owned; may be empty */
     uint8_t exporter_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     enum hbk_tls_version version;
     enum hbk_tls_engine_kind engine;
@@ -40,6 +41,10 @@ struct hbk_tls_session {
     bool was_resumed;
     bool has_failed; /* the handshake did */
     bool has_channel;
+    bool is_kept;            /* no channel: the engine has the data, too */
+    const char *cipher_text; /* a constant */
+    bool is_refusal_told;
+    struct hbk_tls_failure refusal;      /* of a kept connection, by us; text NULL: none */
     struct hbk_tls_ticket_sink *tickets; /* owned; a client's that resumes */
     struct hbk_tls_channel channel;
 };
@@ -100,6 +105,24 @@ static struct hbk_slice put_text(uint8_t **at, struct hbk_slice text)
     return hbk_slice_of(copy, text.size);
 }
 
+/* A client that may end up with TLS 1.2 cannot know before its first message. */
+static enum hbk_tls_engine_kind first_engine(const struct hbk_tls_context *context,
+                                             enum hbk_tls_role role)
+{
+    return role == HBK_TLS_CLIENT && context->allows_tls12 ? HBK_TLS_ENGINE_OPENSSL
+                                                           : context->engine;
+}
+
+/* A ticket is good for the engine that it came by. */
+static struct hbk_tls_ticket *take_offered(const struct hbk_tls_options *options,
+                                           enum hbk_tls_engine_kind engine)
+{
+    struct hbk_tls_ticket *ticket = options->ticket;
+    bool is_good = ticket != NULL && options->role == HBK_TLS_CLIENT &&
+                   (ticket->libssl != NULL) == (engine == HBK_TLS_ENGINE_OPENSSL);
+    return is_good ? hbk_tls_ticket_ref(ticket) : NULL;
+}
+
 static struct opening *opening_make(struct hbk_tls_context *context,
                                     const struct hbk_tls_options *options, int64_t now_ns,
                                     struct hbk_slice server_name)
@@ -116,7 +139,8 @@ static struct opening *opening_make(struct hbk_tls_context *context,
     for (size_t i = 0; i < expected->id_count; i++) {
         opening->ids[i] = hbk_spiffe_ref(expected->ids[i]);
     }
-    opening->engine = hbk_tls_engine_of(context->engine);
+    enum hbk_tls_engine_kind engine = first_engine(context, options->role);
+    opening->engine = hbk_tls_engine_of(engine);
     opening->setup = (struct hbk_tls_setup){
         .context = context,
         .role = options->role,
@@ -125,7 +149,7 @@ static struct opening *opening_make(struct hbk_tls_context *context,
                         .trust_domain = put_text(&text, expected->trust_domain)},
         .server_name = put_text(&text, server_name),
         .worker = options->worker,
-        .ticket = options->ticket == NULL ? NULL : hbk_tls_ticket_ref(options->ticket),
+        .ticket = take_offered(options, engine),
         .now_ns = now_ns,
         .on_progress = options->on_progress,
         .owner = options->owner,
@@ -222,10 +246,15 @@ void hbk_tls_session_free(struct hbk_tls_session *session)
     free(session);
 }
 
-/* Ends a connection whose handshake is done, with an alert as far as there is room. */
+/* Ends a connection whose handshake is done, with an alert as far as there is room. libssl cannot
+ * be made to send one: a connection that it keeps ends in order (hbk_tls_flush). */
 static enum hbk_tls_answer refuse(struct hbk_tls_session *session, hbk_status status, int alert,
                                   const char *text, struct hbk_span output, size_t *out_written)
 {
+    if (session->is_kept) {
+        session->refusal = (struct hbk_tls_failure){.status = status, .alert = alert, .text = text};
+        return HBK_TLS_FAILED;
+    }
     hbk_channel_fail(&session->channel, status, alert, text);
     size_t written = 0;
     struct hbk_span room = hbk_span_of(output.bytes + *out_written, output.size - *out_written);
@@ -262,6 +291,13 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
     session->peer_scheme = result->peer_scheme;
     session->was_resumed = result->was_resumed;
     session->engine = session->opening->engine->kind;
+    session->cipher_text = result->cipher_text;
+    if (result->cipher_text == NULL) {
+        session->cipher_text = hbk_cipher_suite_text(result->suite);
+    }
+    if (result->keeps_engine) {
+        return HBK_OK;
+    }
     memcpy(session->exporter_secret, result->exporter_secret, result->secret_bytes);
     hbk_channel_init(&session->channel, session->opening->setup.role, result->suite,
                      hbk_slice_of(result->client_secret, result->secret_bytes),
@@ -292,6 +328,7 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
     opening->engine->take_result(opening->handshake, &result);
     hbk_status status = take_result(session, &result);
     bool is_foreign = result.has_foreign_protocol;
+    bool keeps_engine = result.keeps_engine;
     hbk_secret_wipe(&result, sizeof result);
     leave_flight(opening);
     if (status != HBK_OK) {
@@ -299,9 +336,12 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
         counters->handshakes_failed[session->engine]++;
         return HBK_TLS_FAILED;
     }
-    session->has_channel = true;
-    session->opening = NULL;
-    opening_free(opening);
+    session->is_kept = keeps_engine;
+    if (!keeps_engine) {
+        session->has_channel = true;
+        session->opening = NULL;
+        opening_free(opening);
+    }
     enum hbk_tls_answer answer = check_protocol(session, is_foreign, output, out_written);
     uint64_t *counter = answer != HBK_TLS_DONE ? counters->handshakes_failed
                         : session->was_resumed ? counters->handshakes_resumed
@@ -310,12 +350,42 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
     return answer;
 }
 
+/*
+ * A server's engine has read a hello of TLS 1.2 and nothing of it was answered: libssl begins anew
+ * with the same hello. True: its answer is in `*answer`.
+ */
+static bool hand_over(struct opening *opening, struct hbk_span output, size_t *out_written,
+                      enum hbk_tls_answer *answer)
+{
+    const struct hbk_tls_engine *from = opening->engine;
+    const struct hbk_tls_engine *to = hbk_tls_engine_of(HBK_TLS_ENGINE_OPENSSL);
+    if (opening->setup.role != HBK_TLS_SERVER || !opening->setup.context->allows_tls12 ||
+        from->handed_over == NULL) {
+        return false;
+    }
+    struct hbk_slice hello = from->handed_over(opening->handshake);
+    void *handshake = NULL;
+    if (hello.size == 0 || to->handshake_new(&opening->setup, &handshake) != HBK_OK) {
+        return false;
+    }
+    size_t consumed = 0;
+    *answer = to->step(handshake, hbk_span_of((uint8_t *)(uintptr_t)hello.bytes, hello.size),
+                       &consumed, output, out_written);
+    bool is_read = consumed == hello.size || *answer == HBK_TLS_FAILED;
+    HBK_ASSERT(is_read); /* it is one message, which libssl reads before it does anything */
+    from->handshake_free(opening->handshake);
+    opening->handshake = handshake;
+    opening->engine = to;
+    opening->setup.worker->counters.handed_over++;
+    return true;
+}
+
 enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hbk_span input,
                                       size_t *out_consumed, struct hbk_span output,
                                       size_t *out_written)
 {
     struct opening *opening = session->opening;
-    HBK_ASSERT(!session->has_channel);
+    HBK_ASSERT(!session->has_channel && !session->is_kept);
     *out_consumed = 0;
     *out_written = 0;
     if (session->has_failed) {
@@ -323,6 +393,9 @@ enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hb
     }
     enum hbk_tls_answer answer =
         opening->engine->step(opening->handshake, input, out_consumed, output, out_written);
+    if (answer == HBK_TLS_FAILED) {
+        (void)hand_over(opening, output, out_written, &answer);
+    }
     if (answer == HBK_TLS_DONE) {
         return begin_channel(session, output, out_written);
     }
@@ -334,64 +407,118 @@ enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hb
     return answer;
 }
 
+/* The data functions of a kept connection; it has not been refused. */
+static const struct hbk_tls_kept_data *kept(const struct hbk_tls_session *session)
+{
+    HBK_ASSERT(session->is_kept);
+    return session->opening->engine->data;
+}
+
 enum hbk_tls_answer hbk_tls_open(struct hbk_tls_session *session, struct hbk_span input,
                                  size_t *out_consumed, struct hbk_slice *out_plain)
 {
-    HBK_ASSERT(session->has_channel);
-    return hbk_channel_open(&session->channel, input, out_consumed, out_plain);
+    if (HBK_LIKELY(session->has_channel)) {
+        return hbk_channel_open(&session->channel, input, out_consumed, out_plain);
+    }
+    *out_consumed = 0;
+    *out_plain = hbk_slice_of(NULL, 0);
+    return session->refusal.text != NULL
+               ? HBK_TLS_FAILED
+               : kept(session)->open(session->opening->handshake, input, out_consumed, out_plain);
 }
 
 enum hbk_tls_answer hbk_tls_seal(struct hbk_tls_session *session, const struct hbk_slice *plain,
                                  size_t count, struct hbk_span output, size_t *out_sealed,
                                  size_t *out_written)
 {
-    HBK_ASSERT(session->has_channel);
-    return hbk_channel_seal(&session->channel, plain, count, output, out_sealed, out_written);
+    if (HBK_LIKELY(session->has_channel)) {
+        return hbk_channel_seal(&session->channel, plain, count, output, out_sealed, out_written);
+    }
+    *out_sealed = 0;
+    *out_written = 0;
+    return session->refusal.text != NULL
+               ? HBK_TLS_FAILED
+               : kept(session)->seal(session->opening->handshake, plain, count, output, out_sealed,
+                                     out_written);
 }
 
 size_t hbk_tls_sealed_bytes_max(const struct hbk_tls_session *session, size_t plain_bytes)
 {
-    HBK_ASSERT(session->has_channel);
-    return hbk_channel_sealed_bytes_max(&session->channel, plain_bytes);
+    return session->has_channel ? hbk_channel_sealed_bytes_max(&session->channel, plain_bytes)
+                                : kept(session)->sealed_bytes_max(plain_bytes);
 }
 
 size_t hbk_tls_plain_bytes_max(const struct hbk_tls_session *session, size_t room_bytes)
 {
-    HBK_ASSERT(session->has_channel);
-    return hbk_channel_plain_bytes_max(&session->channel, room_bytes);
+    return session->has_channel ? hbk_channel_plain_bytes_max(&session->channel, room_bytes)
+                                : kept(session)->plain_bytes_max(room_bytes);
 }
 
 bool hbk_tls_has_output(const struct hbk_tls_session *session)
 {
+    if (session->is_kept) {
+        return session->refusal.text != NULL
+                   ? !session->is_refusal_told
+                   : kept(session)->has_output(session->opening->handshake);
+    }
     return session->has_channel && hbk_channel_has_output(&session->channel);
+}
+
+/* In place of the alert, which libssl cannot be made to send, the connection ends in order. */
+static enum hbk_tls_answer tell_refusal(struct hbk_tls_session *session, struct hbk_span output,
+                                        size_t *out_written)
+{
+    enum hbk_tls_answer answer =
+        kept(session)->shutdown(session->opening->handshake, output, out_written);
+    session->is_refusal_told = answer != HBK_TLS_WANT_ROOM;
+    return answer;
 }
 
 enum hbk_tls_answer hbk_tls_flush(struct hbk_tls_session *session, struct hbk_span output,
                                   size_t *out_written)
 {
     *out_written = 0;
-    return session->has_channel ? hbk_channel_flush(&session->channel, output, out_written)
-                                : HBK_TLS_DONE;
+    if (!hbk_tls_has_output(session)) {
+        return HBK_TLS_DONE;
+    }
+    if (session->has_channel) {
+        return hbk_channel_flush(&session->channel, output, out_written);
+    }
+    return session->refusal.text != NULL
+               ? tell_refusal(session, output, out_written)
+               : kept(session)->flush(session->opening->handshake, output, out_written);
 }
 
 enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *session, struct hbk_span output,
                                      size_t *out_written)
 {
     *out_written = 0;
+    if (session->is_kept) {
+        return session->refusal.text != NULL
+                   ? HBK_TLS_DONE
+                   : kept(session)->shutdown(session->opening->handshake, output, out_written);
+    }
     return session->has_channel ? hbk_channel_shutdown(&session->channel, output, out_written)
                                 : HBK_TLS_DONE;
 }
 
 void hbk_tls_abort(struct hbk_tls_session *session, int alert)
 {
-    HBK_ASSERT(session->has_channel);
-    hbk_channel_fail(&session->channel, HBK_DENIED, alert, "we refused the peer");
+    static const char text[] = "we refused the peer";
+    if (session->has_channel) {
+        hbk_channel_fail(&session->channel, HBK_DENIED, alert, text);
+    } else if (session->is_kept && session->refusal.text == NULL &&
+               !kept(session)->has_failed(session->opening->handshake)) {
+        session->refusal =
+            (struct hbk_tls_failure){.status = HBK_DENIED, .alert = alert, .text = text};
+    }
 }
 
 void hbk_tls_update_keys(struct hbk_tls_session *session)
 {
-    HBK_ASSERT(session->has_channel);
-    hbk_channel_update_keys(&session->channel);
+    if (session->has_channel) {
+        hbk_channel_update_keys(&session->channel);
+    }
 }
 
 void hbk_tls_rest(struct hbk_tls_session *session)
@@ -413,13 +540,13 @@ struct hbk_tls_context *hbk_tls_session_context(const struct hbk_tls_session *se
 
 struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session)
 {
-    if (!session->has_channel) {
-        return (struct hbk_tls_agreement){.engine = session->context->engine};
+    if (!session->has_channel && !session->is_kept) {
+        return (struct hbk_tls_agreement){.engine = session->opening->engine->kind};
     }
     return (struct hbk_tls_agreement){
         .version = session->version,
         .engine = session->engine,
-        .cipher_text = hbk_cipher_suite_text(session->channel.out.suite),
+        .cipher_text = session->cipher_text,
         .group_text = session->group == 0 ? NULL : hbk_tls_group_text(session->group),
         .protocol = session->protocol,
         .server_name = session->server_name == NULL ? hbk_slice_of(NULL, 0)
@@ -438,6 +565,9 @@ struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session)
 hbk_status hbk_tls_export(const struct hbk_tls_session *session, struct hbk_slice label,
                           struct hbk_slice context, struct hbk_span out)
 {
+    if (session->is_kept) {
+        return kept(session)->export_keys(session->opening->handshake, label, context, out);
+    }
     if (!session->has_channel) {
         return HBK_INVALID;
     }
@@ -449,6 +579,9 @@ hbk_status hbk_tls_export(const struct hbk_tls_session *session, struct hbk_slic
 
 struct hbk_tls_ticket *hbk_tls_take_ticket(struct hbk_tls_session *session)
 {
+    if (session->is_kept) {
+        return kept(session)->take_ticket(session->opening->handshake);
+    }
     return session->tickets == NULL ? NULL : hbk_tls_ticket_sink_newest(session->tickets);
 }
 
@@ -457,7 +590,10 @@ struct hbk_tls_failure hbk_tls_failure(const struct hbk_tls_session *session)
     if (session->has_channel) {
         return session->channel.failure;
     }
-    if (session->peer != NULL || session->version != 0) {
+    if (session->refusal.text != NULL) {
+        return session->refusal;
+    }
+    if (!session->is_kept && session->version != 0) {
         return (struct hbk_tls_failure){HBK_IO, HBK_ALERT_NONE, false, "keys cannot be made"};
     }
     return session->opening->engine->failure(session->opening->handshake);

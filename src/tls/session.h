@@ -161,11 +161,13 @@ HBK_MUST_USE enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *sessio
 /*
  * Ends a session whose handshake is done with a fatal alert of the caller's choice (RFC 8446, 6.2),
  * such as access_denied for a peer whom a policy refuses: written by the next flush, and the
- * session has failed. One that has failed already keeps its failure.
+ * session has failed. One that has failed already keeps its failure. libssl sends no alert of
+ * ours: a connection that stays with it ends in order.
  */
 void hbk_tls_abort(struct hbk_tls_session *session, int alert);
 
-/* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). */
+/* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). A
+ * connection that stays with libssl keeps its keys. */
 void hbk_tls_update_keys(struct hbk_tls_session *session);
 
 /*
@@ -202,9 +204,10 @@ struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session
 struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session);
 
 /*
- * Keys for other uses that both sides know (RFC 8446, 7.5; RFC 5705). An absent context is an empty
- * one in TLS 1.3. Fails: HBK_LIMIT (more than 255 hashes), HBK_INVALID (before the handshake is
- * done, a label above 249 or a context above 65,535 bytes), HBK_IO.
+ * Keys for other uses that both sides know (RFC 8446, 7.5; RFC 5705). An absent context (NULL) is
+ * an empty one in TLS 1.3, and another than that in TLS 1.2. Fails: HBK_LIMIT (more than 255
+ * hashes), HBK_INVALID (before the handshake is done, a label above 249 or a context above 65,535
+ * bytes), HBK_IO.
  */
 HBK_MUST_USE hbk_status hbk_tls_export(const struct hbk_tls_session *session,
                                        struct hbk_slice label, struct hbk_slice context,

@@ -9,17 +9,22 @@
  *
  * The key's name is authenticated, too. A server that restarts with keys of its own making forgets
  * all tickets; with keys from outside, or several servers with the same ones, they stay good.
+ *
+ * libssl seals tickets of its own format, under keys that are derived from the same ones. Into each
+ * goes a content as above with zeros for the PSK, so that both engines ask the same questions
+ * before they resume.
  */
 #include "tls/ticket.h"
 
 #include <openssl/rand.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/cursor.h"
 #include "base/secret.h"
-#include "crypto/hash.h"
+#include "crypto/hkdf.h"
 #include "identity/certificate.h"
 #include "tls/judge.h"
 #include "tls/schedule.h"
@@ -121,7 +126,7 @@ static void hash_leaf(const struct hbk_tls_certificate *certificate,
 
 /* The earliest of: our usual lifetime, the end of our own leaf and of the client's path, a week
  * after the full handshake. */
-static int64_t expiry_s(const struct hbk_tls_setup *setup, const struct hbk_tls_result *result,
+static int64_t expiry_s(const struct hbk_tls_setup *setup, const struct hbk_peer *peer,
                         const struct hbk_tls_certificate *certificate, int64_t begun_ns)
 {
     const int64_t second_ns = (int64_t)HBK_NS_PER_S;
@@ -133,27 +138,25 @@ static int64_t expiry_s(const struct hbk_tls_setup *setup, const struct hbk_tls_
     if (hbk_certificate_validity(certificate->certificates[0], &start_ns, &end_ns)) {
         expires_ns = end_ns < expires_ns ? end_ns : expires_ns;
     }
-    if (result->peer != NULL && result->peer->not_after_ns < expires_ns) {
-        expires_ns = result->peer->not_after_ns;
+    if (peer != NULL && peer->not_after_ns < expires_ns) {
+        expires_ns = peer->not_after_ns;
     }
     return expires_ns / second_ns;
 }
 
 static void write_content(struct hbk_writer *writer, const struct hbk_tls_setup *setup,
-                          const struct hbk_tls_result *result, const uint8_t *leaf_hash,
-                          const uint8_t *psk, int64_t begun_ns, int64_t expires_s)
+                          enum hbk_cipher_suite suite, const struct hbk_peer *peer,
+                          struct hbk_slice name, const uint8_t *leaf_hash, const uint8_t *psk,
+                          int64_t begun_ns, int64_t expires_s)
 {
     const int64_t second_ns = (int64_t)HBK_NS_PER_S;
-    const struct hbk_peer *peer = result->peer;
     hbk_writer_number(writer, FORMAT, 1);
-    hbk_writer_number(writer, (uint64_t)result->suite, 2);
+    hbk_writer_number(writer, (uint64_t)suite, 2);
     hbk_writer_number(writer, (uint64_t)(setup->now_ns / second_ns), 8);
     hbk_writer_number(writer, (uint64_t)(begun_ns / second_ns), 8);
     hbk_writer_number(writer, (uint64_t)expires_s, 8);
     hbk_writer_put(writer, hbk_slice_of(leaf_hash, HBK_SHA256_BYTES));
-    hbk_writer_put(writer, hbk_slice_of(psk, hbk_cipher_suite_hash_bytes(result->suite)));
-    struct hbk_slice name =
-        result->server_name == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_text(result->server_name);
+    hbk_writer_put(writer, hbk_slice_of(psk, hbk_cipher_suite_hash_bytes(suite)));
     hbk_writer_number(writer, name.size, 1);
     hbk_writer_put(writer, name);
     hbk_writer_number(writer, peer == NULL ? 0 : peer->certificate_count, 1);
@@ -187,7 +190,10 @@ static hbk_status seal_ticket(const struct hbk_tls_setup *setup,
     hash_leaf(certificate, leaf_hash);
     hbk_writer_put(out, hbk_slice_of(keys->keys[0].name, NAME_BYTES));
     hbk_writer_put(out, hbk_slice_of(nonce, sizeof nonce));
-    write_content(out, setup, result, leaf_hash, psk, begun_ns, expires_s);
+    struct hbk_slice name =
+        result->server_name == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_text(result->server_name);
+    write_content(out, setup, result->suite, result->peer, name, leaf_hash, psk, begun_ns,
+                  expires_s);
     hbk_writer_put(out, hbk_slice_of(no_tag, sizeof no_tag));
     HBK_ASSERT(!out->has_failed);
     struct hbk_span sealed = hbk_span_of(out->room.bytes + start, out->used - start);
@@ -200,7 +206,7 @@ hbk_status hbk_tls_ticket_issue(const struct hbk_tls_setup *setup,
                                 unsigned number, struct hbk_buffer *messages)
 {
     const int64_t now_s = setup->now_ns / (int64_t)HBK_NS_PER_S;
-    int64_t expires_s = expiry_s(setup, result, certificate, begun_ns);
+    int64_t expires_s = expiry_s(setup, result->peer, certificate, begun_ns);
     if (expires_s <= now_s) {
         return HBK_OK; /* it would not live */
     }
@@ -337,6 +343,63 @@ bool hbk_tls_ticket_open(const struct hbk_tls_setup *setup,
     return is_good;
 }
 
+/* ---- for libssl's tickets ---- */
+
+/* The content names the hash by a suite; without a PSK any will do. */
+static const enum hbk_cipher_suite no_suite = HBK_SUITE_AES_128_GCM_SHA256;
+
+hbk_status hbk_tls_ticket_write_binding(const struct hbk_tls_setup *setup,
+                                        const struct hbk_tls_certificate *certificate,
+                                        const struct hbk_peer *peer, struct hbk_slice server_name,
+                                        int64_t begun_ns, struct hbk_buffer *out)
+{
+    static const uint8_t no_psk[HBK_TLS_HASH_BYTES_MAX];
+    uint8_t leaf_hash[HBK_SHA256_BYTES];
+    struct hbk_span room;
+    int64_t expires_s = expiry_s(setup, peer, certificate, begun_ns);
+    if (expires_s <= setup->now_ns / (int64_t)HBK_NS_PER_S) {
+        return HBK_LIMIT; /* it would not live */
+    }
+    HBK_TRY(hbk_buffer_reserve(out, content_bytes_max(peer), &room));
+    struct hbk_writer writer = hbk_writer_of(room);
+    hash_leaf(certificate, leaf_hash);
+    write_content(&writer, setup, no_suite, peer, server_name, leaf_hash, no_psk, begun_ns,
+                  expires_s);
+    HBK_ASSERT(!writer.has_failed);
+    hbk_buffer_commit(out, writer.used);
+    return HBK_OK;
+}
+
+bool hbk_tls_ticket_check_binding(const struct hbk_tls_setup *setup,
+                                  const struct hbk_tls_certificate *certificate,
+                                  struct hbk_slice binding, struct hbk_slice server_name,
+                                  struct hbk_tls_ticket_content *out_content)
+{
+    struct hbk_tls_ticket_content content = {0};
+    bool is_good = read_content(setup, certificate, binding, no_suite, server_name, &content);
+    if (is_good) {
+        *out_content = content;
+    }
+    return is_good;
+}
+
+size_t hbk_tls_ticket_keys_count(const struct hbk_tls_ticket_keys *keys)
+{
+    return keys->count;
+}
+
+void hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, size_t index,
+                           struct hbk_tls_derived_ticket_key *out_key)
+{
+    struct hbk_slice key = hbk_slice_of(keys->keys[index].key, KEY_BYTES);
+    memcpy(out_key->name, keys->keys[index].name, NAME_BYTES);
+    bool is_good = hbk_hkdf_expand(HBK_HASH_SHA256, key, HBK_SLICE("hauberk libssl ticket cipher"),
+                                   hbk_span_of(out_key->cipher_key, sizeof out_key->cipher_key)) &&
+                   hbk_hkdf_expand(HBK_HASH_SHA256, key, HBK_SLICE("hauberk libssl ticket mac"),
+                                   hbk_span_of(out_key->mac_key, sizeof out_key->mac_key));
+    HBK_ASSERT(is_good);
+}
+
 /* ---- a client's ---- */
 
 hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite, const uint8_t *resumption_secret,
@@ -384,22 +447,60 @@ void hbk_tls_ticket_unref(struct hbk_tls_ticket *ticket)
     if (ticket != NULL &&
         atomic_fetch_sub_explicit(&ticket->references, 1, memory_order_acq_rel) == 1) {
         hbk_peer_unref(ticket->peer);
+        SSL_SESSION_free(ticket->libssl);
         hbk_secret_wipe(ticket, sizeof *ticket);
         free(ticket);
     }
 }
 
-bool hbk_tls_ticket_is_usable(const struct hbk_tls_ticket *ticket,
-                              const struct hbk_tls_setup *setup)
+hbk_status hbk_tls_ticket_new_libssl(struct ssl_session_st *session, const struct hbk_peer *peer,
+                                     struct hbk_slice staple, int64_t now_ns,
+                                     struct hbk_tls_ticket **out_ticket)
+{
+    int64_t lifetime_s = (int64_t)SSL_SESSION_get_ticket_lifetime_hint(session);
+    *out_ticket = NULL;
+    struct hbk_tls_ticket *ticket = calloc(1, sizeof *ticket + staple.size);
+    if (ticket == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    atomic_init(&ticket->references, 1);
+    /* RFC 5077, 3.3: zero is "no hint" in TLS 1.2; TLS 1.3's zero never comes here. */
+    lifetime_s = lifetime_s == 0 || lifetime_s > HBK_TLS_TICKET_LIFETIME_S_MAX
+                     ? HBK_TLS_TICKET_LIFETIME_S
+                     : lifetime_s;
+    ticket->received_ns = now_ns;
+    ticket->expires_ns = now_ns + lifetime_s * (int64_t)HBK_NS_PER_S;
+    ticket->peer = hbk_peer_ref(peer);
+    ticket->libssl = session;
+    if (staple.size > 0) {
+        memcpy(ticket->bytes, staple.bytes, staple.size);
+        ticket->staple = hbk_slice_of(ticket->bytes, staple.size);
+    }
+    *out_ticket = ticket;
+    return HBK_OK;
+}
+
+/* Whether one of the suites that are offered goes with the ticket's hash; libssl looks itself. */
+static bool has_suite_for(const struct hbk_tls_ticket *ticket, const struct hbk_tls_setup *setup)
 {
     const struct hbk_tls_list *suites = &setup->context->suites;
+    if (ticket->libssl != NULL) {
+        return true;
+    }
     size_t hash_bytes = hbk_cipher_suite_hash_bytes(ticket->suite);
     bool has_suite = false;
     for (size_t i = 0; i < suites->count; i++) {
         has_suite |=
             hbk_cipher_suite_hash_bytes((enum hbk_cipher_suite)suites->items[i]) == hash_bytes;
     }
-    if (!has_suite || setup->now_ns < ticket->received_ns || setup->now_ns >= ticket->expires_ns) {
+    return has_suite;
+}
+
+bool hbk_tls_ticket_is_usable(const struct hbk_tls_ticket *ticket,
+                              const struct hbk_tls_setup *setup)
+{
+    if (!has_suite_for(ticket, setup) || setup->now_ns < ticket->received_ns ||
+        setup->now_ns >= ticket->expires_ns) {
         return false;
     }
     const struct hbk_chain chain = {

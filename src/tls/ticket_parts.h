@@ -1,4 +1,4 @@
-/* What tickets consist of, for the native engine. Worker's thread, except the keys. */
+/* What tickets consist of, for the engines. Worker's thread, except the keys. */
 #pragma once
 
 #include <stdatomic.h>
@@ -15,6 +15,7 @@ struct hbk_tls_ticket {
     int64_t received_ns, expires_ns; /* realtime */
     const struct hbk_peer *peer;     /* held: the server as it was judged */
     struct hbk_slice identity;       /* behind this struct */
+    struct ssl_session_st *libssl;   /* held: one of the engine openssl; NULL: the native one's */
     struct hbk_slice staple;         /* the server's, with its certificates; behind that */
     _Atomic uint32_t references;     /* release on giving back, acquire before the free */
     uint8_t bytes[];
@@ -31,6 +32,12 @@ HBK_MUST_USE hbk_status hbk_tls_ticket_new(enum hbk_cipher_suite suite,
                                            const struct hbk_peer *peer, struct hbk_slice staple,
                                            const struct hbk_new_session_ticket *message,
                                            int64_t now_ns, struct hbk_tls_ticket **out_ticket);
+
+/* The same of a session of libssl, whose reference it takes. Fails: HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_tls_ticket_new_libssl(struct ssl_session_st *session,
+                                                  const struct hbk_peer *peer,
+                                                  struct hbk_slice staple, int64_t now_ns,
+                                                  struct hbk_tls_ticket **out_ticket);
 
 /* Whether it may be offered now: alive, of a suite that is offered, and its server would be judged
  * good for this session. */
@@ -71,3 +78,33 @@ HBK_MUST_USE hbk_status hbk_tls_ticket_issue(const struct hbk_tls_setup *setup,
                                              const struct hbk_tls_certificate *certificate,
                                              const struct hbk_tls_result *result, int64_t begun_ns,
                                              unsigned number, struct hbk_buffer *messages);
+
+/* ---- a server's, sealed by libssl ---- */
+
+/*
+ * Appends what binds a ticket to the client's certificates, our own one, the server name and the
+ * times. Fails: HBK_LIMIT (it would not live; the buffer's limit), HBK_NO_MEMORY.
+ */
+HBK_MUST_USE hbk_status hbk_tls_ticket_write_binding(const struct hbk_tls_setup *setup,
+                                                     const struct hbk_tls_certificate *certificate,
+                                                     const struct hbk_peer *peer,
+                                                     struct hbk_slice server_name, int64_t begun_ns,
+                                                     struct hbk_buffer *out);
+
+/* As hbk_tls_ticket_open(), for what that wrote; the content has no PSK. */
+HBK_MUST_USE bool hbk_tls_ticket_check_binding(const struct hbk_tls_setup *setup,
+                                               const struct hbk_tls_certificate *certificate,
+                                               struct hbk_slice binding,
+                                               struct hbk_slice server_name,
+                                               struct hbk_tls_ticket_content *out_content);
+
+/* Keys in libssl's shape, derived from one of ours. Secret. */
+struct hbk_tls_derived_ticket_key {
+    uint8_t name[16];
+    uint8_t cipher_key[32]; /* AES-256-CBC */
+    uint8_t mac_key[32];    /* HMAC-SHA256 */
+};
+
+size_t hbk_tls_ticket_keys_count(const struct hbk_tls_ticket_keys *keys);
+void hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, size_t index,
+                           struct hbk_tls_derived_ticket_key *out_key);
