@@ -24,6 +24,10 @@ static void handshake_free(void *argument)
 {
     struct hbk_openssl_handshake *handshake = argument;
     hbk_openssl_fibre_fini(&handshake->fibre, handshake->ssl);
+    if (handshake->keeps && !handshake->has_failed) {
+        /* Else libssl forbids the tickets of a connection that was not shut down to resume. */
+        SSL_set_shutdown(handshake->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(handshake->ssl);
     hbk_peer_unref(handshake->result.peer);
     hbk_peer_unref(handshake->ticket_peer);

@@ -129,6 +129,7 @@ HBK_UNUSED static struct interop *interop_of(const struct habits *habits, SSL_CT
 HBK_UNUSED static void interop_free(struct interop *interop)
 {
     hbk_tls_session_free(interop->session);
+    SSL_set_shutdown(interop->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* it may resume */
     SSL_free(interop->ssl);
     SSL_CTX_free(interop->context);
     ERR_clear_error();
