@@ -1,7 +1,11 @@
 """The checkers are tested too: a check that cannot fail checks nothing."""
 
+import contextlib
+import io
 import json
 import pathlib
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import check_floors  # noqa: E402
+import check_jumps  # noqa: E402
 import lint  # noqa: E402
 
 
@@ -30,6 +35,102 @@ class Tree(unittest.TestCase):
     def assert_one(self, complaints, part):
         self.assertEqual(len(complaints), 1, complaints)
         self.assertIn(part, complaints[0])
+
+
+class Jumps(Tree):
+    """Each body is compiled and must, or must not, be complained about."""
+
+    PRELUDE = """
+        #include <immintrin.h>
+        #include <stdint.h>
+        void sink(uint64_t);
+    """
+
+    def check(self, body):
+        self.write("control.c", self.PRELUDE + body)
+        source, target = self.root / "control.c", self.root / "control.o"
+        flags = ["-O2", "-mavx512f", "-mavx512dq", "-mavx512ifma", "-fcf-protection"]
+        subprocess.run(["cc", *flags, "-c", source, "-o", target], check=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return check_jumps.check_file(str(target))[0]
+
+    def setUp(self):
+        super().setUp()
+        if platform.machine() != "x86_64" or shutil.which("cc") is None:
+            self.skipTest("needs a C compiler for x86-64")
+
+    def test_a_counted_loop_is_allowed(self):
+        self.assertEqual(
+            self.check(
+                "void loop(const __m512i *x, __m512i *out) {"
+                "  for (int i = 0; i < 90; i++)"
+                "    out[i % 3] = _mm512_madd52lo_epu64(out[i % 3], x[i], x[i + 1]); }"
+            ),
+            [],
+        )
+
+    def test_a_selection_by_mask_is_allowed(self):
+        self.assertEqual(
+            self.check(
+                "void pick(const __m512i *table, const __m512i *index, __m512i *out) {"
+                "  for (int i = 0; i < 99; i++)"
+                "    *out = _mm512_mask_mov_epi64(*out, _mm512_cmpeq_epi64_mask(*index,"
+                "      _mm512_set1_epi64(i)), table[i]); }"
+            ),
+            [],
+        )
+
+    def test_a_jump_on_what_was_loaded_is_refused(self):
+        self.assert_one(
+            self.check("void f(const uint64_t *x) { if (x[3] & 1) sink(1); }"), "a jump on data"
+        )
+
+    def test_a_loop_that_data_ends_is_refused(self):
+        complaints = self.check("void f(const uint8_t *x) { while (*x++ != 0) sink(2); }")
+        self.assertIn("a jump on data", "".join(complaints))
+
+    def test_a_jump_on_a_mask_register_is_refused(self):
+        self.assert_one(
+            self.check(
+                "void f(const __m512i *x) { if (_mm512_test_epi64_mask(*x, *x) != 0) sink(3); }"
+            ),
+            "a jump on data",
+        )
+
+    def test_a_jump_on_a_word_of_a_vector_is_refused_also_in_a_called_function(self):
+        word = "_mm_cvtsi128_si64(_mm512_castsi512_si128(_mm512_add_epi64(*x, *x)))"
+        self.assert_one(
+            self.check("void f(const __m512i *x) { if (%s > 5) sink(4); }" % word), "a jump on data"
+        )
+        self.assert_one(
+            self.check(
+                "static __attribute__((noinline)) void g(uint64_t w, uint64_t *o)"
+                "  { if (w > 5) { *o = 3; sink(w); } }"
+                "void f(const __m512i *x, uint64_t *o) { g(%s, o); *o += 1; }" % word
+            ),
+            "g+",
+        )
+
+    def test_an_address_made_of_data_is_refused(self):
+        loop = "for (int i = 0; i < 99; i++) sink(i);"
+        self.assert_one(
+            self.check("uint64_t f(const uint64_t *t, const uint8_t *x) { %s return t[*x]; }" % loop),
+            "an address made of data",
+        )
+        complaints = self.check(
+            "void f(const uint64_t *t, const __m512i *x, __m512i *o) { %s"
+            "  *o = _mm512_i64gather_epi64(*x, t, 8); }" % loop
+        )
+        self.assertIn("an address made of data", "".join(complaints))
+
+    def test_an_indirect_jump_and_call_are_refused(self):
+        complaints = self.check(
+            "void f(void (**t)(void)) { for (int i = 0; i < 9; i++) { t[i](); sink(i); } }"
+        )
+        self.assertIn("an indirect call", "".join(complaints))
+
+    def test_an_object_without_any_jump_is_refused(self):
+        self.assert_one(self.check("int f(int x) { return x + 1; }"), "no conditional jump found")
 
 
 class Floors(Tree):
