@@ -3,12 +3,12 @@
 
 usage: check_jumps.py FILE...
 
-Reads the disassembly of each object or archive and follows, along every path through every function, which
-registers and stack slots hold values that came out of memory or out of vector and mask registers.
-Such values may be data, so no conditional jump may depend on them, and no address may be made of
-them. What remains are counted loops: constants, arguments, and what is computed from these. Tables
-and constants of the object itself are public where they are read at a public place. Indirect jumps
-and calls are not allowed at all.
+Reads the disassembly of each object or archive and follows, along every path through every
+function, which registers and stack slots hold values that came out of memory or out of vector and
+mask registers. Such values may be data, so no conditional jump may depend on them, and no address
+may be made of them. What remains are counted loops: constants, arguments, and what is computed from
+these. Tables and constants of the object itself are public where they are read at a public place.
+Indirect jumps and calls are not allowed at all.
 
 What some functions may do besides is listed below, with the reason. An object without a single
 conditional jump is an error too: it would show that the disassembly was not understood. The last
@@ -26,7 +26,7 @@ UNKNOWN = 4  # what a called function has left in a register
 # Function (a regular expression), what it may depend on, and why.
 RSA_COUNTS = "numbers of digits and windows, and which lanes are filled, are fields of the batch"
 EXCEPTIONS = [
-    (r"hbk_vector_p256_verify|multiply_both|verify\w*", VECTOR, "nothing in a verification is secret"),
+    (r"hbk_vector_p256_verify|multiply_both|verify\w*", VECTOR, "a verification has no secrets"),
     (r"hbk_vector_rsa_(begin|step|public)|load_\w+|begin_half|raise_public|lane_to_bytes", LOADED,
      RSA_COUNTS),
     (r"hbk_vector_rsa_finish", LOADED | VECTOR, RSA_COUNTS + "; which lanes agree is public"),
@@ -54,13 +54,15 @@ CALL_CLOBBERED = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 CONDITIONAL = re.compile(r"^j(?!mp)[a-z]+$")
 MEMORY = re.compile(r"^(%[fg]s:)?(-?0x[0-9a-f]+|-?\d+)?\(([^)]*)\)$|^(%[fg]s:)-?0x[0-9a-f]+$")
 SETS_FLAGS_ONLY = ("cmp", "test", "bt")
-FLAGS_OF_VECTORS = ("kortest", "ktest", "vptest", "ptest", "vtestp", "vucomi", "vcomi", "ucomi", "comi")
+FLAGS_OF_VECTORS = ("kortest", "ktest", "vptest", "ptest", "vtestp", "vucomi", "vcomi", "ucomi",
+                    "comi")
+VECTOR_OF_VECTORS = ("vptestm", "vptestn")  # these set a mask register instead
 # Instructions whose last operand is only written.
 NEW_DESTINATION = ("shlx", "shrx", "sarx", "rorx", "pext", "pdep", "andn", "bzhi", "bextr",
                    "popcnt", "lzcnt", "tzcnt", "bsf", "bsr", "blsr", "blsi", "blsmsk")
 KEEPS_FLAGS = ("not", "shlx", "shrx", "sarx", "rorx", "mulx", "pext", "pdep", "bswap", "xchg")
-NO_EFFECT = ("nop", "endbr", "ret", "leave", "ud2", "hlt", "push", "prefetch", "cltq", "cqto", "cltd",
-             "cwtl", "data16")
+NO_EFFECT = ("nop", "endbr", "ret", "leave", "ud2", "hlt", "push", "prefetch", "cltq", "cqto",
+             "cltd", "cwtl", "data16")
 
 
 class Instruction:
@@ -272,7 +274,7 @@ class Function:
 
         if mnemonic.startswith("call"):
             self.step_call(state, instruction)
-        elif mnemonic.startswith(FLAGS_OF_VECTORS) and not mnemonic.startswith(("vptestm", "vptestn")):
+        elif mnemonic.startswith(FLAGS_OF_VECTORS) and not mnemonic.startswith(VECTOR_OF_VECTORS):
             state.flags = taint
         elif mnemonic[0] in "vk":
             is_zero = "xor" in mnemonic and len(operands) == 3 and operands[0] == operands[1]
@@ -299,7 +301,7 @@ class Function:
             sources = self.read(state, operands[0]) | self.read(state, "%rdx")
             self.write(state, operands[1], sources)
             self.write(state, operands[2], sources)
-        elif mnemonic.startswith(NEW_DESTINATION) or (mnemonic.startswith("imul") and len(operands) == 3):
+        elif mnemonic.startswith(NEW_DESTINATION) or (mnemonic, len(operands)) == ("imul", 3):
             self.write(state, operands[-1], sources)
             if not mnemonic.startswith(KEEPS_FLAGS):
                 state.flags = sources
@@ -336,8 +338,8 @@ class Function:
         callee = self.by_address.get(call_target(instruction))
         passed = self.passed.setdefault(call_target(instruction), {})
         for name in ARGUMENTS:
-            # Counts and pointers are loaded, and leftovers are no arguments: only what came out of a
-            # vector is followed into a function.
+            # Counts and pointers are loaded, and leftovers are no arguments: only what came out of
+            # a vector is followed into a function.
             passed[name] = passed.get(name, 0) | state.registers.get(name, 0) & VECTOR
         changed = CALL_CLOBBERED if callee is None else written_registers(callee, self.by_address)
         for name in changed:
@@ -412,7 +414,7 @@ def check_file(path):
         complaints += [f"{name}: {finding}" for finding in findings]
         if jumps == 0:
             complaints.append(f"{name}: no conditional jump found; was it disassembled?")
-        print(f"{name}: {len(functions)} functions, {jumps} conditional jumps, {len(findings)} on data")
+        print(f"{name}: {len(functions)} functions, {jumps} conditional jumps, {len(findings)} bad")
     return complaints, len(objects)
 
 

@@ -9,8 +9,10 @@
 /* bits2octets of RFC 6979, 2.3.4: the digest as a residue of n; 2^256 is less than 2 n. */
 static void digest_to_residue(const uint8_t digest[HBK_P256_BYTES], uint8_t out[HBK_P256_BYTES])
 {
-    if (hbk_ec_order_subtract(&hbk_p256_order, digest, out) == 1) {
-        memcpy(out, digest, HBK_P256_BYTES);
+    const uint8_t keep = (uint8_t)-hbk_ec_order_subtract(&hbk_p256_order, digest, out);
+
+    for (size_t i = 0; i < HBK_P256_BYTES; i++) {
+        out[i] = (uint8_t)((digest[i] & keep) | (out[i] & ~keep));
     }
 }
 

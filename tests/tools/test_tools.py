@@ -113,10 +113,8 @@ class Jumps(Tree):
 
     def test_an_address_made_of_data_is_refused(self):
         loop = "for (int i = 0; i < 99; i++) sink(i);"
-        self.assert_one(
-            self.check("uint64_t f(const uint64_t *t, const uint8_t *x) { %s return t[*x]; }" % loop),
-            "an address made of data",
-        )
+        body = "uint64_t f(const uint64_t *t, const uint8_t *x) { %s return t[*x]; }"
+        self.assert_one(self.check(body % loop), "an address made of data")
         complaints = self.check(
             "void f(const uint64_t *t, const __m512i *x, __m512i *o) { %s"
             "  *o = _mm512_i64gather_epi64(*x, t, 8); }" % loop
