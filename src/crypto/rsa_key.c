@@ -5,6 +5,7 @@
 #include "crypto/rsa_key.h"
 
 #include <openssl/bn.h>
+#include <openssl/bnerr.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -180,7 +181,8 @@ hbk_status hbk_rsa_key_new(EVP_PKEY *pkey, struct hbk_rsa_key **out_key)
     bool is_done = BN_bn2binpad(numbers.n, key->modulus, (bits + 7) / 8) > 0;
     if (is_done && HBK_HAS_VECTOR && fits_lanes(&numbers, key->is_private)) {
         key->is_vector = set_lanes(&key->lanes, &numbers, key->is_private);
-        is_done = key->is_vector;
+        /* Two "primes" with a common factor: libcrypto may make of that what it can. */
+        is_done = key->is_vector || ERR_GET_REASON(ERR_peek_last_error()) == BN_R_NO_INVERSE;
     }
     numbers_fini(&numbers);
     ERR_clear_error();

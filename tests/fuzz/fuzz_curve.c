@@ -5,10 +5,13 @@
  */
 #include "fuzz_target.h"
 
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "crypto/cpu.h"
+#include "crypto/ec_order.h"
 #include "crypto/p256.h"
 #include "crypto/x25519.h"
 
@@ -22,6 +25,21 @@ static void require(bool condition)
     if (!condition) {
         abort();
     }
+}
+
+/* By libcrypto. */
+static bool public_key_of(const uint8_t scalar[NUMBER_BYTES], uint8_t out[HBK_P256_POINT_BYTES])
+{
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    EC_POINT *point = EC_POINT_new(group);
+    BIGNUM *number = BN_bin2bn(scalar, NUMBER_BYTES, NULL);
+    bool is_done = EC_POINT_mul(group, point, number, NULL, NULL, NULL) == 1 &&
+                   EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, out,
+                                      HBK_P256_POINT_BYTES, NULL) == HBK_P256_POINT_BYTES;
+    BN_free(number);
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    return is_done;
 }
 
 /* Every other point is one of the curve, or nothing would get past the check. */
@@ -79,6 +97,37 @@ static void compare_verify(void)
     }
 }
 
+/* Nonces are random, so a signature cannot be compared: the other path must accept it. */
+static void check_sign(void)
+{
+    struct hbk_p256_sign signs[HBK_LANES];
+    struct hbk_p256_verify verifies[HBK_LANES];
+    struct hbk_p256_sign *lanes[HBK_LANES];
+    struct hbk_p256_verify *verify_lanes[HBK_LANES];
+    static uint8_t keys[HBK_LANES][HBK_P256_POINT_BYTES];
+    for (int i = 0; i < HBK_LANES; i++) {
+        signs[i] = (struct hbk_p256_sign){.private_key = numbers[i]};
+        memcpy(signs[i].digest, numbers[i + HBK_LANES], NUMBER_BYTES);
+        lanes[i] = &signs[i];
+    }
+    hbk_p256_sign_lanes(HBK_PATH_VECTOR, lanes);
+    for (int i = 0; i < HBK_LANES; i++) {
+        require((signs[i].status == HBK_LANE_OK) ==
+                hbk_ec_order_admits(&hbk_p256_order, numbers[i]));
+        verify_lanes[i] = NULL;
+        if (signs[i].status == HBK_LANE_OK && public_key_of(numbers[i], keys[i])) {
+            verifies[i] = (struct hbk_p256_verify){.public_key = keys[i]};
+            memcpy(verifies[i].digest, signs[i].digest, NUMBER_BYTES);
+            memcpy(verifies[i].signature, signs[i].signature, sizeof(signs[i].signature));
+            verify_lanes[i] = &verifies[i];
+        }
+    }
+    hbk_p256_verify_lanes(HBK_PATH_TWIN, verify_lanes);
+    HBK_LANE_EACH (i, verify_lanes) {
+        require(verifies[i].status == HBK_LANE_OK);
+    }
+}
+
 static void compare_x25519(void)
 {
     struct hbk_x25519_agree both[2][HBK_LANES];
@@ -107,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     make_points();
     compare_agree();
     compare_verify();
+    check_sign();
     compare_x25519();
     return 0;
 }
