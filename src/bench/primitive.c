@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "bench/crypto_mb.h"
 #include "bench/key_schedule.h"
 #include "bench/primitive_operation.h"
 #include "crypto/aead.h"
@@ -117,8 +118,38 @@ static void measure_lanes(struct running *running, struct hbk_primitive_row *row
     }
 }
 
-static void measure_operation(struct running *running, const struct hbk_primitive_options *options,
-                              hbk_primitive_report *report, void *context)
+static void call_crypto_mb(void *state, unsigned lanes)
+{
+    hbk_crypto_mb_run(state, lanes);
+}
+
+static hbk_status measure_crypto_mb(struct running *running, struct hbk_crypto_mb *library,
+                                    double libcrypto, const struct hbk_primitive_options *options,
+                                    hbk_primitive_report *report, void *context,
+                                    struct hbk_error *error)
+{
+    struct subject subject = {.call = call_crypto_mb, .state = library};
+    struct hbk_primitive_row row = {.operation = running->operation->name, .path = "crypto_mb"};
+
+    if (!hbk_crypto_mb_prepare(library, running->operation, &running->state)) {
+        return hbk_error_set(error, HBK_IO,
+                             "%s: the results of libcrypto_mb are not those of libcrypto",
+                             running->operation->name);
+    }
+    for (unsigned lanes = 1; lanes <= HBK_LANES; lanes *= 2) {
+        subject.lanes = lanes;
+        row.lanes = lanes;
+        row.ops_per_second = 1e9 * lanes / ns_per_call(&subject, options->seconds);
+        row.ratio = row.ops_per_second / libcrypto;
+        report(context, &row);
+    }
+    return HBK_OK;
+}
+
+static hbk_status measure_operation(struct running *running, struct hbk_crypto_mb *library,
+                                    const struct hbk_primitive_options *options,
+                                    hbk_primitive_report *report, void *context,
+                                    struct hbk_error *error)
 {
     const struct subject subject = {.call = call_libcrypto, .state = running};
     struct hbk_primitive_row row = {.operation = running->operation->name,
@@ -128,37 +159,58 @@ static void measure_operation(struct running *running, const struct hbk_primitiv
                                     .ratio = 1};
 
     report(context, &row);
+    const double libcrypto = row.ops_per_second;
     if (running->operation->run_lanes != NULL && HBK_PATH_IS_VECTOR(hbk_cpu_path())) {
         measure_lanes(running, &row, options, report, context);
     }
+    if (running->operation->run_lanes == NULL || library == NULL) {
+        return HBK_OK;
+    }
+    return measure_crypto_mb(running, library, libcrypto, options, report, context, error);
+}
+
+/* One operation from its set-up to its end. */
+static hbk_status set_up_and_measure(const struct hbk_primitive_operation *operation,
+                                     struct hbk_crypto_mb *library,
+                                     const struct hbk_primitive_options *options,
+                                     hbk_primitive_report *report, void *context,
+                                     struct hbk_error *error)
+{
+    struct running *running = calloc(1, sizeof(*running));
+    hbk_status status;
+
+    if (running == NULL || !operation->set_up(&running->state, operation->rsa_bits)) {
+        status = hbk_error_set(error, HBK_NO_MEMORY, "%s: libcrypto cannot make the keys",
+                               operation->name);
+    } else {
+        running->operation = operation;
+        status = measure_operation(running, library, options, report, context, error);
+    }
+    if (running != NULL) {
+        hbk_primitive_state_fini(&running->state);
+        free(running);
+    }
+    return status;
 }
 
 static hbk_status measure_operations(const struct hbk_primitive_options *options,
                                      hbk_primitive_report *report, void *context,
                                      struct hbk_error *error)
 {
+    struct hbk_crypto_mb *library = NULL;
+    hbk_status status = HBK_OK;
+
+    if (options->crypto_mb_path != NULL) {
+        HBK_TRY(hbk_crypto_mb_open(options->crypto_mb_path, &library, error));
+    }
     for (const struct hbk_primitive_operation *operation = hbk_primitive_operations;
-         operation->name != NULL; operation++) {
-        if (!is_wanted(options, operation->name)) {
-            continue;
-        }
-        struct running *running = calloc(1, sizeof(*running));
-        hbk_status status = HBK_NO_MEMORY;
-        if (running != NULL) {
-            running->operation = operation;
-            if (operation->set_up(&running->state, operation->rsa_bits)) {
-                measure_operation(running, options, report, context);
-                status = HBK_OK;
-            }
-            hbk_primitive_state_fini(&running->state);
-            free(running);
-        }
-        if (status != HBK_OK) {
-            return hbk_error_set(error, status, "%s: libcrypto cannot make the keys",
-                                 operation->name);
+         operation->name != NULL && status == HBK_OK; operation++) {
+        if (is_wanted(options, operation->name)) {
+            status = set_up_and_measure(operation, library, options, report, context, error);
         }
     }
-    return HBK_OK;
+    hbk_crypto_mb_close(library);
+    return status;
 }
 
 static const size_t record_sizes[] = {16, 256, 1350, 8192, 16384};

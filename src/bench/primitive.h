@@ -15,13 +15,15 @@ enum { HBK_PRIMITIVE_SLICES = 5 };
 struct hbk_primitive_options {
     double seconds;      /* for each figure, all slices together */
     const regex_t *only; /* operations whose name matches; NULL for all; borrowed */
+    const char
+        *crypto_mb_path; /* of Intel's library, measured beside ours; NULL without; borrowed */
 };
 
 /* One figure. The texts are constants. */
 struct hbk_primitive_row {
     const char *operation;
     /* "libcrypto"; "vector": the kernels, libipsec-mb for records, the crypto room's own functions
-     * for key schedules; "vector-no-vaes" for records without VAES. */
+     * for key schedules; "vector-no-vaes" for records without VAES; "crypto_mb": Intel's. */
     const char *path;
     unsigned lanes;        /* filled in the batch; 0 in a row about records */
     size_t bytes;          /* of a record; 0 in a row about operations */
@@ -43,7 +45,8 @@ typedef void hbk_primitive_report(void *context, const struct hbk_primitive_row 
  * Measures and reports row by row. Rows of the vector kernels are left out where the processor has
  * none, and those of libipsec-mb where it is not built in.
  *
- * Fails: HBK_NO_MEMORY when libcrypto cannot make the keys.
+ * Fails: HBK_NO_MEMORY when libcrypto cannot make the keys, HBK_NOT_FOUND when Intel's library
+ * cannot be loaded, HBK_IO when its results are not right.
  */
 HBK_MUST_USE hbk_status hbk_primitive_run(const struct hbk_primitive_options *options,
                                           hbk_primitive_report *report, void *context,

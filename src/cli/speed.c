@@ -16,6 +16,7 @@
 static const char usage[] =
     "usage: hauberk speed primitives [--json] [--seconds N] [--core N] [--only REGEX]\n"
     "       hauberk speed tls [--json] [--seconds N] [--core N] [--only REGEX]\n"
+    "                                [--with-crypto-mb FILE]\n"
     "       hauberk speed policies [--json] [--seconds N] [--core N]\n"
     "\n"
     "primitives:\n"
@@ -38,6 +39,8 @@ static const char usage[] =
     "                are allowed\n"
     "  --core N      pins the measurement to core N\n"
     "  --only REGEX  only operations whose name matches the extended regular expression\n"
+    "  --with-crypto-mb FILE\n"
+    "                measures Intel's libcrypto_mb.so beside our kernels (docs/crypto.md)\n"
     "\n"
     "HBK_CPU=scalar leaves the vector kernels out.\n";
 
@@ -75,11 +78,15 @@ static bool read_number(const char *text, double min, double max, double *out_nu
 /* HBK_EXIT_OK to go on, HBK_EXIT_FAILED when help was printed. */
 static int read_options(struct speed *speed, int argc, char **argv)
 {
-    enum { JSON = 1, SECONDS, CORE, ONLY, HELP };
+    enum { JSON = 1, SECONDS, CORE, ONLY, CRYPTO_MB, HELP };
     static const struct option options[] = {
-        {"json", no_argument, NULL, JSON},       {"seconds", required_argument, NULL, SECONDS},
-        {"core", required_argument, NULL, CORE}, {"only", required_argument, NULL, ONLY},
-        {"help", no_argument, NULL, HELP},       {NULL, 0, NULL, 0},
+        {"json", no_argument, NULL, JSON},
+        {"seconds", required_argument, NULL, SECONDS},
+        {"core", required_argument, NULL, CORE},
+        {"only", required_argument, NULL, ONLY},
+        {"with-crypto-mb", required_argument, NULL, CRYPTO_MB},
+        {"help", no_argument, NULL, HELP},
+        {NULL, 0, NULL, 0},
     };
     double number;
     int option;
@@ -107,6 +114,9 @@ static int read_options(struct speed *speed, int argc, char **argv)
             }
             speed->has_only = true;
             speed->options.only = &speed->only;
+            break;
+        case CRYPTO_MB:
+            speed->options.crypto_mb_path = optarg;
             break;
         case 'h':
         case HELP:

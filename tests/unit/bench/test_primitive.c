@@ -114,6 +114,52 @@ static void records_have_a_row_for_each_size(void **state)
     }
 }
 
+static hbk_status run_with(const char *path, struct rows *rows, struct hbk_error *error)
+{
+    regex_t only;
+    const struct hbk_primitive_options options = {
+        .seconds = 0.001, .only = &only, .crypto_mb_path = path};
+
+    assert_int_equal(regcomp(&only, "^(x25519|.*p256|rsa)", REG_EXTENDED | REG_NOSUB), 0);
+    hbk_status status = hbk_primitive_run(&options, keep, rows, error);
+    regfree(&only);
+    return status;
+}
+
+static void a_library_that_cannot_serve_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    struct rows rows = {0};
+    struct hbk_error error = {0};
+
+    assert_int_equal(run_with("/nowhere/libcrypto_mb.so", &rows, &error), HBK_NOT_FOUND);
+    assert_non_null(strstr(error.text, "/nowhere/libcrypto_mb.so"));
+    error = (struct hbk_error){0};
+    assert_int_equal(run_with("libc.so.6", &rows, &error), HBK_NOT_FOUND);
+    assert_non_null(strstr(error.text, "mbx_"));
+    assert_int_equal(rows.count, 0);
+}
+
+/* Preparing compares its results with libcrypto's, so this is a test of three libraries. */
+static void intels_library_is_measured_beside_ours(void **state)
+{
+    (void)state;
+    struct rows rows = {0};
+    struct hbk_error error = {0};
+    const char *path = getenv("HBK_CRYPTO_MB");
+    unsigned found = 0;
+
+    if (path == NULL || hbk_cpu_path() != HBK_PATH_VECTOR) {
+        print_message("skipped: HBK_CRYPTO_MB names no libcrypto_mb.so, or no AVX-512 IFMA\n");
+        skip();
+    }
+    assert_int_equal(run_with(path, &rows, &error), HBK_OK);
+    for (unsigned i = 0; i < rows.count; i++) {
+        found += strcmp(rows.row[i].path, "crypto_mb") == 0;
+    }
+    assert_int_equal(found, 12 * 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +169,8 @@ int main(void)
         cmocka_unit_test(a_key_schedule_is_measured_with_each_hash),
         cmocka_unit_test(a_pattern_chooses_operations),
         cmocka_unit_test(records_have_a_row_for_each_size),
+        cmocka_unit_test(a_library_that_cannot_serve_is_refused_with_the_reason),
+        cmocka_unit_test(intels_library_is_measured_beside_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
