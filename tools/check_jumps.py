@@ -27,8 +27,8 @@ UNKNOWN = 4  # what a called function has left in a register
 RSA_COUNTS = "numbers of digits and windows, and which lanes are filled, are fields of the batch"
 EXCEPTIONS = [
     (r"hbk_vector_p256_verify|multiply_both|verify\w*", VECTOR, "a verification has no secrets"),
-    (r"hbk_vector_rsa_(begin|step|public)|load_\w+|begin_half|raise_public|lane_to_bytes", LOADED,
-     RSA_COUNTS),
+    (r"hbk_vector_rsa_(begin|step|public)|load_\w+|begin_half|one_window|raise_public|"
+     r"lane_to_bytes|row_reduce_picking", LOADED, RSA_COUNTS),
     (r"hbk_vector_rsa_finish", LOADED | VECTOR, RSA_COUNTS + "; which lanes agree is public"),
 ]
 

@@ -32,7 +32,7 @@ enum { ROW_DIGITS = 10 };
  * Digit k of the current ten of a. x0 .. x9 are the columns from k on; x0 leaves, and starts again
  * as the column ten further on.
  */
-#define ROW_STEP(k, x0, x1, x2, x3, x4, x5, x6, x7, x8, x9)               \
+#define ROW_STEP(is_fresh, k, x0, x1, x2, x3, x4, x5, x6, x7, x8, x9)     \
     do {                                                                  \
         const __m512i digit = a[k];                                       \
         x0 = lo(x0, digit, b0);                                           \
@@ -104,24 +104,41 @@ enum { ROW_DIGITS = 10 };
         x##9 = _mm512_setzero_si512(); \
     } while (0)
 
-/* The loop of the drawing, from wherever c0 .. c9 stand; moves `columns` and `a` along. */
-#define ROW_PASS(digits)                                         \
+/* Nothing is done between two steps, unless a pass says otherwise. */
+#define ROW_IDLE(k) ((void)0)
+
+/* Ten steps of the drawing, from wherever c0 .. c9 stand; moves `columns` and `a` along. */
+#define ROW_BLOCK(is_fresh, BETWEEN)                                   \
+    do {                                                               \
+        ROW_STEP(is_fresh, 0, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9); \
+        BETWEEN(0);                                                    \
+        ROW_STEP(is_fresh, 1, c1, c2, c3, c4, c5, c6, c7, c8, c9, c0); \
+        BETWEEN(1);                                                    \
+        ROW_STEP(is_fresh, 2, c2, c3, c4, c5, c6, c7, c8, c9, c0, c1); \
+        BETWEEN(2);                                                    \
+        ROW_STEP(is_fresh, 3, c3, c4, c5, c6, c7, c8, c9, c0, c1, c2); \
+        BETWEEN(3);                                                    \
+        ROW_STEP(is_fresh, 4, c4, c5, c6, c7, c8, c9, c0, c1, c2, c3); \
+        BETWEEN(4);                                                    \
+        ROW_STEP(is_fresh, 5, c5, c6, c7, c8, c9, c0, c1, c2, c3, c4); \
+        BETWEEN(5);                                                    \
+        ROW_STEP(is_fresh, 6, c6, c7, c8, c9, c0, c1, c2, c3, c4, c5); \
+        BETWEEN(6);                                                    \
+        ROW_STEP(is_fresh, 7, c7, c8, c9, c0, c1, c2, c3, c4, c5, c6); \
+        BETWEEN(7);                                                    \
+        ROW_STEP(is_fresh, 8, c8, c9, c0, c1, c2, c3, c4, c5, c6, c7); \
+        BETWEEN(8);                                                    \
+        ROW_STEP(is_fresh, 9, c9, c0, c1, c2, c3, c4, c5, c6, c7, c8); \
+        BETWEEN(9);                                                    \
+        columns += ROW_DIGITS;                                         \
+        a += ROW_DIGITS;                                               \
+    } while (0)
+
+#define ROW_PASS(digits, is_fresh)                               \
     do {                                                         \
         for (unsigned i_ = 0; i_ < (digits); i_ += ROW_DIGITS) { \
-            ROW_STEP(0, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9); \
-            ROW_STEP(1, c1, c2, c3, c4, c5, c6, c7, c8, c9, c0); \
-            ROW_STEP(2, c2, c3, c4, c5, c6, c7, c8, c9, c0, c1); \
-            ROW_STEP(3, c3, c4, c5, c6, c7, c8, c9, c0, c1, c2); \
-            ROW_STEP(4, c4, c5, c6, c7, c8, c9, c0, c1, c2, c3); \
-            ROW_STEP(5, c5, c6, c7, c8, c9, c0, c1, c2, c3, c4); \
-            ROW_STEP(6, c6, c7, c8, c9, c0, c1, c2, c3, c4, c5); \
-            ROW_STEP(7, c7, c8, c9, c0, c1, c2, c3, c4, c5, c6); \
-            ROW_STEP(8, c8, c9, c0, c1, c2, c3, c4, c5, c6, c7); \
-            ROW_STEP(9, c9, c0, c1, c2, c3, c4, c5, c6, c7, c8); \
-            columns += ROW_DIGITS;                               \
-            a += ROW_DIGITS;                                     \
+            ROW_BLOCK(is_fresh, ROW_IDLE);                       \
         }                                                        \
-        ROW_STORE(columns, c);                                   \
     } while (0)
 
 /*
@@ -138,8 +155,11 @@ ALWAYS_INLINE void row_multiply(__m512i *restrict columns, const __m512i *a, uns
         ROW_ZERO(c);
     } else {
         ROW_LOAD(c, columns);
+        ROW_PASS(digits - ROW_DIGITS, false);
+        digits = ROW_DIGITS;
     }
-    ROW_PASS(digits);
+    ROW_PASS(digits, true);
+    ROW_STORE(columns, c);
 }
 
 NOINLINE void row_multiply_fresh(__m512i *columns, const __m512i *a, unsigned digits,
@@ -264,7 +284,11 @@ ALWAYS_INLINE void row_square(__m512i *restrict columns, const __m512i *a, unsig
         ROW_ZERO(d);
     } else {
         ROW_LOAD(c, columns);
-        ROW_LOAD(d, columns + ROW_DIGITS);
+        if (digits > ROW_DIGITS) {
+            ROW_LOAD(d, columns + ROW_DIGITS);
+        } else {
+            ROW_ZERO(d);
+        }
     }
     ROW_TRIANGLE();
     ROW_STORE(columns, c);
@@ -280,7 +304,13 @@ ALWAYS_INLINE void row_square(__m512i *restrict columns, const __m512i *a, unsig
     c7 = d7;
     c8 = d8;
     c9 = d9;
-    ROW_PASS(digits - ROW_DIGITS);
+    digits -= ROW_DIGITS;
+    if (!is_fresh && digits > 0) {
+        ROW_PASS(digits - ROW_DIGITS, false);
+        digits = ROW_DIGITS;
+    }
+    ROW_PASS(digits, true);
+    ROW_STORE(columns, c);
 }
 
 NOINLINE void row_square_fresh(__m512i *columns, const __m512i *a, unsigned digits)
@@ -321,14 +351,66 @@ NOINLINE void row_square_more(__m512i *columns, const __m512i *a, unsigned digit
         x10 = hi(x10, m, a[9]);                                         \
     } while (0)
 
+enum {
+    PICK_STRIDE = 40, /* digits from one entry of a table to the next */
+    PICK_BITS_MAX = 5,
+};
+
+/*
+ * A table of 16 or 32 numbers, of which each lane wants one. The number is fetched while another
+ * one is reduced, because multiply-adds leave the load units idle. Every entry is read; a digit of
+ * the one that is wanted is found by as many selections as the index has bits. A table of 32 is
+ * fetched in two halves.
+ */
+struct row_pick {
+    const __m512i *from; /* digit 0 of entry 0 */
+    __m512i *to;
+    __m512i bits[PICK_BITS_MAX]; /* of the index, least significant first, each filling its word */
+    unsigned digits;             /* of a number */
+    unsigned next, count;        /* digits fetched so far, and to be fetched, of all halves */
+};
+
+/* clang's memory sanitizer does not know the instruction, and what it stands for it knows well. */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#define SELECT_IN_STEPS
+#endif
+#endif
+
+ALWAYS_INLINE __m512i select_by(__m512i bit, __m512i if_zero, __m512i if_one)
+{
+#ifdef SELECT_IN_STEPS
+    return _mm512_or_si512(_mm512_and_si512(bit, if_one), _mm512_andnot_si512(bit, if_zero));
+#else
+    return _mm512_ternarylogic_epi64(bit, if_one, if_zero, 0xca);
+#endif
+}
+
+/* Digit k of the current ten, out of the sixteen entries of the current half. */
+#define ROW_PICK(k)                                                                              \
+    do {                                                                                         \
+        const __m512i *e_ = from + (k);                                                          \
+        __m512i s0_ = select_by(bit0, e_[0], e_[PICK_STRIDE]);                                   \
+        s0_ = select_by(bit1, s0_, select_by(bit0, e_[2 * PICK_STRIDE], e_[3 * PICK_STRIDE]));   \
+        __m512i s1_ = select_by(bit0, e_[4 * PICK_STRIDE], e_[5 * PICK_STRIDE]);                 \
+        s1_ = select_by(bit1, s1_, select_by(bit0, e_[6 * PICK_STRIDE], e_[7 * PICK_STRIDE]));   \
+        s0_ = select_by(bit2, s0_, s1_);                                                         \
+        s1_ = select_by(bit0, e_[8 * PICK_STRIDE], e_[9 * PICK_STRIDE]);                         \
+        s1_ = select_by(bit1, s1_, select_by(bit0, e_[10 * PICK_STRIDE], e_[11 * PICK_STRIDE])); \
+        __m512i s2_ = select_by(bit0, e_[12 * PICK_STRIDE], e_[13 * PICK_STRIDE]);               \
+        s2_ = select_by(bit1, s2_, select_by(bit0, e_[14 * PICK_STRIDE], e_[15 * PICK_STRIDE])); \
+        s1_ = select_by(bit2, s1_, s2_);                                                         \
+        to[k] = select_by(is_taken, to[k], select_by(bit3, s0_, s1_));                           \
+    } while (0)
+
 /*
  * Clears ten columns: finds the ten factors, adds their products with the modulus, and passes the
- * carry on. The ten columns themselves are not written. `digits` + 10 columns.
+ * carry on. The ten columns themselves are not written. `digits` + 10 columns. `pick`, if there is
+ * one, goes on by as many digits as there are steps.
  */
-NOINLINE void row_reduce(__m512i *restrict columns, const __m512i *a, unsigned digits,
-                         __m512i inverse)
+ALWAYS_INLINE void row_reduce_and(__m512i *restrict columns, const __m512i *a, unsigned digits,
+                                  __m512i inverse, struct row_pick *pick)
 {
-    const bool is_fresh = false;
     __m512i ROW_TEN(b), ROW_TEN(c), ROW_TEN(d);
 
     ROW_LOAD(c, columns);
@@ -345,6 +427,7 @@ NOINLINE void row_reduce(__m512i *restrict columns, const __m512i *a, unsigned d
     ROW_REDUCE_STEP(b9, c9, d0, d1, d2, d3, d4, d5, d6, d7, d8, d9);
     columns += ROW_DIGITS;
     a += ROW_DIGITS;
+    digits -= ROW_DIGITS;
     c0 = d0;
     c1 = d1;
     c2 = d2;
@@ -355,22 +438,38 @@ NOINLINE void row_reduce(__m512i *restrict columns, const __m512i *a, unsigned d
     c7 = d7;
     c8 = d8;
     c9 = d9;
-    ROW_PASS(digits - ROW_DIGITS);
+    if (pick != NULL) {
+        const __m512i bit0 = pick->bits[0], bit1 = pick->bits[1], bit2 = pick->bits[2];
+        const __m512i bit3 = pick->bits[3];
+        for (; digits > 0 && pick->next < pick->count; digits -= ROW_DIGITS) {
+            const bool is_second = pick->next >= pick->digits;
+            const unsigned first = is_second ? pick->next - pick->digits : pick->next;
+            const __m512i *from = pick->from + first + (is_second ? 16 * PICK_STRIDE : 0);
+            const __m512i is_taken = is_second ? pick->bits[4] : word(-1);
+            __m512i *to = pick->to + first;
+            ROW_BLOCK(false, ROW_PICK);
+            pick->next += ROW_DIGITS;
+        }
+    }
+    ROW_PASS(digits, false);
+    ROW_STORE(columns, c);
 }
 
-/* The columns that no row has reached when it begins: each row reaches ten more than the last. */
-static inline void clear_upper(__m512i *columns, unsigned digits)
+NOINLINE void row_reduce(__m512i *columns, const __m512i *a, unsigned digits, __m512i inverse)
 {
-    for (unsigned i = digits + ROW_DIGITS; i < 2 * digits; i++) {
-        columns[i] = _mm512_setzero_si512();
-    }
+    row_reduce_and(columns, a, digits, inverse, NULL);
+}
+
+NOINLINE void row_reduce_picking(__m512i *columns, const __m512i *a, unsigned digits,
+                                 __m512i inverse, struct row_pick *pick)
+{
+    row_reduce_and(columns, a, digits, inverse, pick);
 }
 
 /* The columns of a b, for numbers of `digits` tight digits; 2 `digits` columns. */
 static inline void long_multiply(__m512i *columns, const __m512i *a, const __m512i *b,
                                  unsigned digits)
 {
-    clear_upper(columns, digits);
     row_multiply_fresh(columns, a, digits, b);
     for (unsigned j = ROW_DIGITS; j < digits; j += ROW_DIGITS) {
         row_multiply_more(columns + j, a, digits, b + j);
@@ -380,7 +479,6 @@ static inline void long_multiply(__m512i *columns, const __m512i *a, const __m51
 /* The columns of a^2: the mixed products once, doubled, and the squares of the digits. */
 static inline void long_square(__m512i *columns, const __m512i *a, unsigned digits)
 {
-    clear_upper(columns, digits);
     row_square_fresh(columns, a, digits);
     for (unsigned j = ROW_DIGITS; j < digits; j += ROW_DIGITS) {
         row_square_more(columns + 2 * j, a + j, digits - j);
@@ -416,6 +514,17 @@ static inline void long_reduce(__m512i *out, __m512i *columns, const __m512i *mo
 {
     for (unsigned j = 0; j < digits; j += ROW_DIGITS) {
         row_reduce(columns + j, modulus, digits, inverse);
+    }
+    long_carry(out, columns + digits, digits);
+}
+
+/* The same, and fetches `pick` meanwhile, all of it: d digits are reduced in d (d - 10) / 10 steps,
+ * and 20, 30 and 40 digits need 20, 60 and 80 of them. */
+static inline void long_reduce_picking(__m512i *out, __m512i *columns, const __m512i *modulus,
+                                       __m512i inverse, unsigned digits, struct row_pick *pick)
+{
+    for (unsigned j = 0; j < digits; j += ROW_DIGITS) {
+        row_reduce_picking(columns + j, modulus, digits, inverse, pick);
     }
     long_carry(out, columns + digits, digits);
 }

@@ -6,7 +6,7 @@
  * Each half is an exponentiation in windows of five bits: a table of 32 powers, then for each
  * window five squarings and one product with an entry. Exponents are secret: there are as many
  * windows as the prime has bits for, zero windows multiply by one, and an entry is fetched by
- * reading all 32 under masks. A half can stop between two windows and go on later.
+ * reading all 32 and selecting. A half can stop between two windows and go on later.
  *
  * One faulty half would give the factors of the modulus away (Boneh, DeMillo, Lipton 1997), so no
  * result leaves before its 65537th power was compared with the input.
@@ -18,6 +18,9 @@
 #include "base/secret.h"
 #include "crypto/vector/long.h"
 #include "crypto/vector/wipe.h"
+
+_Static_assert((int)PICK_STRIDE == (int)HBK_VECTOR_RSA_PRIME_DIGITS_MAX, "how entries lie");
+_Static_assert((int)PICK_BITS_MAX == (int)HBK_VECTOR_RSA_WINDOW_BITS_MAX, "bits of a window");
 
 enum {
     LANES = HBK_VECTOR_RSA_LANES,
@@ -154,34 +157,6 @@ static __m512i window_at(struct hbk_vector_rsa_batch *batch, unsigned position)
     return _mm512_and_si512(bits, word((1 << batch->window_bits) - 1));
 }
 
-/* out = the entry of each lane; every entry is read, ten digits at a time in registers. */
-NOINLINE void pick(__m512i *out, hbk_vector_word (*table)[HBK_VECTOR_RSA_PRIME_DIGITS_MAX],
-                   unsigned entries, __m512i window, unsigned digits)
-{
-    for (unsigned first = 0; first < digits; first += ROW_DIGITS) {
-        __m512i ROW_TEN(c);
-        ROW_ZERO(c);
-        for (unsigned index = 0; index < entries; index++) {
-            const __mmask8 mask = _mm512_cmpeq_epi64_mask(window, word(index));
-            const __m512i is_wanted = _mm512_movm_epi64(mask);
-            const __m512i *digit = vectors(table[index]) + first;
-#define PICK(i) c##i = _mm512_or_si512(c##i, _mm512_and_si512(is_wanted, digit[i]))
-            PICK(0);
-            PICK(1);
-            PICK(2);
-            PICK(3);
-            PICK(4);
-            PICK(5);
-            PICK(6);
-            PICK(7);
-            PICK(8);
-            PICK(9);
-#undef PICK
-        }
-        ROW_STORE(out + first, c);
-    }
-}
-
 static unsigned window_count(const struct hbk_vector_rsa_batch *batch)
 {
     /* 1024, 1536 or 2048 bits: as 20, 30 or 40 digits of 52 less the unused bits. */
@@ -199,20 +174,35 @@ static void begin_half(struct hbk_vector_rsa_batch *batch)
     batch->windows_left = window_count(batch);
 }
 
-static void one_window(struct hbk_vector_rsa_batch *batch)
+/*
+ * The squarings of a window and its product. The first squaring's reduction fetches the entry,
+ * which depends on the exponent alone. A frame of its own, below what is wiped, since it holds a
+ * window.
+ */
+NOINLINE void one_window(struct hbk_vector_rsa_batch *batch)
 {
     const unsigned digits = batch->prime_digits;
     hbk_vector_word *prime = batch->prime[batch->half];
     __m512i *power = vectors(batch->power);
-    __m512i *factor = vectors(batch->factor);
+    __m512i *columns = vectors(batch->columns);
 
     batch->windows_left--;
-    for (unsigned i = 0; i < batch->window_bits; i++) {
+    const __m512i window = window_at(batch, batch->windows_left * batch->window_bits);
+    struct row_pick pick = {
+        .from = vectors(batch->table[0]),
+        .to = vectors(batch->factor),
+        .digits = digits,
+        .count = batch->window_bits == PICK_BITS_MAX ? 2 * digits : digits,
+    };
+    for (unsigned i = 0; i < PICK_BITS_MAX; i++) {
+        pick.bits[i] = _mm512_movm_epi64(_mm512_test_epi64_mask(window, word(1 << i)));
+    }
+    long_square(columns, power, digits);
+    long_reduce_picking(power, columns, vectors(prime), *vectors(&batch->inverse), digits, &pick);
+    for (unsigned i = 1; i < batch->window_bits; i++) {
         square(batch, power, prime, digits);
     }
-    pick(factor, batch->table, 1U << batch->window_bits,
-         window_at(batch, batch->windows_left * batch->window_bits), digits);
-    multiply(batch, power, power, factor, prime, digits);
+    multiply(batch, power, power, pick.to, prime, digits);
 }
 
 /* residue = power / R, the least residue. */
