@@ -47,6 +47,7 @@ for name in sys.argv[1:]:
 check "clang-format" format_is_ours
 check "floors" /usr/bin/python3 tools/check_floors.py
 check "house rules" /usr/bin/python3 tools/lint.py
+check "docs/tls-conformance.md" /usr/bin/python3 tools/tls_conformance.py --check
 check "shell syntax" shell_parses
 check "python syntax" python_compiles
 if command -v shellcheck >/dev/null 2>&1; then

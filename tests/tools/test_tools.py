@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import check_floors  # noqa: E402
 import check_jumps  # noqa: E402
 import lint  # noqa: E402
+import tls_conformance  # noqa: E402
 
 
 class Tree(unittest.TestCase):
@@ -241,6 +242,30 @@ class HouseRules(Tree):
     def test_rooms_without_a_name_are_found(self):
         self.write("src/common/meson.build", "sources = files()\n")
         self.assert_one(lint.check(self.root), "src/common")
+
+
+class Conformance(Tree):
+    def test_a_citation_is_listed_with_its_test(self):
+        self.write(
+            "tests/e2e/test_a.py",
+            'CASES = {\n    # RFC 8446 4.2: no two\n    "twice": 1,\n}\n\n'
+            "def test_b():\n    # RFC 8446 D.5: none of SSL 3.0\n    pass\n",
+        )
+        self.write(
+            "tests/unit/tls/test_c.c",
+            "/* RFC 8446 4.10: ten */\nstatic void d(void **state)\n{\n}\n",
+        )
+        page = tls_conformance.page(self.root)
+        self.assertIn("| 4.2 | no two | `tests/e2e/test_a.py`: CASES: twice |", page)
+        self.assertIn("| D.5 | none of SSL 3.0 | `tests/e2e/test_a.py`: test_b |", page)
+        self.assertIn("| 4.10 | ten | `tests/unit/tls/test_c.c`: d |", page)
+        self.assertLess(page.index("| 4.2 |"), page.index("| 4.10 |"))
+        self.assertLess(page.index("| 4.10 |"), page.index("| D.5 |"))
+
+    def test_a_citation_without_a_test_is_refused(self):
+        self.write("tests/e2e/test_a.py", "# RFC 8446 4.2: no two\nx = 1\n")
+        with self.assertRaises(SystemExit):
+            tls_conformance.page(self.root)
 
 
 class Counting(Tree):
