@@ -86,7 +86,12 @@ static void take_alert(struct hbk_tls_channel *channel, struct hbk_span body)
                          "an alert of an unknown level");
     } else if (body.bytes[1] == HBK_ALERT_CLOSE_NOTIFY) {
         channel->is_closed = true;
-    } else if (body.bytes[1] != HBK_ALERT_USER_CANCELED) {
+    } else if (body.bytes[1] == HBK_ALERT_USER_CANCELED) {
+        if (++channel->warnings > HBK_CHANNEL_WARNINGS_MAX) {
+            hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_DECODE_ERROR,
+                             "too many warnings in a row");
+        }
+    } else {
         hbk_channel_fail(channel, HBK_CLOSED, HBK_ALERT_NONE,
                          hbk_tls_alert_received_text(body.bytes[1]));
         channel->failure.alert = body.bytes[1];
@@ -182,6 +187,9 @@ static void take_control(struct hbk_tls_channel *channel, const struct hbk_tls_r
     } else if (record->type != HBK_TLS_RECORD_APPLICATION_DATA) {
         fail_unexpected(channel, "a record of unknown type");
     }
+    if (record->type != HBK_TLS_RECORD_ALERT) {
+        channel->warnings = 0;
+    }
     bool is_empty = record->plain.size == 0;
     channel->empty_records = is_empty ? (uint8_t)(channel->empty_records + 1) : 0;
     channel->control_records += !is_empty;
@@ -256,6 +264,7 @@ static size_t open_records(struct hbk_tls_channel *channel, struct hbk_span inpu
             channel->message_header_bytes == 0) {
             channel->empty_records = 0;
             channel->control_records = 0;
+            channel->warnings = 0;
             collect(plain, record.plain);
         } else {
             take_control(channel, &record);
@@ -359,10 +368,10 @@ enum hbk_tls_answer hbk_channel_shutdown(struct hbk_tls_channel *channel, struct
     return answer;
 }
 
-void hbk_channel_update_keys(struct hbk_tls_channel *channel)
+void hbk_channel_update_keys(struct hbk_tls_channel *channel, bool asks_peer)
 {
     channel->has_update = true;
-    channel->update_is_request = true;
+    channel->update_is_request |= asks_peer;
 }
 
 /* One record of as many bytes as fit; HBK_TLS_DONE when it was written. */

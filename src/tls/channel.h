@@ -16,6 +16,7 @@ enum {
     /* Records in a row without application data: more than this many empty ones, or others (key
      * updates, tickets), is an attack on our processor, since each costs us more than the peer. */
     HBK_CHANNEL_IDLE_RECORDS_MAX = 32,
+    HBK_CHANNEL_WARNINGS_MAX = 4, /* of those: user_canceled in a row, as in a handshake */
 
     /* A ticket that is skipped: its largest legal size (RFC 8446, 4.6.1), rounded up. */
     HBK_CHANNEL_TICKET_BYTES_MAX = 1 << 18,
@@ -32,6 +33,7 @@ struct hbk_tls_channel {
     struct hbk_tls_failure failure;
     enum hbk_tls_role role;
     uint8_t empty_records;    /* received in a row: without any content */
+    uint8_t warnings;         /* received in a row: user_canceled */
     uint8_t control_records;  /* received since the last application data: with other content */
     uint16_t plain_bytes_max; /* in one record of ours */
 
@@ -80,4 +82,4 @@ HBK_MUST_USE enum hbk_tls_answer hbk_channel_flush(struct hbk_tls_channel *chann
                                                    struct hbk_span output, size_t *out_written);
 HBK_MUST_USE enum hbk_tls_answer hbk_channel_shutdown(struct hbk_tls_channel *channel,
                                                       struct hbk_span output, size_t *out_written);
-void hbk_channel_update_keys(struct hbk_tls_channel *channel);
+void hbk_channel_update_keys(struct hbk_tls_channel *channel, bool asks_peer);

@@ -514,10 +514,10 @@ void hbk_tls_abort(struct hbk_tls_session *session, int alert)
     }
 }
 
-void hbk_tls_update_keys(struct hbk_tls_session *session)
+void hbk_tls_update_keys(struct hbk_tls_session *session, bool asks_peer)
 {
     if (session->has_channel) {
-        hbk_channel_update_keys(&session->channel);
+        hbk_channel_update_keys(&session->channel, asks_peer);
     }
 }
 

@@ -166,9 +166,9 @@ HBK_MUST_USE enum hbk_tls_answer hbk_tls_shutdown(struct hbk_tls_session *sessio
  */
 void hbk_tls_abort(struct hbk_tls_session *session, int alert);
 
-/* Asks for fresh keys in both directions; written by the next flush or seal (RFC 8446, 4.6.3). A
- * connection that stays with libssl keeps its keys. */
-void hbk_tls_update_keys(struct hbk_tls_session *session);
+/* Changes the keys that we send with and, if `asks_peer`, asks for the same of the peer; written by
+ * the next flush or seal (RFC 8446, 4.6.3). A connection that stays with libssl keeps its keys. */
+void hbk_tls_update_keys(struct hbk_tls_session *session, bool asks_peer);
 
 /*
  * Frees what only makes the next call faster (the schedules of two keys, 2 KiB), for a session that

@@ -268,7 +268,7 @@ static bool run(struct connection *connection)
     }
     write_agreement(connection);
     if (options->updates_keys) {
-        hbk_tls_update_keys(connection->session);
+        hbk_tls_update_keys(connection->session, true);
     }
     flush(connection);
     if (options->role == HBK_TLS_CLIENT && !seal_all(connection, hbk_slice_text(options->send))) {

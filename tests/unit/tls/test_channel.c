@@ -145,12 +145,12 @@ static void the_stated_bounds_always_suffice(void **state)
             size_t room = hbk_channel_sealed_bytes_max(&ends->client, size);
             size_t sealed = 0;
             size_t written = 0;
-            hbk_channel_update_keys(&ends->client);
+            hbk_channel_update_keys(&ends->client, true);
             assert_true(hbk_channel_plain_bytes_max(&ends->client, room) >= size);
             assert_int_equal(hbk_channel_seal(&ends->client, &plain, 1,
                                               hbk_span_of(ends->wire, room), &sealed, &written),
                              HBK_TLS_DONE);
-            hbk_channel_update_keys(&ends->client);
+            hbk_channel_update_keys(&ends->client, true);
             plain.size = hbk_channel_plain_bytes_max(&ends->client, size);
             assert_int_equal(hbk_channel_seal(&ends->client, &plain, plain.size == 0 ? 0 : 1,
                                               hbk_span_of(ends->wire, size), &sealed, &written),
@@ -210,7 +210,7 @@ static void every_suite_carries_data(void **state)
             assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
             assert_slice_equal(plain, HBK_SLICE("abc"));
             assert_int_equal(ends->server.in.suite, suites[i]);
-            hbk_channel_update_keys(&ends->client);
+            hbk_channel_update_keys(&ends->client, true);
         }
         finish(ends);
     }
@@ -225,10 +225,10 @@ static void a_key_update_is_followed_and_answered_once(void **state)
     size_t at = 0;
     size_t written = 0;
     say(ends, "before ");
-    hbk_channel_update_keys(&ends->client);
+    hbk_channel_update_keys(&ends->client, true);
     assert_true(hbk_channel_has_output(&ends->client));
     say(ends, "between ");
-    hbk_channel_update_keys(&ends->client);
+    hbk_channel_update_keys(&ends->client, true);
     say(ends, "after");
     assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
     assert_slice_equal(plain, HBK_SLICE("before between after"));
@@ -245,6 +245,20 @@ static void a_key_update_is_followed_and_answered_once(void **state)
     at = 0;
     assert_int_equal(hear(ends, &ends->client, &at, &plain), HBK_TLS_DONE);
     assert_false(hbk_channel_has_output(&ends->client));
+    finish(ends);
+}
+
+static void a_key_update_that_asks_for_nothing_is_not_answered(void **state)
+{
+    (void)state;
+    struct ends *ends = start();
+    struct hbk_slice plain;
+    size_t at = 0;
+    hbk_channel_update_keys(&ends->client, false);
+    say(ends, "new keys");
+    assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
+    assert_slice_equal(plain, HBK_SLICE("new keys"));
+    assert_false(hbk_channel_has_output(&ends->server));
     finish(ends);
 }
 
@@ -376,6 +390,28 @@ static void records_without_data_are_counted(void **state)
     finish(ends);
 }
 
+static void warnings_in_a_row_are_counted(void **state)
+{
+    (void)state;
+    struct ends *ends = start();
+    struct hbk_slice plain;
+    size_t at = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < HBK_CHANNEL_WARNINGS_MAX; i++) {
+            put(ends, &ends->client, HBK_TLS_RECORD_ALERT, HBK_SLICE("\x01\x5a"));
+        }
+        say(ends, "x");
+    }
+    assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_DONE);
+    assert_slice_equal(plain, HBK_SLICE("xxx"));
+    for (unsigned i = 0; i <= HBK_CHANNEL_WARNINGS_MAX; i++) {
+        put(ends, &ends->client, HBK_TLS_RECORD_ALERT, HBK_SLICE("\x01\x5a"));
+    }
+    assert_int_equal(hear(ends, &ends->server, &at, &plain), HBK_TLS_FAILED);
+    assert_int_equal(ends->server.failure.alert, HBK_ALERT_DECODE_ERROR);
+    finish(ends);
+}
+
 /* Servers give tickets, which say nothing about who sends nothing. */
 static void tickets_are_not_counted_among_empty_records(void **state)
 {
@@ -462,11 +498,13 @@ int main(void)
         cmocka_unit_test(records_keep_to_the_size_that_the_peer_takes),
         cmocka_unit_test(every_suite_carries_data),
         cmocka_unit_test(a_key_update_is_followed_and_answered_once),
+        cmocka_unit_test(a_key_update_that_asks_for_nothing_is_not_answered),
         cmocka_unit_test(keys_are_changed_before_their_limit),
         cmocka_unit_test(a_ticket_is_skipped_in_any_pieces),
         cmocka_unit_test(what_may_not_come_ends_the_connection),
         cmocka_unit_test(data_within_a_handshake_message_is_refused),
         cmocka_unit_test(records_without_data_are_counted),
+        cmocka_unit_test(warnings_in_a_row_are_counted),
         cmocka_unit_test(tickets_are_not_counted_among_empty_records),
         cmocka_unit_test(a_close_ends_one_direction),
         cmocka_unit_test(rested_keys_are_made_anew),

@@ -78,7 +78,7 @@ static void keys_are_updated_by_either_side(void **state)
             assert_true(hbk_tls_has_output(interop->session));
             send_to_ssl(interop, HBK_SLICE("we answer"));
             assert_false(hbk_tls_has_output(interop->session));
-            hbk_tls_update_keys(interop->session);
+            hbk_tls_update_keys(interop->session, true);
             send_to_ssl(interop, HBK_SLICE("we ask"));
             expect_from_ssl(interop, HBK_SLICE("libssl answers"));
         }
