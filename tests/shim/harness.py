@@ -109,9 +109,10 @@ def run(case):
         )
         try:
             for plan in case.plans:
-                if process.poll() is not None:
+                sock = accept_or_end(listener, process)
+                if sock is None:
                     break
-                with accept_or_end(listener, process) as sock:
+                with sock:
                     if not play(sock, case.part, plan, memory, result):
                         break
             output, errors = process.communicate(timeout=TIMEOUT_S)
@@ -123,15 +124,14 @@ def run(case):
 
 
 def accept_or_end(listener, process):
-    """A shim that ends before it connects is no reason to wait."""
+    """A shim that ends before it connects is no reason to wait: then None."""
     listener.settimeout(0.05)
     for _ in range(int(TIMEOUT_S / 0.05)):
         try:
-            sock = accept(listener)
-            return sock
+            return accept(listener)
         except socket.timeout:
             if process.poll() is not None:
-                return socket.socket()
+                return None
     raise Broken("the shim does not connect")
 
 

@@ -112,7 +112,7 @@ static enum shim_outcome echo(struct shim_connection *connection, struct hbk_sli
             inverted[i] = piece.bytes[i] ^ 0xff;
         }
         if (settings->updates_keys) {
-            hbk_tls_update_keys(connection->session);
+            hbk_tls_update_keys(connection->session, false);
         }
         outcome = shim_write(connection, hbk_slice_of(inverted, piece.size));
         plain = hbk_slice_part(plain, piece.size, plain.size);
@@ -204,7 +204,9 @@ static int talk(struct shim *shim, struct shim_connection *connection)
 {
     enum shim_outcome outcome = begin_data(connection);
     if (outcome == SHIM_GOOD) {
-        outcome = connection->settings->shuts_down ? shut_down(connection) : echo_all(connection);
+        outcome = !connection->settings->shuts_down    ? echo_all(connection)
+                  : connection->settings->checks_close ? shut_down(connection)
+                                                       : SHIM_GOOD; /* just closes */
     }
     bool was_cut = outcome == SHIM_ENDED && !connection->is_handshake_done;
     return outcome == SHIM_REFUSED || was_cut ? fail(shim, connection) : finish(shim, connection);

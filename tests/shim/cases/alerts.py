@@ -41,6 +41,10 @@ def warnings():
                    fails=":TOO_MANY_WARNING_ALERTS:", alert=50)
         yield part("user_canceled behind the handshake", Plan(
             talk=lambda peer: (cancel(4)(peer), type(peer).exchange(peer))))
+        yield part("user_canceled between data", Plan(
+            talk=lambda peer: [(cancel(4)(peer), type(peer).exchange(peer)) for _ in range(3)]))
+        yield part("five times user_canceled behind the handshake", talk(cancel(5)),
+                   fails=":TOO_MANY_WARNING_ALERTS:", alert=50)
 
 
 def malformed():
@@ -77,8 +81,10 @@ def ends():
                                peer.send_data(b"late")), closes=False))
     yield client("close_notify within the handshake", Plan(
         before={"extensions": lambda peer: (peer.send_alert(0, 1), peer.sock.shutdown(1))}),
-        fails="")
+        fails="the peer closed during the handshake")
 
+    yield client("the shim just closes", Plan(
+        talk=lambda peer: peer.read_until_end(), closes=False), flags=["-shim-shuts-down"])
     shuts = [*close, "-shim-shuts-down"]
     yield client("the shim shuts down", Plan(talk=first_close), flags=shuts)
     yield client("the shim shuts down, key updates come", Plan(
@@ -136,7 +142,8 @@ def updates():
         yield part("a byte behind a key update", talk(lambda peer: peer.send_record(
             HANDSHAKE, h.message(h.KEY_UPDATE, b"\0") + b"\x18")), fails=":EXCESS_HANDSHAKE_DATA:",
             alert=10)
-        yield part("key updates of the shim", Plan(data=[b"abc", b"def"]), flags=["-key-update"])
+        yield part("key updates of the shim", Plan(data=[b"abc", b"def"], talk=lambda peer: (
+            type(peer).exchange(peer), counted(peer, 2))), flags=["-key-update"])
     unexpected = {"fails": ":UNEXPECTED_MESSAGE:", "alert": 10}
     yield client("a key update within the handshake", Plan(
         before={"extensions": lambda peer: raw(b"\0")(peer)}), **unexpected)

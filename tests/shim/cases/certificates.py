@@ -34,7 +34,7 @@ def requests():
     yield client("asked, with a certificate", Plan(asks=True), flags=credential("rsa").flags())
     yield client("asked, without a certificate", Plan(asks=True, requires=False), flags=[ASK])
     yield client("asked, without a certificate, which the server requires", Plan(asks=True),
-                 fails="")
+                 fails="the peer sent the alert certificate_required")
     yield client("the server's certificate is the file's", Plan(), peer="rsa", flags=[
         ASK, "-expect-peer-cert-file", str(credential("rsa").cert_file)])
 

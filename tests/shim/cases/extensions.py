@@ -161,7 +161,8 @@ def protocols():
                  alert=110)
     yield client("ALPN with an empty name", Plan(protocol=b""), flags=ALPN_LIST,
                  fails=":PARSE_TLSEXT:", alert=50)
-    yield client("ALPN that is not what was expected", Plan(protocol=b"foo"), fails="",
+    yield client("ALPN that is not what was expected", Plan(protocol=b"foo"),
+                 fails='application protocol "foo", not "bar"',
                  flags=[*ALPN_LIST, "-expect-alpn", "bar"], status=CHECK)
     select = ["-select-alpn", "bar"]
     yield server("ALPN", Plan(shape={"hello": offer}, check=chose(b"bar")),

@@ -70,9 +70,11 @@ def types():
                    talk(lambda peer: peer.send_plain(DATA, b"in the clear")), **BAD_MAC,
                    alert=20)
         yield part("an alert in the clear behind the handshake",
-                   talk(lambda peer: peer.send_plain(ALERT, b"\2\x28")), fails="", alert=10)
+                   talk(lambda peer: peer.send_plain(ALERT, b"\2\x28")),
+                   fails="a record that is not encrypted", alert=10)
         yield part("a handshake record in the clear behind the handshake",
-                   talk(lambda peer: peer.send_plain(HANDSHAKE, bytes(4))), fails="", alert=10)
+                   talk(lambda peer: peer.send_plain(HANDSHAKE, bytes(4))),
+                   fails="a record that is not encrypted", alert=10)
         yield part("a record of another outer type",
                    talk(lambda peer: peer.send_bytes(peer.write_keys.seal(b"abc\x17", HANDSHAKE))),
                    fails=":INVALID_OUTER_RECORD_TYPE:", alert=10)
@@ -90,7 +92,7 @@ def types():
         fails=":UNEXPECTED_RECORD:", alert=10, plain=False)
     yield client("a flight in the clear behind ServerHello", Plan(
         after={"server_hello": lambda peer: (peer.flush(), peer.send_plain(HANDSHAKE, bytes(8)))}),
-        fails="", alert=10, plain=False)
+        fails="a record in the clear", alert=10, plain=False)
     yield server("data under handshake keys", Plan(
         before={"flight": lambda peer: peer.send_record(DATA, b"abc")}),
         fails=":UNEXPECTED_RECORD:", alert=10, plain=False)
@@ -120,7 +122,7 @@ def strangers():
     yield server("a record of type 99", replace(b"\x63\x03\x03\0\x04\1\0\0\0"), alert=10,
                  fails=":UNEXPECTED_RECORD:")
     yield server("a ClientHello of SSL 2", replace(b"\x80\x2e\1\0\2\0\x15\0\0\0\x10" + bytes(40)),
-                 alert=10, fails="")
+                 alert=10, fails="bytes that are no TLS record")
     yield client("garbage", Plan(after={
         "client_hello": lambda peer: peer.send_bytes(b"Garbage that is no TLS at all")}), alert=10,
         fails=":WRONG_VERSION_NUMBER:", plain=True)
@@ -160,7 +162,8 @@ def changes():
         yield part("33 change_cipher_specs", Plan(
             before={place: lambda peer: [ccs(peer) for _ in range(33)]}),
             fails=":TOO_MANY_EMPTY_FRAGMENTS:", alert=10)
-        yield part("change_cipher_spec behind the handshake", talk(ccs), fails="", alert=10)
+        yield part("change_cipher_spec behind the handshake", talk(ccs), alert=10,
+                   fails="a record that is not encrypted")
     yield client("change_cipher_spec within a message", Plan(
         edit={"extensions": lambda peer, raw: (peer.send_record(HANDSHAKE, raw[:3]),
                                                ccs(peer), raw[3:])[2]}), **wrong)

@@ -112,9 +112,12 @@ def of_clients():
         groups=[X25519, P256]), alert=47, fails=":WRONG_CURVE:")
     yield server("a second hello with two shares", second(two_shares), alert=47,
                  fails=":WRONG_CURVE:")
-    yield server("a second hello of another random", second(other_random), alert=47, fails="")
-    yield server("a second hello of another session id", second(other_id), alert=47, fails="")
-    yield server("a second hello without the suite", second(no_suite), alert=47, fails="")
+    yield server("a second hello of another random", second(other_random), alert=47,
+                 fails="a second hello that is not the first one")
+    yield server("a second hello of another session id", second(other_id), alert=47,
+                 fails="a second hello that is not the first one")
+    yield server("a second hello without the suite", second(no_suite), alert=47,
+                 fails="a second hello that is not the first one")
     yield server("a third hello", Plan(shares=[], after={
         "second_hello": lambda peer: peer.send_message(peer.hello.encode())}), alert=10,
         fails=":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:")
