@@ -51,7 +51,7 @@ def malformed():
     for part, place in ((client, "extensions"), (server, "flight")):
         for body, what, name, alert in (
             (b"\2", "one byte", ":BAD_ALERT:", 50), (b"\2\x28\0", "three bytes", ":BAD_ALERT:", 50),
-            (b"", "no byte", ":BAD_ALERT:", 50), (b"\x2a\x28", "an unknown level",
+            (b"", "no byte", ":BAD_ALERT:", 10), (b"\x2a\x28", "an unknown level",
                                                   ":UNKNOWN_ALERT_TYPE:", 47),
         ):
             yield part(f"an alert of {what} in the handshake", Plan(

@@ -77,12 +77,12 @@ def in_messages():
     for place in ("server_hello", "extensions"):
         yield client(f"an unknown extension in {place}", Plan(shape={place: put(0x4242, b"")}),
                      **unexpected)
-        yield client(f"an extension twice in {place}", Plan(shape={place: twice}), alert=47,
-                     fails=":DUPLICATE_EXTENSION:")
+        yield client(f"an extension twice in {place}", Plan(shape={place: twice}),
+                     alert=47 if place == "server_hello" else 50, fails=":DUPLICATE_EXTENSION:")
     yield client("an extension of TLS 1.2 in the extensions", Plan(
         shape={"extensions": put(23, b"")}), **unexpected)
     yield client("a key share in the extensions", Plan(
-        shape={"extensions": put(h.SHARES, bytes(36))}), fails=":UNEXPECTED_EXTENSION:", alert=110)
+        shape={"extensions": put(h.SHARES, bytes(36))}), fails=":UNEXPECTED_EXTENSION:", alert=47)
     yield client("a list of groups in the extensions", Plan(
         shape={"extensions": put(h.GROUPS, vector(2, h.pack([29, 23])))}))
     yield client("a cookie in ServerHello", Plan(
@@ -105,7 +105,7 @@ def in_messages():
         asks=True, shape={"request": put(0x4242, b"abc")}), flags=credential("rsa").flags())
     yield server("an unknown extension in the hello", Plan(shape={"hello": put(0x4242, b"abc")}))
     yield server("an extension twice in the hello", Plan(shape={"hello": doubled}),
-                 fails=":DUPLICATE_EXTENSION:", alert=47)
+                 fails=":DUPLICATE_EXTENSION:", alert=50)
     yield server("bytes behind the extensions", Plan(shape={"hello": tailed}),
                  fails=":CLIENTHELLO_PARSE_FAILED:", alert=50)
     yield client("bytes behind the extensions of ServerHello", Plan(

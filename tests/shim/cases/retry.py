@@ -78,13 +78,19 @@ def of_clients():
                      flags=["-expect-hrr", "-expect-curve-id", str(group)])
         yield server(f"no share, group {group}, async", Plan(shares=[], groups=[group]),
                      flags=["-expect-hrr", "-async"])
+    strange = number(0x4242, 2) + vector(2, b"a")
+    listed = [0x4242, X25519, P256]
+
+    def beside(peer, item):
+        item.extensions.put(h.SHARES, vector(2, strange + item.extensions.get(h.SHARES)[2:]))
+
     yield server("a share for an unknown group alone", Plan(
-        shares=[], shape={"hello": put(h.SHARES, vector(2, number(0x4242, 2) + vector(2, b"a")))}),
+        groups=listed, shares=[], shape={"hello": put(h.SHARES, vector(2, strange))}),
         flags=["-expect-hrr"])
-    yield server("an unknown share beside a good one", Plan(
-        shape={"hello": lambda peer, item: item.extensions.put(h.SHARES, vector(
-            2, number(0x4242, 2) + vector(2, b"a") + item.extensions.get(h.SHARES)[2:]))}),
-        flags=["-expect-no-hrr"])
+    yield server("an unknown share beside a good one", Plan(groups=listed, shape={"hello": beside}),
+                 flags=["-expect-no-hrr"])
+    yield server("a share for a group that is not listed", Plan(shape={"hello": beside}), alert=47,
+                 fails="a key share of a group that is not among the client's groups")
     yield server("no share, resumed", Plan(shares=[]), Plan(shares=[]), flags=["-expect-hrr"])
 
     def second(action, **rest):
