@@ -1,6 +1,6 @@
 #!/bin/sh
 # run_bogo.sh BUILD: drives BUILD/tests/tls-shim by the outside conformance runner (BoringSSL's Go
-# program, docs/tls-conformance.md), which is not part of this repository. Writes BUILD/bogo.json
+# program, docs/tls-shim.md), which is not part of this repository. Writes BUILD/bogo.json
 # and ends with one line "bogo: N passed, N failed, N skipped" for tools/count_results.py.
 #
 # HBK_BOGO_RUNNER   the runner's test binary, in the folder with the files that it needs; unset:

@@ -1,6 +1,6 @@
 /*
  * The command line of the shim: what an outside conformance runner asks of one test. Every flag of
- * docs/tls-conformance.md's scope is read into settings; one that we do not speak ends the program
+ * docs/tls-shim.md's scope is read into settings; one that we do not speak ends the program
  * with "unimplemented", so that the runner counts the test as skipped.
  */
 #pragma once

@@ -5,7 +5,7 @@
  *
  *     tls-shim -port N -shim-id N [flag...]
  *
- * Exit status and flags: docs/tls-conformance.md. A connection that succeeds leaves standard error
+ * Exit status and flags: docs/tls-shim.md. A connection that succeeds leaves standard error
  * empty but for the last line, behind which only a sanitizer may speak.
  */
 #include <signal.h>
