@@ -25,6 +25,8 @@ static bool is_measured(const struct hbk_paper *paper, const struct hbk_paper_sy
     return false;
 }
 
+enum { SERIES_TEXT_BYTES_MAX = 256 };
+
 /* ---- the series ---- */
 
 static uint64_t next_random(uint64_t *state)
@@ -128,6 +130,33 @@ static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
     return HBK_OK;
 }
 
+/* Runs of one folder must be of one kind: what is not in a cell's key is in this file. */
+static hbk_status check_series(const struct hbk_paper *paper, struct hbk_error *error)
+{
+    char path[HBK_PATH_BYTES_MAX], text[SERIES_TEXT_BYTES_MAX];
+    struct hbk_arena arena;
+    struct hbk_slice found = {0};
+    (void)snprintf(path, sizeof path, "%s/series.txt", paper->options.directory);
+    (void)snprintf(text, sizeof text, "hauberk %s, agents on core %u, client and server on core %u",
+                   HBK_VERSION, paper->options.agent_core, paper->options.load_core);
+    struct hbk_slice own = hbk_slice_text(text);
+    hbk_arena_init(&arena);
+    hbk_status status = hbk_file_read(&arena, path, SERIES_TEXT_BYTES_MAX, &found);
+    bool is_other = status == HBK_OK && paper->sample_count > 0 && !hbk_slice_equal(found, own);
+    if (is_other) {
+        status = hbk_error_set(error, HBK_INVALID,
+                               "%s was measured with \"%.*s\" and cannot be resumed with \"%s\"",
+                               paper->options.directory, HBK_SLICE_ARGS(found), text);
+    }
+    hbk_arena_fini(&arena);
+    if (is_other) {
+        return status;
+    }
+    status = hbk_file_write(path, own, 0644);
+    return status == HBK_OK ? HBK_OK
+                            : hbk_error_set(error, status, "%s: %s", path, hbk_status_text(status));
+}
+
 static hbk_status prepare(struct hbk_paper *paper, struct hbk_error *error)
 {
     hbk_status status = hbk_directory_make(paper->options.directory, 0755);
@@ -143,6 +172,7 @@ static hbk_status prepare(struct hbk_paper *paper, struct hbk_error *error)
                              "begins anew",
                              paper->options.directory, paper->sample_count);
     }
+    HBK_TRY(check_series(paper, error));
     HBK_TRY(hbk_paper_find_systems(paper, error));
     hbk_paper_plan(paper);
     if (paper->cell_count == 0) {

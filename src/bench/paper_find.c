@@ -142,7 +142,7 @@ static void add_own(struct hbk_paper *paper, const char *name)
         (void)snprintf(system->version, sizeof system->version, "hauberk %s", HBK_VERSION);
     } else {
         struct hbk_paper_system *system = add(paper, name, name, HBK_PAIR, true);
-        leave_out(system, "left out: the sidecar waits for hauberk gateway");
+        leave_out(system, "left out: hauberk gateway speaks no TLS to the other sidecar yet");
     }
 }
 

@@ -4,8 +4,8 @@
 
 enum {
     QUICK_BLOCKS = 3,
-    QUICK_MS = 4000,
-    QUICK_CLOSED_MS = 3000,
+    QUICK_MS = 3500,
+    QUICK_CLOSED_MS = 2500,
     FULL_BLOCKS = 3,
     FULL_MS = 300000,
     SERVER_DELAY_MS = 200,

@@ -445,7 +445,7 @@ void hbk_load_client_stop(struct hbk_load_client *client)
     client->on_done(client);
 }
 
-void hbk_load_client_fini(struct hbk_load_client *client)
+void hbk_load_client_close(struct hbk_load_client *client)
 {
     for (unsigned i = 0; client->connections != NULL && i < client->connection_count; i++) {
         hbk_load_close(&client->connections[i]);
@@ -456,6 +456,11 @@ void hbk_load_client_fini(struct hbk_load_client *client)
     }
     hbk_task_cancel(&client->open_task);
     hbk_task_cancel(&client->warm_task);
+}
+
+void hbk_load_client_fini(struct hbk_load_client *client)
+{
+    hbk_load_client_close(client);
     hbk_tls_ticket_unref(client->ticket);
     if (client->batch.loop != NULL) {
         hbk_batch_fini(&client->batch);

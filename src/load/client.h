@@ -100,5 +100,9 @@ void hbk_load_client_start(struct hbk_load_client *client, uint64_t start_ns);
 /* Ends the run now; calls under way count as aborted. Idempotent. */
 void hbk_load_client_stop(struct hbk_load_client *client);
 
-/* Closes and frees everything, the result included. The loop must not turn any more. */
+/* Closes all connections and is told of nothing any more. In the turn of any event. */
+void hbk_load_client_close(struct hbk_load_client *client);
+
+/* The same, and frees everything, the result included. Events of this turn may still point into
+ * what is freed: from a task of HBK_PHASE_END, or when the loop does not turn any more. */
 void hbk_load_client_fini(struct hbk_load_client *client);

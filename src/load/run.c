@@ -31,6 +31,7 @@ struct part {
     struct hbk_load_result result; /* taken from the client when it is closed */
     struct hbk_histogram interval; /* of the last tick, with what failed in it */
     uint64_t interval_failed;
+    struct hbk_task bury;
     struct hbk_message warm, done, abort;
     uint64_t connections_opened; /* at the end of warm-up, with what failed until then */
     uint64_t failures[HBK_LOAD_FAILURE_COUNT];
@@ -149,13 +150,21 @@ static void tick_part(struct hbk_round *round, struct hbk_worker *worker)
     }
 }
 
+static void bury_part(struct hbk_task *task)
+{
+    hbk_load_client_fini(&HBK_CONTAINER(task, struct part, bury)->client);
+}
+
 static void close_part(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct run *run = HBK_CONTAINER(round, struct run, close);
     struct part *part = &run->parts[worker->index];
     part->result = part->client.result;
     part->client.result = (struct hbk_load_result){0};
-    hbk_load_client_fini(&part->client);
+    hbk_load_client_close(&part->client);
+    /* Behind the events of this turn, some of which may be for its connections. */
+    hbk_task_init(&part->bury, bury_part);
+    hbk_loop_post(&worker->loop, HBK_PHASE_END, &part->bury);
 }
 
 /* ---- on the control thread ---- */

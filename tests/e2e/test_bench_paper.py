@@ -173,6 +173,8 @@ def test_an_interrupted_series_leaves_no_process_and_goes_on(private_namespaces,
     assert len(before) == 1
     done = hauberk(*command[1:], timeout=120)
     assert done.returncode == 1 and "--resume" in done.stderr
+    done = hauberk(*command[1:], "--resume", "--cores", "0,0", timeout=120)
+    assert done.returncode == 1 and "cannot be resumed" in done.stderr
     done = hauberk(*command[1:], "--resume", timeout=120)
     assert done.returncode == 0, done.stderr
     after = samples(folder)

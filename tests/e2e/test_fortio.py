@@ -144,3 +144,25 @@ def test_fortios_report_reads_our_results(start, fortio, server, tmp_path):
     served = json.loads(page(f"data/{name}")())
     assert served["DurationHistogram"]["Count"] == 50
     assert served["Labels"] == "ours here"
+
+
+def test_fortio_with_a_go_server_is_the_control_of_our_pair(start, fortio, server, capsys):
+    """The same cell by the paper's own pair; both must make the same calls, and the report shows
+    how far the two pairs lie apart."""
+    cell = ["-qps", "400", "-c", "200", "-t", "3s"]
+    theirs = json.loads(subprocess.run(
+        [fortio, "load", *cell, "-timeout", "10s", server("-delay", "200ms")], capture_output=True,
+        text=True, check=True, timeout=60).stdout)
+    echo = start("echo", [BINARY, "echo", "--listen", "127.0.0.1:0", "--delay", "200ms", "--size",
+                          "30"])
+    port = echo.wait_for_log(r"^listening on .*:(\d+)$").group(1)
+    done = hauberk("load", "--fortio", "-quiet", "--json", *cell, "-timeout", "10s",
+                   f"http://127.0.0.1:{port}/")
+    ours = json.loads(done.stdout)
+    assert ours["RetCodes"] == theirs["RetCodes"] == {"200": 1200}
+    p99 = [{entry["Percentile"]: entry["Value"]
+            for entry in one["DurationHistogram"]["Percentiles"]}[99] for one in (theirs, ours)]
+    assert all(value >= 0.2 for value in p99)
+    with capsys.disabled():
+        print(f"\ncontrol: P99 of Fortio and Go {p99[0]:.4f} s, of ours {p99[1]:.4f} s, "
+              f"difference {p99[1] - p99[0]:+.4f} s")

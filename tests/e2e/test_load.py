@@ -4,10 +4,12 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import time
 
 import pytest
 
-from harness import http, namespace, service
+from harness import http, namespace, service, wait
 from harness.program import BINARY, hauberk, run
 
 
@@ -176,3 +178,23 @@ def test_curl_and_wrk_are_served_by_echo(echo, peer_program):
     assert re.search(r"(\d+) requests in", wrk).group(1) != "0"
     assert "Non-2xx" not in wrk and "Socket errors" not in wrk
 
+
+
+def test_a_stall_of_the_server_is_seen_by_all_requests_that_it_met(echo):
+    """The server stands still for a second. From when they were due, hundreds of requests were
+    slow; counted from when they were sent, only those few that were under way."""
+    server = echo()
+    runner = subprocess.Popen(
+        [BINARY, "load", "--json", "-c", "4", "-qps", "500", "-t", "6s", "-timeout", "20s",
+         server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "done" in runner.stderr.readline()  # a second of the run has passed
+    server.program.signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    wait.until(lambda: time.monotonic() - stopped > 1, "a second")
+    server.program.signal(signal.SIGCONT)
+    report = json.loads(runner.communicate(timeout=60)[0])
+    ours = report["hauberk"]
+    assert ours["failed"] == 0 and ours["calls"] == 3000
+    assert ours["late_sends"] >= 400
+    assert ours["response_us"]["p90"] > 300000
+    assert ours["service_us"]["p90"] < 100000
