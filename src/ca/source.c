@@ -129,7 +129,7 @@ static hbk_status replace(struct hbk_ca_source *source, struct entry *entry, str
 {
     struct hbk_tls_credential *credential = NULL;
     HBK_TRY(hbk_tls_credential_new(svid, source->provider->bundles(source->self),
-                                   source->generation + 1, HBK_TLS_ENGINE_NATIVE, &credential,
+                                   source->generation + 1, HBK_TLS_ENGINE_OPENSSL, &credential,
                                    error));
     source->generation++;
     hbk_tls_credential_unref(entry->credential);
