@@ -105,7 +105,8 @@ void hbk_batch_fini(struct hbk_batch *batch)
     hbk_tls_worker_free(batch->tls);
     hbk_verdict_cache_fini(&batch->verdicts);
     hbk_key_worker_free(batch->keys); /* from here on no device calls on_answer */
-    hbk_loop_remove(batch->loop, &batch->source);
+    /* A worker's loop may be gone already: closing the descriptor is what unwatches it. */
+    batch->source.on_ready = NULL;
     hbk_fd_close(&batch->event);
     if (batch->batcher != NULL) {
         hbk_batcher_free(batch->batcher);
