@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "gateway/control.h"
@@ -83,10 +84,30 @@ static void add_line(struct lines *lines, const char *scope, struct hbk_slice in
         sum_;                                                          \
     })
 
+/* Envoy makes the statistics of TLS where a transport socket speaks it. */
+static bool is_of_tls(const char *name)
+{
+    return strncmp(name, "ssl.", 4) == 0;
+}
+
+static bool has_tls(const struct hbk_gw_listener *listener)
+{
+    const struct hbk_gw_filter_chain *otherwise = listener->default_filter_chain;
+    bool has = otherwise != NULL && otherwise->transport_socket != NULL;
+    for (uint32_t i = 0; i < listener->filter_chains_count; i++) {
+        has |= listener->filter_chains[i].transport_socket != NULL;
+    }
+    return has;
+}
+
 static void add_listeners(const struct hbk_gw_control *control, struct lines *lines)
 {
     for (uint32_t i = 0; i < control->plan->listener_count; i++) {
+        bool is_plain = !has_tls(control->plan->listeners[i].config);
         for (unsigned k = 0; k < HBK_GW_L_STATS; k++) {
+            if (is_plain && is_of_tls(hbk_gw_listener_stats[k].name)) {
+                continue;
+            }
             add_line(lines, "listener", control->plan->listeners[i].stat_name,
                      "envoy_listener_address", hbk_gw_listener_stats[k].name,
                      hbk_gw_listener_stats[k].is_gauge, SUM(control, shard->listener_stats[i][k]));
@@ -118,6 +139,9 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
         struct hbk_slice name =
             config->alt_stat_name.size > 0 ? config->alt_stat_name : config->name;
         for (unsigned k = 0; k < HBK_GW_C_STATS; k++) {
+            if (config->transport_socket == NULL && is_of_tls(hbk_gw_cluster_stats[k].name)) {
+                continue;
+            }
             add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_cluster_stats[k].name,
                      hbk_gw_cluster_stats[k].is_gauge, SUM(control, shard->pools[i].stats[k]));
         }
