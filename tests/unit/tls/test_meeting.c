@@ -605,7 +605,7 @@ static void keys_are_updated_in_both_directions_as_often_as_one_likes(void **sta
             meeting_run(&worker, pair, meeting_at_once);
             meeting_expect_done(pair);
             for (unsigned times = 0; times < 20; times++) {
-                hbk_tls_update_keys(times % 2 == 0 ? pair->client : pair->server);
+                hbk_tls_update_keys(times % 2 == 0 ? pair->client : pair->server, true);
                 flush(pair->client, &pair->to_server);
                 flush(pair->server, &pair->to_client);
                 meeting_expect_same_keys(pair);

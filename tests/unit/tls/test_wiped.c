@@ -332,7 +332,7 @@ static void live(const struct contexts *contexts, struct hbk_tls_ticket **in_out
     assert_non_null(*in_out_ticket);
     expect_found(UNTIL_TICKET);
 
-    hbk_tls_update_keys(pair->client);
+    hbk_tls_update_keys(pair->client, true);
     send_update(pair->client, &pair->to_server, pair->server);
     send_update(pair->server, &pair->to_client, pair->client);
     meeting_expect_same_keys(pair);
