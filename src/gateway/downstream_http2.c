@@ -204,6 +204,10 @@ static void take_request(struct hbk_gw_connection *connection, const struct hbk_
     }
     hbk_gw_count(&connection->stats[HBK_GW_H_RQ_HTTP2_TOTAL], 1);
     hbk_status filled = fill_request(stream, event->fields);
+    if (filled == HBK_OK && !(hbk_gw_promise_read(&stream->request_promise, &stream->request) &&
+                              hbk_gw_promise_keep(&stream->request_promise, 0, event->is_last))) {
+        filled = HBK_INVALID;
+    }
     if (hbk_h2_accept(session, event, &stream->h2) != HBK_OK) {
         hbk_gw_stream_end(stream);
         return;
@@ -226,6 +230,31 @@ static void take_reset(struct hbk_gw_stream *stream, bool is_ours)
                        is_ours ? "http2.protocol_error" : "http2.remote_reset");
 }
 
+/* False: the body is not as long as the request says; the stream is over. */
+static bool keeps_promise(struct hbk_gw_stream *stream, size_t size, bool is_last)
+{
+    if (hbk_gw_promise_keep(&stream->request_promise, size, is_last)) {
+        return true;
+    }
+    hbk_h2_reset(session_of(stream), &stream->h2, HBK_H2_PROTOCOL_ERROR);
+    take_reset(stream, true);
+    return false;
+}
+
+static void take_data(struct hbk_gw_stream *stream, const struct hbk_h2_event *event)
+{
+    if (keeps_promise(stream, event->data.size, event->is_last)) {
+        hbk_gw_stream_request_data(stream, event->data, event->is_last);
+    }
+}
+
+static void take_trailers(struct hbk_gw_stream *stream, const struct hbk_h2_event *event)
+{
+    if (keeps_promise(stream, 0, true)) {
+        hbk_gw_stream_request_trailers(stream, event->fields);
+    }
+}
+
 static void take_event(struct hbk_gw_connection *connection, struct hbk_h2_event *event)
 {
     switch (event->kind) {
@@ -233,10 +262,10 @@ static void take_event(struct hbk_gw_connection *connection, struct hbk_h2_event
         take_request(connection, event);
         break;
     case HBK_H2_DATA:
-        hbk_gw_stream_request_data(stream_of(event->stream), event->data, event->is_last);
+        take_data(stream_of(event->stream), event);
         break;
     case HBK_H2_TRAILERS:
-        hbk_gw_stream_request_trailers(stream_of(event->stream), event->fields);
+        take_trailers(stream_of(event->stream), event);
         break;
     case HBK_H2_RESET:
         take_reset(stream_of(event->stream), event->is_ours);

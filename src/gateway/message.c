@@ -99,6 +99,41 @@ bool hbk_gw_head_has(const struct hbk_gw_head *head, struct hbk_slice name)
     return hbk_gw_head_find(head, name).bytes != NULL;
 }
 
+bool hbk_gw_promise_read(struct hbk_gw_promise *promise, const struct hbk_gw_head *head)
+{
+    enum { DIGITS_MAX = 18 }; /* so that nothing overflows */
+    *promise = (struct hbk_gw_promise){0};
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct hbk_slice value = head->fields[i].value;
+        if (!hbk_slice_equal_nocase(head->fields[i].name, HBK_SLICE("content-length"))) {
+            continue;
+        }
+        if (promise->is_made || value.size == 0 || value.size > DIGITS_MAX) {
+            return false;
+        }
+        promise->is_made = true;
+        for (size_t at = 0; at < value.size; at++) {
+            if (value.bytes[at] < '0' || value.bytes[at] > '9') {
+                return false;
+            }
+            promise->left_bytes = promise->left_bytes * 10 + (uint64_t)(value.bytes[at] - '0');
+        }
+    }
+    return true;
+}
+
+bool hbk_gw_promise_keep(struct hbk_gw_promise *promise, size_t size, bool is_last)
+{
+    if (!promise->is_made) {
+        return true;
+    }
+    if (size > promise->left_bytes) {
+        return false;
+    }
+    promise->left_bytes -= size;
+    return !is_last || promise->left_bytes == 0;
+}
+
 static struct hbk_slice trim(struct hbk_slice text)
 {
     while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {

@@ -36,6 +36,18 @@ void hbk_gw_head_remove(struct hbk_gw_head *head, struct hbk_slice name);
 struct hbk_slice hbk_gw_head_find(const struct hbk_gw_head *head, struct hbk_slice name);
 bool hbk_gw_head_has(const struct hbk_gw_head *head, struct hbk_slice name);
 
+/* How long a body is by its content-length. HTTP/2 ends a body by itself, and HTTP/1 behind us
+ * believes the field: what does not agree would smuggle a second message (RFC 9113, 8.1.1). */
+struct hbk_gw_promise {
+    bool is_made;
+    uint64_t left_bytes;
+};
+/* False when the field is no number or stands there twice. */
+HBK_MUST_USE bool hbk_gw_promise_read(struct hbk_gw_promise *promise,
+                                      const struct hbk_gw_head *head);
+/* Counts a part of the body. False when it is broken: more than promised, or less at the end. */
+HBK_MUST_USE bool hbk_gw_promise_keep(struct hbk_gw_promise *promise, size_t size, bool is_last);
+
 /* What belongs to one connection and is never passed on (RFC 9110, 7.6.1), with the fields that
  * Connection names. */
 void hbk_gw_head_strip(struct hbk_gw_head *head);

@@ -113,6 +113,7 @@ struct hbk_gw_stream {
     int64_t start_real_ns;
     uint64_t start_ns, request_ns, response_ns; /* 0: not yet */
     uint64_t received_bytes, sent_bytes;
+    struct hbk_gw_promise request_promise, response_promise; /* HTTP/2 only */
     struct hbk_address upstream_address, upstream_local;
     const char *upstream_protocol;
 };

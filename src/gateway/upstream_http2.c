@@ -144,10 +144,47 @@ static void leave_if_closed(struct hbk_gw_stream *stream)
     }
 }
 
+static void break_promise(struct hbk_gw_stream *stream)
+{
+    hbk_gw_count(&stream->pool->stats[HBK_GW_C_CX_PROTOCOL_ERROR], 1);
+    hbk_h2_reset(&stream->upstream->session, &stream->up_h2, HBK_H2_PROTOCOL_ERROR);
+    leave(stream);
+    hbk_gw_stream_failed(stream, HBK_GW_FAILED_PROTOCOL, "the body is not as long as it should be");
+}
+
+/* False: the body is not as long as the response says; the exchange has failed. */
+static bool keeps_promise(struct hbk_gw_stream *stream, size_t size, bool is_last)
+{
+    bool is_kept = hbk_gw_promise_keep(&stream->response_promise, size, is_last);
+    if (!is_kept) {
+        break_promise(stream);
+    }
+    return is_kept;
+}
+
+/* Some responses have no body, whatever they say about its length (RFC 9110, 6.4.1). */
+static bool read_promise(struct hbk_gw_stream *stream)
+{
+    struct hbk_gw_promise *promise = &stream->response_promise;
+    uint32_t status = stream->response.status;
+    bool is_valid = hbk_gw_promise_read(promise, &stream->response);
+    if (stream->is_head_method || status == 204 || status == 304) {
+        *promise = (struct hbk_gw_promise){.is_made = true};
+    }
+    return is_valid;
+}
+
 static void take_response(struct hbk_gw_stream *stream, const struct hbk_h2_event *event)
 {
     if (fill_response(stream, event) != HBK_OK) {
         hbk_gw_stream_failed(stream, HBK_GW_FAILED_PROTOCOL, "the response's head is too large");
+        return;
+    }
+    if (!read_promise(stream)) {
+        break_promise(stream);
+        return;
+    }
+    if (!keeps_promise(stream, 0, event->is_last)) {
         return;
     }
     if (event->is_last) {
@@ -158,6 +195,9 @@ static void take_response(struct hbk_gw_stream *stream, const struct hbk_h2_even
 
 static void take_data(struct hbk_gw_stream *stream, const struct hbk_h2_event *event)
 {
+    if (!keeps_promise(stream, event->data.size, event->is_last)) {
+        return;
+    }
     if (event->is_last) {
         leave_if_closed(stream);
     }
@@ -204,6 +244,9 @@ static void take_event(struct hbk_gw_upstream *upstream, const struct hbk_h2_eve
         break;
     case HBK_H2_TRAILERS: {
         struct hbk_gw_stream *stream = stream_of(event->stream);
+        if (!keeps_promise(stream, 0, true)) {
+            break;
+        }
         leave_if_closed(stream);
         hbk_gw_stream_response_trailers(stream, event->fields);
         break;

@@ -8,6 +8,7 @@ import contextlib
 import pathlib
 import re
 import string
+import struct
 
 import pytest
 
@@ -222,6 +223,42 @@ def test_behind_use_remote_address_strangers_are_named_and_not_believed(twins):
         envoys.fields,
         envoys.shown(),
     )
+
+
+def frame(kind, flags, stream, payload):
+    return struct.pack(">IBBI", len(payload), kind, flags, stream)[1:] + payload
+
+
+def literal(name, value):
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+# What a client promises, and the parts of the body that it sends.
+BROKEN_PROMISES = {
+    "more than promised": ([b"5"], [b"12345GET /evil HTTP/1.1\r\nhost: any.test\r\n\r\n"]),
+    "more, in parts": ([b"5"], [b"12345", b"GET /evil HTTP/1.1\r\nhost: any.test\r\n\r\n"]),
+    "less than promised": ([b"50"], [b"12345"]),
+    "nothing at all": ([b"5"], []),
+    "two numbers": ([b"5", b"6"], [b"12345"]),
+    "no number": ([b"+5"], [b"12345"]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_PROMISES)
+def test_a_length_that_is_not_kept_smuggles_nothing(twins, name):
+    lengths, parts = BROKEN_PROMISES[name]
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/up/echo")]
+    fields += [(b":authority", b"any.test")] + [(b"content-length", one) for one in lengths]
+    block = b"".join(literal(*field) for field in fields)
+    data = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+    data += frame(1, 4 if parts else 5, 1, block)
+    for i, part in enumerate(parts):
+        data += frame(0, 1 if i == len(parts) - 1 else 0, 1, part)
+    received = gateway.exchange(OURS, data, timeout=2)
+    assert b"12345" not in received
+    reply = gateway.exchange(OURS, get("/up/echo").encode(), timeout=2)
+    assert b"evil" not in received + reply
+    assert b"GET /echo" in reply
 
 
 def test_access_log_lines_are_envoys(twins):

@@ -85,6 +85,40 @@ static void test_connection_cannot_take_away_what_others_need(void **state)
     hbk_arena_fini(&arena);
 }
 
+static void test_bodies_are_as_long_as_they_were_promised(void **state)
+{
+    static const char *const five[][2] = {{"content-length", "5"}};
+    static const char *const twice[][2] = {{"content-length", "5"}, {"content-length", "5"}};
+    static const char *const broken[][2] = {{"content-length", "+5"},
+                                            {"content-length", "5, 5"},
+                                            {"content-length", ""},
+                                            {"content-length", "0x5"},
+                                            {"content-length", "18446744073709551621"}};
+    struct hbk_gw_promise promise;
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(five, 0);
+    assert_true(hbk_gw_promise_read(&promise, &head));
+    assert_true(hbk_gw_promise_keep(&promise, 1000, true));
+    head = head_of(five, 1);
+    assert_true(hbk_gw_promise_read(&promise, &head));
+    assert_true(hbk_gw_promise_keep(&promise, 2, false));
+    assert_true(hbk_gw_promise_keep(&promise, 3, false));
+    assert_false(hbk_gw_promise_keep(&promise, 1, false));
+    assert_true(hbk_gw_promise_keep(&promise, 0, true));
+    assert_true(hbk_gw_promise_read(&promise, &head));
+    assert_false(hbk_gw_promise_keep(&promise, 4, true));
+    assert_true(hbk_gw_promise_read(&promise, &head));
+    assert_false(hbk_gw_promise_keep(&promise, 0, true));
+    head = head_of(twice, 2);
+    assert_false(hbk_gw_promise_read(&promise, &head));
+    for (size_t i = 0; i < HBK_COUNT(broken); i++) {
+        head = head_of(broken + i, 1);
+        assert_false(hbk_gw_promise_read(&promise, &head));
+    }
+    hbk_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_no_head_holds_more_than_the_limit),
         cmocka_unit_test(test_what_belongs_to_one_connection_is_never_passed_on),
         cmocka_unit_test(test_connection_cannot_take_away_what_others_need),
+        cmocka_unit_test(test_bodies_are_as_long_as_they_were_promised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
