@@ -246,6 +246,7 @@ hbk_status hbk_gw_shard_init(struct hbk_gw_shard *shard, struct hbk_gw_plan *pla
     *shard = (struct hbk_gw_shard){.plan = plan, .worker = worker};
     init_objects(shard);
     HBK_TRY(hbk_net_init(&shard->net, &worker->loop, &config));
+    HBK_TRY(hbk_batch_serve_devices(&shard->net.batch));
     HBK_TRY(take_arrays(shard));
     if (getrandom(shard->random, sizeof shard->random, 0) != sizeof shard->random) {
         return HBK_IO;

@@ -49,12 +49,11 @@ static void on_answer(void *argument)
     hbk_event_set(batch->event);
 }
 
-static hbk_status open_keys(struct hbk_batch *batch)
+hbk_status hbk_batch_serve_devices(struct hbk_batch *batch)
 {
-    HBK_TRY(hbk_key_worker_new(batch->batcher, &batch->keys));
     HBK_TRY(hbk_event_open(&batch->event));
-    HBK_TRY(hbk_loop_add(batch->loop, &batch->source, batch->event, on_event));
-    return hbk_key_worker_set_wake(batch->keys, on_answer, batch);
+    HBK_TRY(hbk_key_worker_set_wake(batch->keys, on_answer, batch));
+    return hbk_loop_add(batch->loop, &batch->source, batch->event, on_event);
 }
 
 void hbk_batch_wake(struct hbk_batch *batch)
@@ -77,7 +76,7 @@ hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
     hbk_status status =
         hbk_batcher_new(options->batcher == NULL ? &batcher : options->batcher, &batch->batcher);
     if (status == HBK_OK) {
-        status = open_keys(batch);
+        status = hbk_key_worker_new(batch->batcher, &batch->keys);
     }
     if (status == HBK_OK) {
         const struct hbk_tls_worker_options tls = {

@@ -36,6 +36,10 @@ struct hbk_batch_options {
 HBK_MUST_USE hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
                                        const struct hbk_batch_options *options);
 
+/* Lets devices that keys may name wake the loop. On the loop's thread, once. Fails: HBK_LIMIT,
+ * HBK_NO_MEMORY, HBK_IO; what was opened goes with hbk_batch_fini(). */
+HBK_MUST_USE hbk_status hbk_batch_serve_devices(struct hbk_batch *batch);
+
 /* After the last session. Idempotent. */
 void hbk_batch_fini(struct hbk_batch *batch);
 

@@ -33,9 +33,13 @@ void hbk_loop_fini(struct hbk_loop *loop)
 hbk_status hbk_loop_add(struct hbk_loop *loop, struct hbk_source *source, int fd,
                         void (*on_ready)(struct hbk_source *source))
 {
-    HBK_TRY(hbk_poll_add(loop->poll, fd, source));
+    /* Ready before it is watched: a loop that runs already may see it at once. */
     *source = (struct hbk_source){.fd = fd, .on_ready = on_ready};
-    return HBK_OK;
+    hbk_status status = hbk_poll_add(loop->poll, fd, source);
+    if (status != HBK_OK) {
+        source->on_ready = NULL;
+    }
+    return status;
 }
 
 hbk_status hbk_loop_add_listener(struct hbk_loop *loop, struct hbk_source *source, int fd,

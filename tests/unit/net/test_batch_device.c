@@ -110,6 +110,7 @@ static void a_devices_answer_wakes_the_loop(void **state)
     assert_int_equal(hbk_private_key_new(pkey, provider, &key, NULL), HBK_OK);
     assert_int_equal(hbk_loop_init(&loop), HBK_OK);
     assert_int_equal(hbk_batch_init(&batch, &loop, NULL), HBK_OK);
+    assert_int_equal(hbk_batch_serve_devices(&batch), HBK_OK);
 
     struct hbk_key_operation operation = {
         .key = key,
