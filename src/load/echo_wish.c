@@ -9,8 +9,7 @@
 enum { STATUS_MIN = 200, STATUS_MAX = 599, STATUS_OK = 200, QUOTED_BYTES_MAX = 64 };
 
 static const char *const allowed[] = {
-    [HBK_ECHO_DELAY] = "a time such as 200ms, at most 1h, or times with percents such as "
-                       "10ms:50,1s:5",
+    [HBK_ECHO_DELAY] = "a time such as 200ms, at most 1h, or times with percents: 10ms:50,1s:5",
     [HBK_ECHO_STATUS] = "a status from 200 to 599, or statuses with percents such as 503:10,429:5",
     [HBK_ECHO_CLOSE] = "true, false or a percent",
 };

@@ -360,7 +360,8 @@ static void strangers_resume_with_us(void **state)
         for (unsigned visit = 0; visit < 3; visit++) {
             struct interop *interop =
                 interop_of(&habits, context, &worker, server, (struct hbk_tls_options){0});
-            SSL_set_tlsext_host_name(interop->ssl, "shop.test");
+            SSL_ctrl(interop->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                     (char[]){"shop.test"});
             if (visit > 0) {
                 assert_non_null(newest);
                 assert_int_equal(SSL_set_session(interop->ssl, newest), 1);

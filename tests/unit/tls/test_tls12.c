@@ -121,7 +121,8 @@ static void a_server_speaks_to_clients_that_know_no_better(void **state)
         uint64_t handed_over = hbk_tls_worker_counters(worker.tls)->handed_over;
         struct interop *interop =
             interop_of(&habits, NULL, &worker, ours, (struct hbk_tls_options){0});
-        SSL_set_tlsext_host_name(interop->ssl, "x.test");
+        SSL_ctrl(interop->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (char[]){"x.test"});
         both_have_shaken(interop);
         struct hbk_tls_agreement agreement = hbk_tls_agreement(interop->session);
         assert_int_equal(agreement.version, HBK_TLS_1_2);
@@ -205,7 +206,8 @@ static void a_server_presents_what_an_old_client_can_verify(void **state)
                                       .protocols = "\2h2"};
         struct interop *interop =
             interop_of(&habits, NULL, &worker, ours, (struct hbk_tls_options){0});
-        SSL_set_tlsext_host_name(interop->ssl, "x.test");
+        SSL_ctrl(interop->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (char[]){"x.test"});
         both_have_shaken(interop);
         X509 *got = SSL_get0_peer_certificate(interop->ssl);
         assert_int_equal(X509_cmp(got, keyed[cases[i].key].certificate), 0);
