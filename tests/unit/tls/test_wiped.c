@@ -101,7 +101,8 @@ void __wrap_hbk_tls_resumption_psk(enum hbk_cipher_suite suite, const uint8_t *r
     hide("a resumption secret", UNTIL_FREED, resumption_secret, size);
 }
 
-/* A line of the key log: LABEL RANDOM SECRET. */
+/* A line of the key log: LABEL RANDOM SECRET. The IV that belongs to the key is not looked for: it
+ * is the nonce of the first record, which needs to be unique and not to be secret. */
 static void take_line(void *owner, const char *line)
 {
     static const struct {
@@ -137,8 +138,6 @@ static void take_line(void *owner, const char *line)
                                  hbk_span_of(iv, sizeof iv));
             (void)snprintf(name, sizeof name, "%s, its key", labels[i].label);
             hide(name, labels[i].life, key, key_bytes);
-            (void)snprintf(name, sizeof name, "%s, its IV", labels[i].label);
-            hide(name, labels[i].life, iv, sizeof iv);
         }
     }
     hbk_secret_wipe(secret, sizeof secret);
@@ -228,7 +227,8 @@ static void search(const char *found[HIDDEN_MAX])
             continue;
         }
         char *name = where[regions < HIDDEN_MAX - 1 ? regions++ : regions];
-        memcpy(name, region.name[0] == '\0' ? "anonymous memory" : region.name, LINE_BYTES_MAX - 1);
+        (void)snprintf(name, LINE_BYTES_MAX, "%s",
+                       region.name[0] == '\0' ? "anonymous memory" : region.name);
         search_region(memory, &region, name, found);
         searched_bytes += region.end - region.start;
     }
@@ -322,7 +322,7 @@ static void live(const struct contexts *contexts, struct hbk_tls_ticket **in_out
     meeting_run(&worker, pair, meeting_at_once);
     meeting_expect_done(pair);
     assert_int_equal(hbk_tls_agreement(pair->client).was_resumed, *in_out_ticket != NULL);
-    assert_true(hidden_count >= 2 * 2 + 2 * (4 * 3 + 1));
+    assert_true(hidden_count >= 2 * 2 + 2 * (4 * 2 + 1));
     expect_gone(UNTIL_DONE, "after the handshake");
     expect_found(UNTIL_UPDATE);
 
