@@ -223,9 +223,6 @@ static enum hbk_native_next judge_hello(struct hbk_native *handshake,
     if (hello->version != HBK_TLS_1_3) {
         return refuse_version(handshake, hello);
     }
-    if (hello->legacy_version != HBK_TLS_1_2) {
-        return refuse(handshake, HBK_ALERT_DECODE_ERROR, "a hello of a wrong legacy version");
-    }
     if (!hbk_slice_equal(hello->session_id, session_id)) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
                       "the server answers another session id");
