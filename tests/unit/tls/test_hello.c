@@ -146,7 +146,7 @@ static void a_client_holds_a_server_to_its_retry(void **context)
     static const struct server_case retry = {.is_retry = true, .group = HBK_GROUP_P256};
     static const struct server_case cookie_alone = {
         .is_retry = true, .has_no_group = true, .has_cookie = true};
-    static const struct {
+    const struct {
         struct server_case first, second;
     } cases[] = {
         {retry,
