@@ -53,7 +53,7 @@ static hbk_status set_schemes(struct hbk_tls_certificate *certificate,
             return hbk_error_set(error, HBK_INVALID,
                                  "a key of %u bits (%s) cannot sign with the scheme %s (0x%04x)",
                                  bits, hbk_key_kind_text(hbk_private_key_kind(key)),
-                                 hbk_signature_scheme_text(scheme), scheme);
+                                 hbk_sign_scheme_text(scheme), scheme);
         }
         certificate->schemes[certificate->scheme_count++] = scheme;
     }
@@ -218,9 +218,9 @@ static bool is_named(const struct hbk_tls_certificate *certificate, struct hbk_s
 static bool suits_tls12(const struct hbk_tls_certificate *certificate,
                         const struct hbk_tls_wish *wish)
 {
-    static const uint16_t rsa[] = {HBK_SCHEME_RSA_PKCS1_SHA256, HBK_SCHEME_RSA_PKCS1_SHA384,
-                                   HBK_SCHEME_RSA_PKCS1_SHA512};
-    static const uint16_t ecdsa[] = {HBK_SCHEME_ECDSA_P256_SHA256, HBK_SCHEME_ECDSA_P384_SHA384};
+    static const uint16_t rsa[] = {HBK_SIGN_RSA_PKCS1_SHA256, HBK_SIGN_RSA_PKCS1_SHA384,
+                                   HBK_SIGN_RSA_PKCS1_SHA512};
+    static const uint16_t ecdsa[] = {HBK_SIGN_ECDSA_P256_SHA256, HBK_SIGN_ECDSA_P384_SHA384};
     enum hbk_key_kind kind = hbk_private_key_kind(certificate->key);
     bool is_rsa = kind == HBK_KEY_RSA;
     if (is_rsa ? !wish->takes_rsa : !wish->takes_ecdsa) {

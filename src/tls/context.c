@@ -20,9 +20,9 @@ static const uint16_t default_suites[] = {
 };
 static const uint16_t default_groups[] = {HBK_GROUP_X25519, HBK_GROUP_P256, HBK_GROUP_P384};
 static const uint16_t default_verify_schemes[] = {
-    HBK_SCHEME_ECDSA_P256_SHA256,   HBK_SCHEME_ED25519,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_ECDSA_P384_SHA384,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA384, HBK_SCHEME_RSA_PSS_RSAE_SHA512,
+    HBK_SIGN_ECDSA_P256_SHA256,   HBK_SIGN_ED25519,
+    HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_ECDSA_P384_SHA384,
+    HBK_SIGN_RSA_PSS_RSAE_SHA384, HBK_SIGN_RSA_PSS_RSAE_SHA512,
 };
 
 const char *hbk_tls_engine_text(enum hbk_tls_engine_kind engine)

@@ -52,15 +52,15 @@ static char *suites_text(const struct hbk_tls_list *suites)
 static char *verify_text(const struct hbk_tls_list *schemes)
 {
     static const uint16_t for_certificates[] = {
-        HBK_SCHEME_RSA_PKCS1_SHA256, HBK_SCHEME_RSA_PKCS1_SHA384, HBK_SCHEME_RSA_PKCS1_SHA512};
+        HBK_SIGN_RSA_PKCS1_SHA256, HBK_SIGN_RSA_PKCS1_SHA384, HBK_SIGN_RSA_PKCS1_SHA512};
     struct hbk_buffer text;
     hbk_buffer_init(&text, LIST_TEXT_BYTES_MAX);
     hbk_status status = HBK_OK;
     for (size_t i = 0; i < schemes->count && status == HBK_OK; i++) {
-        status = add_word(&text, hbk_signature_scheme_text(schemes->items[i]));
+        status = add_word(&text, hbk_sign_scheme_text(schemes->items[i]));
     }
     for (size_t i = 0; i < HBK_COUNT(for_certificates) && status == HBK_OK; i++) {
-        status = add_word(&text, hbk_signature_scheme_text(for_certificates[i]));
+        status = add_word(&text, hbk_sign_scheme_text(for_certificates[i]));
     }
     return take_text(&text);
 }
@@ -81,7 +81,7 @@ static char *own_text(const struct hbk_tls_context *context)
             }
             if (is_new && status == HBK_OK) {
                 seen.items[seen.count++] = certificate->schemes[j];
-                status = add_word(&text, hbk_signature_scheme_text(certificate->schemes[j]));
+                status = add_word(&text, hbk_sign_scheme_text(certificate->schemes[j]));
             }
         }
     }
@@ -205,8 +205,8 @@ static bool set_protocols(SSL_CTX *ssl, const struct hbk_tls_context *context)
 /* Whether a key signs with all that it can, in the usual order. */
 static bool has_usual_schemes(const struct hbk_tls_certificate *certificate)
 {
-    static const uint16_t rsa[] = {HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_RSA_PSS_RSAE_SHA384,
-                                   HBK_SCHEME_RSA_PSS_RSAE_SHA512};
+    static const uint16_t rsa[] = {HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA384,
+                                   HBK_SIGN_RSA_PSS_RSAE_SHA512};
     return EVP_PKEY_is_a(certificate->private_key, "RSA") != 1 ||
            (certificate->scheme_count == HBK_COUNT(rsa) &&
             memcmp(certificate->schemes, rsa, sizeof rsa) == 0);

@@ -103,7 +103,7 @@ static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk
     bool tells_schemes = handshake->context->splits_lists && !wish.is_tls12;
     for (size_t i = 0; i < certificate->scheme_count && tells_schemes; i++) {
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ":" : "",
-                                 hbk_signature_scheme_text(certificate->schemes[i]));
+                                 hbk_sign_scheme_text(certificate->schemes[i]));
     }
     return hbk_openssl_use(ssl, certificate) &&
            (used == 0 || SSL_set1_sigalgs_list(ssl, list) == 1);

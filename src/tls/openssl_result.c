@@ -178,14 +178,14 @@ static uint16_t scheme_of(SSL *ssl)
         int hash;
         uint16_t scheme;
     } schemes[] = {
-        {EVP_PKEY_EC, NID_sha256, HBK_SCHEME_ECDSA_P256_SHA256},
-        {EVP_PKEY_EC, NID_sha384, HBK_SCHEME_ECDSA_P384_SHA384},
-        {EVP_PKEY_RSA_PSS, NID_sha256, HBK_SCHEME_RSA_PSS_RSAE_SHA256},
-        {EVP_PKEY_RSA_PSS, NID_sha384, HBK_SCHEME_RSA_PSS_RSAE_SHA384},
-        {EVP_PKEY_RSA_PSS, NID_sha512, HBK_SCHEME_RSA_PSS_RSAE_SHA512},
-        {EVP_PKEY_RSA, NID_sha256, HBK_SCHEME_RSA_PKCS1_SHA256},
-        {EVP_PKEY_RSA, NID_sha384, HBK_SCHEME_RSA_PKCS1_SHA384},
-        {EVP_PKEY_RSA, NID_sha512, HBK_SCHEME_RSA_PKCS1_SHA512},
+        {EVP_PKEY_EC, NID_sha256, HBK_SIGN_ECDSA_P256_SHA256},
+        {EVP_PKEY_EC, NID_sha384, HBK_SIGN_ECDSA_P384_SHA384},
+        {EVP_PKEY_RSA_PSS, NID_sha256, HBK_SIGN_RSA_PSS_RSAE_SHA256},
+        {EVP_PKEY_RSA_PSS, NID_sha384, HBK_SIGN_RSA_PSS_RSAE_SHA384},
+        {EVP_PKEY_RSA_PSS, NID_sha512, HBK_SIGN_RSA_PSS_RSAE_SHA512},
+        {EVP_PKEY_RSA, NID_sha256, HBK_SIGN_RSA_PKCS1_SHA256},
+        {EVP_PKEY_RSA, NID_sha384, HBK_SIGN_RSA_PKCS1_SHA384},
+        {EVP_PKEY_RSA, NID_sha512, HBK_SIGN_RSA_PKCS1_SHA512},
     };
     int type = 0;
     int hash = 0;
@@ -193,7 +193,7 @@ static uint16_t scheme_of(SSL *ssl)
         return 0;
     }
     if (type == EVP_PKEY_ED25519) {
-        return HBK_SCHEME_ED25519;
+        return HBK_SIGN_ED25519;
     }
     (void)SSL_get_peer_signature_nid(ssl, &hash);
     for (size_t i = 0; i < HBK_COUNT(schemes); i++) {

@@ -23,22 +23,6 @@ static const struct {
     {"P-384", 97, HBK_GROUP_P384},
 };
 
-/* As RFC 8446 writes them. */
-static const struct {
-    const char *name;
-    uint16_t number;
-} schemes[] = {
-    {"rsa_pkcs1_sha256", HBK_SCHEME_RSA_PKCS1_SHA256},
-    {"ecdsa_secp256r1_sha256", HBK_SCHEME_ECDSA_P256_SHA256},
-    {"rsa_pkcs1_sha384", HBK_SCHEME_RSA_PKCS1_SHA384},
-    {"ecdsa_secp384r1_sha384", HBK_SCHEME_ECDSA_P384_SHA384},
-    {"rsa_pkcs1_sha512", HBK_SCHEME_RSA_PKCS1_SHA512},
-    {"rsa_pss_rsae_sha256", HBK_SCHEME_RSA_PSS_RSAE_SHA256},
-    {"rsa_pss_rsae_sha384", HBK_SCHEME_RSA_PSS_RSAE_SHA384},
-    {"rsa_pss_rsae_sha512", HBK_SCHEME_RSA_PSS_RSAE_SHA512},
-    {"ed25519", HBK_SCHEME_ED25519},
-};
-
 static const char unknown_text[] = "unknown";
 
 const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
@@ -101,25 +85,27 @@ size_t hbk_tls_group_share_bytes(enum hbk_tls_group group)
     HBK_UNREACHABLE();
 }
 
-const char *hbk_signature_scheme_text(uint16_t scheme)
-{
-    for (size_t i = 0; i < HBK_COUNT(schemes); i++) {
-        if (schemes[i].number == scheme) {
-            return schemes[i].name;
-        }
-    }
-    return unknown_text;
-}
-
 bool hbk_signature_scheme_is_known(uint16_t scheme)
 {
-    return hbk_signature_scheme_text(scheme) != unknown_text;
+    switch ((enum hbk_sign_scheme)scheme) {
+    case HBK_SIGN_RSA_PKCS1_SHA256:
+    case HBK_SIGN_RSA_PKCS1_SHA384:
+    case HBK_SIGN_RSA_PKCS1_SHA512:
+    case HBK_SIGN_ECDSA_P256_SHA256:
+    case HBK_SIGN_ECDSA_P384_SHA384:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA256:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA384:
+    case HBK_SIGN_RSA_PSS_RSAE_SHA512:
+    case HBK_SIGN_ED25519:
+        return true;
+    }
+    return false;
 }
 
 bool hbk_signature_scheme_is_pkcs1(uint16_t scheme)
 {
-    return scheme == HBK_SCHEME_RSA_PKCS1_SHA256 || scheme == HBK_SCHEME_RSA_PKCS1_SHA384 ||
-           scheme == HBK_SCHEME_RSA_PKCS1_SHA512;
+    return scheme == HBK_SIGN_RSA_PKCS1_SHA256 || scheme == HBK_SIGN_RSA_PKCS1_SHA384 ||
+           scheme == HBK_SIGN_RSA_PKCS1_SHA512;
 }
 
 const char *hbk_tls_version_text(enum hbk_tls_version version)

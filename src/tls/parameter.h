@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/private_key.h"
 
 enum hbk_tls_version {
     HBK_TLS_1_2 = 0x0303,
@@ -39,23 +40,10 @@ enum {
     HBK_TLS_LIST_MAX = 16,           /* entries of a list of suites, groups or schemes of ours */
 };
 
-/* RFC 8446, 4.2.3. */
-enum hbk_signature_scheme_number {
-    HBK_SCHEME_RSA_PKCS1_SHA256 = 0x0401, /* PKCS #1: in certificates and TLS 1.2 only */
-    HBK_SCHEME_ECDSA_P256_SHA256 = 0x0403,
-    HBK_SCHEME_RSA_PKCS1_SHA384 = 0x0501,
-    HBK_SCHEME_ECDSA_P384_SHA384 = 0x0503,
-    HBK_SCHEME_RSA_PKCS1_SHA512 = 0x0601,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA256 = 0x0804,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA384 = 0x0805,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA512 = 0x0806,
-    HBK_SCHEME_ED25519 = 0x0807,
-};
-
-/* "TLS_AES_128_GCM_SHA256", "X25519", "ecdsa_secp256r1_sha256", "TLSv1.3"; "unknown" for others. */
+/* "TLS_AES_128_GCM_SHA256", "X25519", "TLSv1.3"; "unknown" for others. Signature schemes have their
+ * numbers and names in crypto/private_key.h. */
 const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite);
 const char *hbk_tls_group_text(uint16_t group);
-const char *hbk_signature_scheme_text(uint16_t scheme);
 const char *hbk_tls_version_text(enum hbk_tls_version version);
 
 /* Whether the number is one that we speak. */

@@ -133,22 +133,21 @@ static struct shim_list schemes_of(EVP_PKEY *key)
     switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
         if (EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 4096) {
-            list =
-                (struct shim_list){{HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_RSA_PSS_RSAE_SHA384,
-                                    HBK_SCHEME_RSA_PSS_RSAE_SHA512},
-                                   3};
+            list = (struct shim_list){{HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA384,
+                                       HBK_SIGN_RSA_PSS_RSAE_SHA512},
+                                      3};
         }
         break;
     case EVP_PKEY_EC:
         (void)EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL);
         if (strcmp(curve, "prime256v1") == 0) {
-            list = (struct shim_list){{HBK_SCHEME_ECDSA_P256_SHA256}, 1};
+            list = (struct shim_list){{HBK_SIGN_ECDSA_P256_SHA256}, 1};
         } else if (strcmp(curve, "secp384r1") == 0) {
-            list = (struct shim_list){{HBK_SCHEME_ECDSA_P384_SHA384}, 1};
+            list = (struct shim_list){{HBK_SIGN_ECDSA_P384_SHA384}, 1};
         }
         break;
     case EVP_PKEY_ED25519:
-        list = (struct shim_list){{HBK_SCHEME_ED25519}, 1};
+        list = (struct shim_list){{HBK_SIGN_ED25519}, 1};
         break;
     default:
         break;
@@ -219,8 +218,8 @@ static void bend(struct hbk_tls_context *context, const struct shim_settings *se
                  const struct credential *credentials)
 {
     static const struct shim_list usual = {
-        {HBK_SCHEME_ECDSA_P256_SHA256, HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_ECDSA_P384_SHA384,
-         HBK_SCHEME_RSA_PSS_RSAE_SHA384, HBK_SCHEME_RSA_PSS_RSAE_SHA512},
+        {HBK_SIGN_ECDSA_P256_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_ECDSA_P384_SHA384,
+         HBK_SIGN_RSA_PSS_RSAE_SHA384, HBK_SIGN_RSA_PSS_RSAE_SHA512},
         5};
     const struct shim_list *schemes =
         settings->verify_prefs.count > 0 ? &settings->verify_prefs : &usual;

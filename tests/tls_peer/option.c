@@ -124,6 +124,11 @@ static const char *suite_name(uint16_t suite)
     return hbk_cipher_suite_text((enum hbk_cipher_suite)suite);
 }
 
+static const char *scheme_name(uint16_t number)
+{
+    return hbk_sign_scheme_text(number);
+}
+
 /* Looks names up among all numbers of two bytes; returns how many there were. */
 static size_t read_names(char *list, const char *(*name_of)(uint16_t number), uint16_t *numbers)
 {
@@ -229,8 +234,7 @@ static void read_lists(struct peer_options *options, enum flag flag)
         context->group_count = read_names(optarg, hbk_tls_group_text, options->groups);
     } else if (flag == FLAG_SCHEMES) {
         context->verify_schemes = options->schemes;
-        context->verify_scheme_count =
-            read_names(optarg, hbk_signature_scheme_text, options->schemes);
+        context->verify_scheme_count = read_names(optarg, scheme_name, options->schemes);
     } else {
         read_protocols(options, optarg);
     }

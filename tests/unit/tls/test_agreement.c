@@ -101,16 +101,16 @@ static void a_server_presents_a_key_that_the_client_can_verify(void **state)
         size_t count;
         int presented; /* -1: none suits */
     } cases[] = {
-        {{HBK_SCHEME_ECDSA_P256_SHA256}, 1, P256},
-        {{HBK_SCHEME_ED25519}, 1, ED25519},
-        {{HBK_SCHEME_ECDSA_P384_SHA384}, 1, P384},
-        {{HBK_SCHEME_RSA_PSS_RSAE_SHA512}, 1, RSA},
-        {{HBK_SCHEME_ED25519, HBK_SCHEME_ECDSA_P256_SHA256}, 2, P256},
-        {{HBK_SCHEME_ED25519, HBK_SCHEME_RSA_PSS_RSAE_SHA256}, 2, RSA},
-        {{HBK_SCHEME_RSA_PSS_RSAE_SHA384}, 1, -1},
+        {{HBK_SIGN_ECDSA_P256_SHA256}, 1, P256},
+        {{HBK_SIGN_ED25519}, 1, ED25519},
+        {{HBK_SIGN_ECDSA_P384_SHA384}, 1, P384},
+        {{HBK_SIGN_RSA_PSS_RSAE_SHA512}, 1, RSA},
+        {{HBK_SIGN_ED25519, HBK_SIGN_ECDSA_P256_SHA256}, 2, P256},
+        {{HBK_SIGN_ED25519, HBK_SIGN_RSA_PSS_RSAE_SHA256}, 2, RSA},
+        {{HBK_SIGN_RSA_PSS_RSAE_SHA384}, 1, -1},
     };
-    static const uint16_t rsa_schemes[] = {HBK_SCHEME_RSA_PSS_RSAE_SHA512,
-                                           HBK_SCHEME_RSA_PSS_RSAE_SHA256};
+    static const uint16_t rsa_schemes[] = {HBK_SIGN_RSA_PSS_RSAE_SHA512,
+                                           HBK_SIGN_RSA_PSS_RSAE_SHA256};
     struct forged forged[COUNT];
     struct hbk_tls_certificate_options certificates[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
@@ -148,8 +148,8 @@ static void a_server_presents_a_key_that_the_client_can_verify(void **state)
         }
         if (cases[i].presented == RSA) { /* the order is the certificate's */
             assert_int_equal(hbk_tls_agreement(pair->client).peer_scheme,
-                             cases[i].count == 1 ? HBK_SCHEME_RSA_PSS_RSAE_SHA512
-                                                 : HBK_SCHEME_RSA_PSS_RSAE_SHA256);
+                             cases[i].count == 1 ? HBK_SIGN_RSA_PSS_RSAE_SHA512
+                                                 : HBK_SIGN_RSA_PSS_RSAE_SHA256);
         }
         pair_free(pair);
         hbk_tls_context_unref(ends.client);

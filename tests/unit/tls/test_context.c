@@ -10,8 +10,8 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
     (void)state;
     static const uint16_t strange[] = {0x1399};
     static const uint16_t twice[] = {HBK_GROUP_P256, HBK_GROUP_P256};
-    static const uint16_t rsa_scheme[] = {HBK_SCHEME_RSA_PSS_RSAE_SHA256};
-    static const uint16_t old_scheme[] = {HBK_SCHEME_RSA_PKCS1_SHA256};
+    static const uint16_t rsa_scheme[] = {HBK_SIGN_RSA_PSS_RSAE_SHA256};
+    static const uint16_t old_scheme[] = {HBK_SIGN_RSA_PKCS1_SHA256};
     static const uint16_t many[HBK_TLS_LIST_MAX + 1];
     static const uint8_t staple[HBK_TLS_STAPLE_BYTES_MAX + 1];
     static char protocols[300];

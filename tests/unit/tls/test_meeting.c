@@ -24,8 +24,8 @@ static const uint16_t suites[] = {HBK_SUITE_AES_128_GCM_SHA256, HBK_SUITE_AES_25
 static const uint16_t groups[] = {HBK_GROUP_X25519, HBK_GROUP_P256, HBK_GROUP_P384};
 
 static const uint16_t schemes[AUTHORITY_KINDS] = {
-    HBK_SCHEME_ECDSA_P256_SHA256,   HBK_SCHEME_ECDSA_P384_SHA384,   HBK_SCHEME_ED25519,
-    HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_RSA_PSS_RSAE_SHA256, HBK_SCHEME_RSA_PSS_RSAE_SHA256};
+    HBK_SIGN_ECDSA_P256_SHA256,   HBK_SIGN_ECDSA_P384_SHA384,   HBK_SIGN_ED25519,
+    HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA256};
 
 /* How the server asks, and whether the client has an answer. */
 static const struct {
@@ -181,7 +181,7 @@ static void a_client_may_send_several_shares(void **state)
 static void nothing_in_common_is_told_by_the_right_alert(void **state)
 {
     (void)state;
-    static const uint16_t p384_alone[] = {HBK_SCHEME_ECDSA_P384_SHA384};
+    static const uint16_t p384_alone[] = {HBK_SIGN_ECDSA_P384_SHA384};
     const struct {
         struct hbk_tls_context_options client, server;
         int alert; /* of the server */
@@ -489,7 +489,7 @@ static void a_server_presents_the_certificate_of_the_name_that_is_asked_for(void
         authority_leaf(&authority, AUTHORITY_P256, "critical,DNS:a.cart.test"),
         authority_leaf(&authority, AUTHORITY_RSA2048, "critical,DNS:a.cart.test"),
     };
-    static const uint16_t rsa_alone[] = {HBK_SCHEME_RSA_PSS_RSAE_SHA256};
+    static const uint16_t rsa_alone[] = {HBK_SIGN_RSA_PSS_RSAE_SHA256};
     const struct {
         const char *asked;
         bool takes_rsa_alone;

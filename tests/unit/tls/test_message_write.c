@@ -262,13 +262,13 @@ static void the_messages_of_authentication_that_were_written_are_read(void **sta
     assert_slice_equal(hbk_slice_part(written, written.size - 8, 8), HBK_SLICE("issuer\0\0"));
 
     writer = hbk_writer_of(hbk_span_of(bytes, sizeof bytes));
-    hbk_certificate_verify_write(&writer, HBK_SCHEME_ED25519, HBK_SLICE("signature"));
+    hbk_certificate_verify_write(&writer, HBK_SIGN_ED25519, HBK_SLICE("signature"));
     struct hbk_certificate_verify verify;
     assert_int_equal(
         hbk_certificate_verify_read(body_of(&writer, HBK_MESSAGE_CERTIFICATE_VERIFY), &verify)
             .alert,
         HBK_ALERT_NONE);
-    assert_int_equal(verify.scheme, HBK_SCHEME_ED25519);
+    assert_int_equal(verify.scheme, HBK_SIGN_ED25519);
     assert_slice_equal(verify.signature, HBK_SLICE("signature"));
 
     writer = hbk_writer_of(hbk_span_of(bytes, sizeof bytes));

@@ -577,8 +577,8 @@ static void a_client_replays_every_trace(void **state)
         assert_int_equal(result.record_size_limit, 16385);
         assert_int_equal(result.group, trace->retry != NULL ? HBK_GROUP_P256 : HBK_GROUP_X25519);
         assert_int_equal(result.peer_scheme, trace->certificate_request != NULL
-                                                 ? HBK_SCHEME_ECDSA_P256_SHA256
-                                                 : HBK_SCHEME_RSA_PSS_RSAE_SHA256);
+                                                 ? HBK_SIGN_ECDSA_P256_SHA256
+                                                 : HBK_SIGN_RSA_PSS_RSAE_SHA256);
         client_goes_on(&result);
         result_free(&result);
         end_free(&end);
@@ -704,7 +704,7 @@ static void a_server_replays_every_trace(void **state)
         assert_secret(result.resumption_secret, trace->resumption_secret);
         assert_string_equal(result.server_name, "server");
         assert_int_equal(result.record_size_limit, 16385);
-        assert_int_equal(result.peer_scheme, is_mutual ? HBK_SCHEME_RSA_PSS_RSAE_SHA256 : 0);
+        assert_int_equal(result.peer_scheme, is_mutual ? HBK_SIGN_RSA_PSS_RSAE_SHA256 : 0);
         server_goes_on(&result);
         result_free(&result);
         end_free(&end);

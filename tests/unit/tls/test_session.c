@@ -77,7 +77,7 @@ static void both_sides_learn_who_the_other_is(void **state)
     assert_string_equal(agreement.group_text, "X25519");
     assert_string_equal(hbk_tls_version_text(agreement.version), "TLSv1.3");
     assert_int_equal(agreement.engine, pair_engine);
-    assert_int_equal(agreement.peer_scheme, HBK_SCHEME_ECDSA_P256_SHA256);
+    assert_int_equal(agreement.peer_scheme, HBK_SIGN_ECDSA_P256_SHA256);
     assert_slice_equal(agreement.protocol, HBK_SLICE("h2"));
     assert_int_equal(agreement.server_name.size, 0);
     assert_false(agreement.was_resumed);
