@@ -270,16 +270,16 @@ static void count_open(struct hbk_gw_connection *connection)
 }
 
 void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
-                            hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer)
+                            hbk_gw_counter *listener_stats, const struct hbk_gw_arrival *arrival)
 {
     const struct hbk_pipe_security security = {.context = shard->contexts[handler->index],
                                                .is_server = true};
     struct hbk_gw_connection *connection = hbk_pool_take(&shard->connections);
     if (connection == NULL ||
-        hbk_pipe_open(&connection->pipe, &shard->net, fd, handler->buffer_bytes_max,
+        hbk_pipe_open(&connection->pipe, &shard->net, arrival->fd, handler->buffer_bytes_max,
                       security.context == NULL ? NULL : &security, &events) != HBK_OK) {
         if (connection == NULL) {
-            close(fd);
+            (void)close(arrival->fd);
         }
         hbk_gw_count(&listener_stats[HBK_GW_L_CX_OVERFLOW], 1);
         hbk_pool_give(&shard->connections, connection);
@@ -290,11 +290,10 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     connection->is_shaking = handler->tls != NULL;
     connection->listener_stats = listener_stats;
     connection->stats = shard->http_stats[handler->index];
-    connection->peer = *peer;
+    connection->peer = arrival->peer;
+    connection->direct = arrival->direct;
+    connection->local = arrival->local;
     connection->id = ++shard->connection_ids * HBK_WORKERS_MAX + shard->worker->index;
-    if (hbk_socket_local_address(fd, &connection->local) != HBK_OK) {
-        connection->local = (struct hbk_address){0};
-    }
     hbk_list_init(&connection->streams);
     hbk_buffer_init(&connection->in,
                     (size_t)handler->http->max_request_headers_kb * 1024 + HBK_PIPE_READ_BYTES);

@@ -1,6 +1,7 @@
 /* A client's connection to an HTTP connection manager: HTTP/1 or HTTP/2 in plain text. */
 #pragma once
 
+#include "gateway/inspection.h"
 #include "gateway/pipe.h"
 #include "gateway/stream.h"
 #include "wire/http1.h"
@@ -33,11 +34,11 @@ struct hbk_gw_connection {
     uint32_t stream_count;
     uint32_t request_count;
     uint64_t id;
-    struct hbk_address peer, local;
-    struct hbk_buffer in;   /* a head that came in parts */
-    struct hbk_timer timer; /* idle, the head's time, or the last bytes' */
-    struct hbk_timer life;  /* max_connection_duration */
-    struct hbk_task more;   /* HTTP/1: what is held in `in` can be read on */
+    struct hbk_address peer, direct, local; /* peer: who the client is said to be */
+    struct hbk_buffer in;                   /* a head that came in parts */
+    struct hbk_timer timer;                 /* idle, the head's time, or the last bytes' */
+    struct hbk_timer life;                  /* max_connection_duration */
+    struct hbk_task more;                   /* HTTP/1: what is held in `in` can be read on */
     enum hbk_gw_codec_kind kind;
     bool is_closing, is_draining, is_reading;
     bool is_shaking, prefers_http1, prefers_http2;
@@ -49,7 +50,7 @@ struct hbk_gw_connection {
 
 /* Takes an accepted socket. */
 void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
-                            hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer);
+                            hbk_gw_counter *listener_stats, const struct hbk_gw_arrival *arrival);
 /* No further requests; closes when the last exchange is over. */
 void hbk_gw_connection_drain(struct hbk_gw_connection *connection);
 /* Ends all exchanges and closes now. `flag` and `details` go to their log lines. */
@@ -72,6 +73,6 @@ void hbk_gw_http2_server_fini(struct hbk_gw_connection *connection);
 
 /* tcp_proxy.c */
 void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
-                     hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer);
+                     hbk_gw_counter *listener_stats, const struct hbk_gw_arrival *arrival);
 void hbk_gw_tcp_abort_all(struct hbk_gw_shard *shard);
 size_t hbk_gw_tcp_object_bytes(void); /* for the pool of them */

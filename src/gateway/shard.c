@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "gateway/downstream.h"
+#include "gateway/inspection.h"
 #include "gateway/upstream.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -55,86 +56,6 @@ static void on_log_timer(struct hbk_timer *timer)
 
 /* ---- accepting ---- */
 
-static bool is_in_ranges(const struct hbk_gw_cidr_range *ranges, uint32_t count,
-                         const struct hbk_ip *ip, int *out_bits)
-{
-    bool is_in = count == 0;
-    *out_bits = -1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (hbk_cidr_contains(&ranges[i].cidr, ip) && ranges[i].cidr.prefix_bits > *out_bits) {
-            *out_bits = ranges[i].cidr.prefix_bits;
-            is_in = true;
-        }
-    }
-    return is_in;
-}
-
-static bool has_port(const uint32_t *ports, uint32_t count, uint16_t port)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (ports[i] == port) {
-            return true;
-        }
-    }
-    return count == 0;
-}
-
-/*
- * How specific a chain's match is, step by step in Envoy's order; false when it does not match. A
- * plain connection has no server name and no application protocol.
- */
-enum { STEPS = 6 };
-
-static bool rate(const struct hbk_gw_filter_chain_match *match, const struct hbk_address *local,
-                 const struct hbk_address *peer, int out_steps[static STEPS])
-{
-    static const struct hbk_gw_filter_chain_match any;
-    match = match == NULL ? &any : match;
-    bool is_local = hbk_ip_is_loopback(&peer->ip) || hbk_ip_equal(&peer->ip, &local->ip);
-    if ((match->destination_port != 0 && match->destination_port != local->port) ||
-        match->server_names_count > 0 || match->application_protocols_count > 0 ||
-        hbk_slice_equal(match->transport_protocol, HBK_SLICE("tls")) ||
-        (match->source_type == HBK_GW_SOURCE_LOCAL && !is_local) ||
-        (match->source_type == HBK_GW_SOURCE_EXTERNAL && is_local) ||
-        !has_port(match->source_ports, match->source_ports_count, peer->port)) {
-        return false;
-    }
-    out_steps[0] = match->destination_port != 0;
-    out_steps[2] = match->transport_protocol.size > 0;
-    out_steps[4] = match->source_type != HBK_GW_SOURCE_ANY;
-    bool is_in =
-        is_in_ranges(match->prefix_ranges, match->prefix_ranges_count, &local->ip, &out_steps[1]) &&
-        is_in_ranges(match->direct_source_prefix_ranges, match->direct_source_prefix_ranges_count,
-                     &peer->ip, &out_steps[3]) &&
-        is_in_ranges(match->source_prefix_ranges, match->source_prefix_ranges_count, &peer->ip,
-                     &out_steps[5]);
-    out_steps[5] = out_steps[5] * 2 + (match->source_ports_count > 0);
-    return is_in;
-}
-
-static const struct hbk_gw_handler *choose_handler(const struct hbk_gw_plan_listener *listener,
-                                                   const struct hbk_address *local,
-                                                   const struct hbk_address *peer)
-{
-    const struct hbk_gw_handler *best = NULL;
-    int best_steps[STEPS] = {0};
-    for (uint32_t i = 0; i < listener->config->filter_chains_count; i++) {
-        int steps[STEPS];
-        if (!rate(listener->config->filter_chains[i].filter_chain_match, local, peer, steps)) {
-            continue;
-        }
-        int order = best == NULL ? 1 : 0;
-        for (size_t k = 0; k < STEPS && order == 0; k++) {
-            order = (steps[k] > best_steps[k]) - (steps[k] < best_steps[k]);
-        }
-        if (order > 0) {
-            best = &listener->handlers[i];
-            memcpy(best_steps, steps, sizeof steps);
-        }
-    }
-    return best != NULL ? best : listener->otherwise;
-}
-
 static void on_accept(struct hbk_listener *socket, int fd, const struct hbk_address *peer)
 {
     struct hbk_gw_acceptor *acceptor = HBK_CONTAINER(socket, struct hbk_gw_acceptor, socket);
@@ -142,16 +63,28 @@ static void on_accept(struct hbk_listener *socket, int fd, const struct hbk_addr
     if (hbk_socket_local_address(fd, &local) != HBK_OK) {
         local = acceptor->address;
     }
-    const struct hbk_gw_handler *handler = choose_handler(acceptor->listener, &local, peer);
+    if (hbk_gw_needs_inspection(acceptor->listener->config)) {
+        hbk_gw_inspect(acceptor, fd, peer, &local);
+        return;
+    }
+    const struct hbk_gw_arrival arrival = {
+        .fd = fd, .peer = *peer, .direct = *peer, .local = local};
+    hbk_gw_arrived(acceptor, &arrival);
+}
+
+void hbk_gw_arrived(struct hbk_gw_acceptor *acceptor, const struct hbk_gw_arrival *arrival)
+{
+    const struct hbk_gw_handler *handler = hbk_gw_choose_handler(acceptor->listener, arrival);
     if (handler == NULL) {
+        int fd = arrival->fd;
         hbk_gw_count(&acceptor->stats[HBK_GW_L_NO_CHAIN], 1);
         hbk_fd_close(&fd);
         return;
     }
     if (handler->http != NULL) {
-        hbk_gw_connection_open(acceptor->shard, handler, acceptor->stats, fd, peer);
+        hbk_gw_connection_open(acceptor->shard, handler, acceptor->stats, arrival);
     } else {
-        hbk_gw_tcp_open(acceptor->shard, handler, acceptor->stats, fd, peer);
+        hbk_gw_tcp_open(acceptor->shard, handler, acceptor->stats, arrival);
     }
 }
 
@@ -231,6 +164,9 @@ static void init_objects(struct hbk_gw_shard *shard)
                   HBK_GW_CONNECTIONS_MAX);
     hbk_pool_init(&shard->relays, "gateway relay", hbk_gw_tcp_object_bytes(),
                   HBK_GW_CONNECTIONS_MAX);
+    hbk_pool_init(&shard->inspections, "gateway inspection", hbk_gw_inspection_object_bytes(),
+                  HBK_GW_CONNECTIONS_MAX);
+    hbk_list_init(&shard->inspection_list);
     hbk_list_init(&shard->open);
     hbk_list_init(&shard->relay_list);
     hbk_list_init(&shard->dead);
@@ -297,6 +233,7 @@ void hbk_gw_shard_close(struct hbk_gw_shard *shard)
         hbk_gw_connection_abort(HBK_CONTAINER(link, struct hbk_gw_connection, link), HBK_GW_FLAG_DC,
                                 "downstream_local_disconnect");
     }
+    hbk_gw_inspect_close_all(shard);
     hbk_gw_tcp_abort_all(shard);
     for (uint32_t i = 0; shard->pools != NULL && i < shard->plan->cluster_count; i++) {
         hbk_gw_pool_close(&shard->pools[i]);
@@ -319,6 +256,7 @@ void hbk_gw_shard_fini(struct hbk_gw_shard *shard)
     hbk_pool_fini(&shard->streams);
     hbk_pool_fini(&shard->upstreams);
     hbk_pool_fini(&shard->relays);
+    hbk_pool_fini(&shard->inspections);
     for (uint32_t i = 0; shard->contexts != NULL && i < shard->plan->handler_count; i++) {
         hbk_tls_context_unref(shard->contexts[i]);
     }

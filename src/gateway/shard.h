@@ -60,9 +60,11 @@ struct hbk_gw_shard {
     struct hbk_gw_log_buffer *logs;
     struct hbk_tls_context **contexts; /* references, by handler; NULL: plain text */
     struct hbk_pool connections, streams, upstreams, relays; /* objects */
-    struct hbk_list open;                                    /* downstream connections */
-    struct hbk_list relay_list;                              /* tcp_proxy connections */
-    struct hbk_list dead; /* streams that go at the end of the turn */
+    struct hbk_pool inspections;
+    struct hbk_list inspection_list;
+    struct hbk_list open;       /* downstream connections */
+    struct hbk_list relay_list; /* tcp_proxy connections */
+    struct hbk_list dead;       /* streams that go at the end of the turn */
     struct hbk_task bury;
     struct hbk_timer log_timer;
     uint64_t random[2];

@@ -19,7 +19,7 @@ struct relay {
     struct hbk_gw_pool *pool;
     struct hbk_gw_host *host;
     struct hbk_timer connect, idle, life;
-    struct hbk_address peer, local, server_local;
+    struct hbk_address peer, direct, local, server_local;
     uint64_t id, start_ns, active_ns;
     int64_t start_real_ns;
     uint32_t attempts, flags;
@@ -47,7 +47,7 @@ static void log_relay(const struct relay *relay)
         .received_wire_bytes = relay->client.received_bytes,
         .sent_wire_bytes = relay->client.sent_bytes,
         .downstream_remote = relay->peer,
-        .downstream_direct_remote = relay->peer,
+        .downstream_direct_remote = relay->direct,
         .downstream_local = relay->local,
         .upstream_local = relay->server_local,
         .cluster = relay->pool == NULL ? hbk_slice_of(NULL, 0) : relay->pool->cluster->config->name,
@@ -389,16 +389,16 @@ static void start_timers(struct relay *relay)
 }
 
 void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
-                     hbk_gw_counter *listener_stats, int fd, const struct hbk_address *peer)
+                     hbk_gw_counter *listener_stats, const struct hbk_gw_arrival *arrival)
 {
     const struct hbk_pipe_security security = {.context = shard->contexts[handler->index],
                                                .is_server = true};
     struct relay *relay = hbk_pool_take(&shard->relays);
     if (relay == NULL ||
-        hbk_pipe_open(&relay->client, &shard->net, fd, handler->buffer_bytes_max,
+        hbk_pipe_open(&relay->client, &shard->net, arrival->fd, handler->buffer_bytes_max,
                       security.context == NULL ? NULL : &security, &client_events) != HBK_OK) {
         if (relay == NULL) {
-            (void)close(fd);
+            (void)close(arrival->fd);
         }
         hbk_gw_count(&listener_stats[HBK_GW_L_CX_OVERFLOW], 1);
         hbk_pool_give(&shard->relays, relay);
@@ -408,14 +408,13 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     relay->handler = handler;
     relay->listener_stats = listener_stats;
     relay->stats = shard->tcp_stats[handler->index];
-    relay->peer = *peer;
+    relay->peer = arrival->peer;
+    relay->direct = arrival->direct;
+    relay->local = arrival->local;
     relay->id = ++shard->connection_ids * HBK_WORKERS_MAX + shard->worker->index;
     relay->start_ns = relay->active_ns = shard->net.loop->now_ns;
     relay->start_real_ns = hbk_clock_realtime_ns();
     relay->open_pipes = 1;
-    if (hbk_socket_local_address(fd, &relay->local) != HBK_OK) {
-        relay->local = (struct hbk_address){0};
-    }
     hbk_list_append(&shard->relay_list, &relay->link);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_TOTAL], 1);
     hbk_gw_count(&listener_stats[HBK_GW_L_CX_TOTAL], 1);

@@ -62,7 +62,6 @@ static hbk_status check_chain(const struct hbk_gw_filter_chain *chain, struct hb
 static hbk_status check_listener(const struct hbk_gw_listener *listener, struct hbk_error *error)
 {
     const struct remark remarks[] = {
-        {"listener_filters", listener->listener_filters_count > 0, true},
         {"use_original_dst", listener->use_original_dst, true},
         {"access_log", listener->access_log_count > 0, true},
         {"tcp_backlog_size", listener->has_tcp_backlog_size != 0, false},

@@ -222,12 +222,12 @@ void hbk_socket_end(int fd)
     (void)shutdown(fd, SHUT_WR);
 }
 
-enum hbk_io hbk_socket_receive(int fd, struct hbk_span room, size_t *out_size)
+static enum hbk_io receive(int fd, struct hbk_span room, int flags, size_t *out_size)
 {
     HBK_ASSERT(room.size > 0);
     ssize_t size;
     do {
-        size = recv(fd, room.bytes, room.size, 0);
+        size = recv(fd, room.bytes, room.size, flags);
     } while (size < 0 && errno == EINTR);
     if (size > 0) {
         *out_size = (size_t)size;
@@ -239,6 +239,15 @@ enum hbk_io hbk_socket_receive(int fd, struct hbk_span room, size_t *out_size)
     return errno == EAGAIN ? HBK_IO_AGAIN : HBK_IO_FAILED;
 }
 
+enum hbk_io hbk_socket_receive(int fd, struct hbk_span room, size_t *out_size)
+{
+    return receive(fd, room, 0, out_size);
+}
+
+enum hbk_io hbk_socket_peek(int fd, struct hbk_span room, size_t *out_size)
+{
+    return receive(fd, room, MSG_PEEK, out_size);
+}
 static enum hbk_io sent(ssize_t size, size_t *out_size)
 {
     if (size >= 0) {

@@ -74,6 +74,8 @@ enum hbk_io {
 };
 
 enum hbk_io hbk_socket_receive(int fd, struct hbk_span room, size_t *out_size);
+/* The same, and the bytes stay in the socket. */
+enum hbk_io hbk_socket_peek(int fd, struct hbk_span room, size_t *out_size);
 enum hbk_io hbk_socket_send(int fd, struct hbk_slice bytes, size_t *out_size);
 enum hbk_io hbk_socket_send_parts(int fd, const struct iovec *parts, size_t count,
                                   size_t *out_size);

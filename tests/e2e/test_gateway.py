@@ -261,6 +261,27 @@ def test_a_length_that_is_not_kept_smuggles_nothing(twins, name):
     assert b"GET /echo" in reply
 
 
+PROXIED = {
+    "a PROXY header in text": "PROXY TCP4 203.0.113.9 10.0.0.1 4567 80\r\n",
+    "a binary PROXY header": "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+    "\xcb\0\x71\x09\x0a\0\0\x01\x11\xd7\0\x50",
+    "a stranger's address": "PROXY TCP4 198.51.100.1 10.0.0.1 4567 80\r\n",
+    "a PROXY header that says nothing": "PROXY UNKNOWN\r\n",
+    "a broken PROXY header": "PROXY TCP4 203.0.113.9\r\n",
+    "no PROXY header": "",
+}
+
+
+@pytest.mark.parametrize("name", PROXIED)
+def test_the_same_is_believed_as_envoy_does_of(twins, name):
+    ours, envoys = twins.ask(PROXIED[name] + get("/echo"), port=3, timeout=3)
+    assert (ours.status, ours.fields, ours.shown()) == (
+        envoys.status,
+        envoys.fields,
+        envoys.shown(),
+    )
+
+
 def test_access_log_lines_are_envoys(twins):
     for request in (
         get("/direct?log"),

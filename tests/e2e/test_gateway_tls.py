@@ -164,6 +164,72 @@ def test_the_protocol_is_agreed_on(tmp_path, start):
             assert secure.selected_alpn_protocol() == "h2"
 
 
+def named(port, folder, names):
+    """A listener whose chains are chosen by the name that a ClientHello asks for."""
+    chains = []
+    for name in names:
+        whole = chain(
+            port,
+            "common_tls_context: {tls_certificates: "
+            f"{{certificate_chain: {{filename: {folder}/{name}.pem}}, "
+            f"private_key: {{filename: {folder}/{name}.key}}}}}}",
+            HELLO.replace('"hello"', f'"{name}"'),
+            name,
+        )
+        head, rest = whole.split("    - transport_socket:", 1)
+        chains.append(
+            f"    - filter_chain_match: {{server_names: ['{names[name]}']}}\n"
+            f"      transport_socket:{rest}"
+        )
+    return head + "".join(chains)
+
+
+def test_a_chain_is_chosen_by_the_name_that_is_asked_for(tmp_path, start):
+    names = {"one": "localhost", "wide": "*.wide.test"}
+    make_pair(tmp_path, "one")
+    make_pair(tmp_path, "wide", "*.wide.test")
+    serve(start, tmp_path, named(24000, tmp_path, names))
+    for name, asked in (("one", "localhost"), ("wide", "a.wide.test")):
+        context = client(tmp_path / f"{name}.pem")
+        for size in (None, 3):
+            reply = ask_slowly(24000, context, asked, size)
+            assert reply.body == name.encode()
+    with pytest.raises(OSError):
+        ask_slowly(24000, client(tmp_path / "one.pem"), "nobody.test", None)
+    assert gateway.exchange(24000, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b""
+
+
+def ask_slowly(port, context, asked, size):
+    """One request; the ClientHello goes out in pieces of a size, or at once."""
+    inbound, outbound = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = context.wrap_bio(inbound, outbound, server_hostname=asked)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def until_done(step):
+            while True:
+                try:
+                    done = step()
+                    plain.sendall(outbound.read())
+                    return done
+                except ssl.SSLWantReadError:
+                    data = outbound.read()
+                    for at in range(0, len(data), size or 65536):
+                        plain.sendall(data[at : at + (size or 65536)])
+                    piece = plain.recv(65536)
+                    if not piece:
+                        raise ConnectionError("closed") from None
+                    inbound.write(piece)
+
+        until_done(secure.do_handshake)
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        until_done(lambda: secure.write(request))
+        data = b""
+        while not data.endswith((b"one", b"wide")):
+            data += until_done(lambda: secure.read(65536))
+        return gateway.Reply(data)
+
+
 def test_only_clients_whom_the_context_names_are_served(tmp_path, start):
     for name, host in (("a", "localhost"), ("good", "good.test"), ("other", "other.test")):
         make_pair(tmp_path, name, host)

@@ -1,0 +1,294 @@
+/*
+ *     accepted -> [original destination] -> [PROXY header] -> [ClientHello] -> arrived
+ *
+ * One timer bounds all of it (listener_filters_timeout). A listener that goes on after it chooses
+ * by what is known then.
+ */
+#include "gateway/inspection.h"
+
+#include "base/cursor.h"
+#include "os/fd.h"
+#include "os/socket.h"
+#include "tls/message.h"
+#include "wire/proxy_protocol.h"
+
+enum { RECORD_HANDSHAKE = 22, RECORD_HEAD_BYTES = 5 };
+
+struct inspection {
+    struct hbk_source source;
+    struct hbk_timer timer;
+    struct hbk_task bury;
+    struct hbk_link link;
+    struct hbk_gw_acceptor *acceptor;
+    struct hbk_address peer, direct, local;
+    bool awaits_proxy, may_lack_proxy, awaits_hello, is_over;
+};
+
+static const void *find_filter(const struct hbk_gw_listener *listener, int kind)
+{
+    for (uint32_t i = 0; i < listener->listener_filters_count; i++) {
+        if (listener->listener_filters[i].typed_config.kind == kind) {
+            return listener->listener_filters[i].typed_config.message;
+        }
+    }
+    return NULL;
+}
+
+/* Envoy adds the inspector by itself where a chain's match needs it; so do we. */
+static bool needs_hello(const struct hbk_gw_listener *listener)
+{
+    bool needs = find_filter(listener, HBK_GW_TLS_INSPECTOR) != NULL;
+    for (uint32_t i = 0; i < listener->filter_chains_count; i++) {
+        const struct hbk_gw_filter_chain_match *match =
+            listener->filter_chains[i].filter_chain_match;
+        needs |= match != NULL &&
+                 (match->server_names_count > 0 || match->application_protocols_count > 0 ||
+                  match->transport_protocol.size > 0);
+    }
+    return needs;
+}
+
+bool hbk_gw_needs_inspection(const struct hbk_gw_listener *listener)
+{
+    return listener->listener_filters_count > 0 || needs_hello(listener);
+}
+
+static void on_burial(struct hbk_task *task)
+{
+    struct inspection *inspection = HBK_CONTAINER(task, struct inspection, bury);
+    hbk_pool_give(&inspection->acceptor->shard->inspections, inspection);
+}
+
+/* Lets go of the socket: it is closed, or somebody else's. */
+static void finish(struct inspection *inspection)
+{
+    struct hbk_loop *loop = inspection->acceptor->shard->net.loop;
+    inspection->is_over = true;
+    hbk_loop_timer_cancel(loop, &inspection->timer);
+    hbk_loop_remove(loop, &inspection->source);
+    hbk_link_remove(&inspection->link);
+    hbk_loop_post(loop, HBK_PHASE_END, &inspection->bury);
+}
+
+static void give_up(struct inspection *inspection)
+{
+    finish(inspection);
+    hbk_fd_close(&inspection->source.fd);
+}
+
+static void arrive(struct inspection *inspection, const struct hbk_client_hello *hello)
+{
+    struct hbk_gw_arrival arrival = {
+        .fd = inspection->source.fd,
+        .peer = inspection->peer,
+        .direct = inspection->direct,
+        .local = inspection->local,
+        .is_tls = hello != NULL,
+    };
+    if (hello != NULL) {
+        arrival.server_name = hello->server_name;
+        arrival.protocols = hello->protocols;
+    }
+    finish(inspection);
+    hbk_gw_arrived(inspection->acceptor, &arrival);
+}
+
+/* ---- the PROXY header ---- */
+
+/* Takes the header off the socket. False when it is not complete, or the connection is over. */
+static bool take_proxy(struct inspection *inspection, struct hbk_slice seen)
+{
+    struct hbk_proxy_header header;
+    size_t size = 0;
+    uint8_t scratch[HBK_PROXY_BYTES_MAX];
+    switch (hbk_proxy_header_read(seen, &header)) {
+    case HBK_PROXY_NEED_MORE:
+        return false;
+    case HBK_PROXY_ABSENT:
+        if (!inspection->may_lack_proxy) {
+            give_up(inspection);
+            return false;
+        }
+        inspection->awaits_proxy = false;
+        return true;
+    case HBK_PROXY_INVALID:
+        give_up(inspection);
+        return false;
+    case HBK_PROXY_DONE:
+        break;
+    }
+    if (hbk_socket_receive(inspection->source.fd, hbk_span_of(scratch, header.size_bytes), &size) !=
+            HBK_IO_DONE ||
+        size != header.size_bytes) {
+        give_up(inspection);
+        return false;
+    }
+    if (header.is_known) {
+        inspection->peer = header.source;
+        inspection->local = header.destination;
+    }
+    inspection->awaits_proxy = false;
+    return true;
+}
+
+/* ---- the ClientHello ---- */
+
+enum hello_answer { HELLO_NEED_MORE, HELLO_READY, HELLO_NONE };
+
+/* Joins the fragments of the first handshake message. `room` holds HBK_GW_HELLO_BYTES_MAX. */
+static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room,
+                                    struct hbk_slice *out_body)
+{
+    size_t used = 0;
+    struct hbk_cursor cursor = hbk_cursor_of(seen);
+    if (seen.size > 0 && seen.bytes[0] != RECORD_HANDSHAKE) {
+        return HELLO_NONE;
+    }
+    for (;;) {
+        if (cursor.left.size < RECORD_HEAD_BYTES) {
+            return HELLO_NEED_MORE;
+        }
+        uint64_t type = hbk_cursor_number(&cursor, 1), version = hbk_cursor_number(&cursor, 2);
+        size_t size = (size_t)hbk_cursor_number(&cursor, 2);
+        if (type != RECORD_HANDSHAKE || version >> 8 != 3 || size == 0 ||
+            used + size > HBK_GW_HELLO_BYTES_MAX) {
+            return HELLO_NONE;
+        }
+        bool is_whole = size <= cursor.left.size;
+        struct hbk_slice part = hbk_cursor_take(&cursor, is_whole ? size : cursor.left.size);
+        memcpy(room + used, part.bytes, part.size);
+        used += part.size;
+        if (used >= HBK_MESSAGE_HEADER_BYTES) {
+            size_t body = (size_t)room[1] << 16 | (size_t)room[2] << 8 | room[3];
+            if (room[0] != HBK_MESSAGE_CLIENT_HELLO ||
+                body + HBK_MESSAGE_HEADER_BYTES > HBK_GW_HELLO_BYTES_MAX) {
+                return HELLO_NONE;
+            }
+            if (used >= body + HBK_MESSAGE_HEADER_BYTES) {
+                *out_body = hbk_slice_of(room + HBK_MESSAGE_HEADER_BYTES, body);
+                return HELLO_READY;
+            }
+        }
+        if (!is_whole) {
+            return HELLO_NEED_MORE;
+        }
+    }
+}
+
+/* A hello that cannot be read is TLS all the same: the session will say what is wrong with it. */
+static void take_hello(struct inspection *inspection, struct hbk_slice seen)
+{
+    static const struct hbk_client_hello unreadable;
+    struct hbk_client_hello hello;
+    struct hbk_slice body;
+    uint8_t *room = inspection->acceptor->shard->net.output.bytes;
+    switch (join_hello(seen, room, &body)) {
+    case HELLO_NEED_MORE:
+        return;
+    case HELLO_NONE:
+        arrive(inspection, NULL);
+        return;
+    case HELLO_READY:
+        break;
+    }
+    struct hbk_complaint complaint = hbk_client_hello_read(body, &hello);
+    arrive(inspection, complaint.alert == HBK_ALERT_NONE ? &hello : &unreadable);
+}
+
+/* ---- the socket ---- */
+
+static void look(struct inspection *inspection)
+{
+    struct hbk_span room =
+        hbk_span_of(inspection->acceptor->shard->net.input.bytes, HBK_GW_PEEK_BYTES_MAX);
+    while (!inspection->is_over) {
+        size_t size = 0;
+        if (!inspection->awaits_proxy && !inspection->awaits_hello) {
+            arrive(inspection, NULL);
+            return;
+        }
+        switch (hbk_socket_peek(inspection->source.fd, room, &size)) {
+        case HBK_IO_DONE:
+            break;
+        case HBK_IO_AGAIN:
+            return;
+        case HBK_IO_END:
+        case HBK_IO_FAILED:
+            give_up(inspection);
+            return;
+        }
+        struct hbk_slice seen = hbk_slice_of(room.bytes, size);
+        if (!inspection->awaits_proxy) {
+            take_hello(inspection, seen);
+            return;
+        }
+        if (!take_proxy(inspection, seen)) {
+            return;
+        }
+    }
+}
+
+static void on_ready(struct hbk_source *source)
+{
+    struct inspection *inspection = HBK_CONTAINER(source, struct inspection, source);
+    if ((source->ready & HBK_HUNG_UP) != 0) {
+        give_up(inspection);
+        return;
+    }
+    look(inspection);
+}
+
+static void on_timeout(struct hbk_timer *timer)
+{
+    struct inspection *inspection = HBK_CONTAINER(timer, struct inspection, timer);
+    if (inspection->acceptor->listener->config->continue_on_listener_filters_timeout) {
+        arrive(inspection, NULL);
+    } else {
+        give_up(inspection);
+    }
+}
+
+void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_address *peer,
+                    const struct hbk_address *local)
+{
+    const struct hbk_gw_listener *config = acceptor->listener->config;
+    struct hbk_gw_shard *shard = acceptor->shard;
+    const struct hbk_gw_proxy_protocol *proxy = find_filter(config, HBK_GW_PROXY_PROTOCOL);
+    struct inspection *inspection = hbk_pool_take(&shard->inspections);
+    if (inspection == NULL ||
+        hbk_loop_add(shard->net.loop, &inspection->source, fd, on_ready) != HBK_OK) {
+        hbk_pool_give(&shard->inspections, inspection);
+        hbk_gw_count(&acceptor->stats[HBK_GW_L_CX_OVERFLOW], 1);
+        hbk_fd_close(&fd);
+        return;
+    }
+    inspection->acceptor = acceptor;
+    inspection->peer = inspection->direct = *peer;
+    inspection->local = *local;
+    inspection->awaits_proxy = proxy != NULL;
+    inspection->may_lack_proxy = proxy != NULL && proxy->allow_requests_without_proxy_protocol;
+    inspection->awaits_hello = needs_hello(config);
+    hbk_timer_init(&inspection->timer, on_timeout);
+    hbk_task_init(&inspection->bury, on_burial);
+    hbk_list_append(&shard->inspection_list, &inspection->link);
+    if (find_filter(config, HBK_GW_ORIGINAL_DST_FILTER) != NULL &&
+        hbk_socket_original_destination(fd, &inspection->local) != HBK_OK) {
+        inspection->local = *local; /* it was not redirected */
+    }
+    if (config->listener_filters_timeout > 0) {
+        hbk_loop_timer(shard->net.loop, &inspection->timer, config->listener_filters_timeout);
+    }
+    look(inspection);
+}
+
+void hbk_gw_inspect_close_all(struct hbk_gw_shard *shard)
+{
+    HBK_LIST_EACH (link, &shard->inspection_list) {
+        give_up(HBK_CONTAINER(link, struct inspection, link));
+    }
+}
+
+size_t hbk_gw_inspection_object_bytes(void)
+{
+    return sizeof(struct inspection);
+}
