@@ -52,19 +52,21 @@ static const struct symbol memory_symbols[] = {
 static hbk_status open_one(const char *const *names, size_t count, void **out_handle,
                            struct hbk_error *error)
 {
-    const char *reason = NULL;
+    hbk_status status = HBK_NOT_FOUND;
 
     for (size_t i = 0; i < count; i++) {
         *out_handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
         if (*out_handle != NULL) {
             return HBK_OK;
         }
-        reason = i == 0 ? dlerror() : reason;
+        if (i == 0) { /* The next dlopen() frees this one's reason. */
+            status = hbk_error_set(error, HBK_NOT_FOUND,
+                                   "QAT: %s cannot be loaded (%s): install Intel's qatlib, version "
+                                   "22.07 or newer",
+                                   names[0], dlerror());
+        }
     }
-    return hbk_error_set(error, HBK_NOT_FOUND,
-                         "QAT: %s cannot be loaded (%s): install Intel's qatlib, version 22.07 or "
-                         "newer",
-                         names[0], reason == NULL ? "no reason given" : reason);
+    return status;
 }
 
 static hbk_status find_symbols(struct hbk_qat_library *library, void *handle,
