@@ -8,103 +8,25 @@ import threading
 
 import pytest
 
-import conftest
 from harness import gateway, program, wait
+from harness.tls_gateway import (
+    ADMIN_PORT,
+    HELLO,
+    TLS,
+    chain,
+    client,
+    cluster,
+    fetch,
+    make_pair,
+    serve,
+)
 
 FIXTURES = program.ROOT / "tests" / "unit" / "config" / "fixtures"
-TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
-MANAGER = (
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
-    ".HttpConnectionManager"
-)
 
 
 @pytest.fixture(autouse=True)
 def loopback(private_namespaces):
     """Ports are this test's own."""
-
-
-def make_pair(folder, name, host="localhost"):
-    """A key and a certificate that signed itself, made as the paper makes them."""
-    program.run(
-        "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
-        "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}",
-        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem",
-    )  # fmt: skip
-
-
-def chain(port, tls, routes, name="front"):
-    return f"""
-  - name: {name}
-    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
-    filter_chains:
-    - transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config: {{"@type": {TLS}.DownstreamTlsContext, {tls}}}
-      filters:
-      - name: http
-        typed_config:
-          "@type": {MANAGER}
-          stat_prefix: {name}
-          http_filters: [{{name: envoy.filters.http.router}}]
-          route_config:
-            virtual_hosts: [{{name: any, domains: ["*"], routes: [{routes}]}}]
-"""
-
-
-def cluster(name, port, ca, host):
-    return f"""
-  - name: {name}
-    load_assignment:
-      cluster_name: {name}
-      endpoints:
-        lb_endpoints:
-          endpoint:
-            address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
-    transport_socket:
-      name: tls
-      typed_config:
-        "@type": {TLS}.UpstreamTlsContext
-        sni: localhost
-        common_tls_context:
-          validation_context:
-            trusted_ca: {{filename: {ca}}}
-            match_typed_subject_alt_names: {{san_type: DNS, matcher: {{exact: {host}}}}}
-"""
-
-
-HELLO = '{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: "hello"}}}'
-
-
-def serve(start, folder, listeners, clusters="", name="gateway"):
-    path = folder / f"{name}.yaml"
-    path.write_text(
-        "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 24009}}}\n"
-        f"static_resources:\n  listeners:{listeners}\n{clusters}"
-    )
-    running = start(name, [program.BINARY, "gateway", "-c", path, "--concurrency", "2"])
-    running.wait_for_log("ready: ")
-    return running
-
-
-def client(ca=None, certificate=None, protocols=()):
-    context = ssl.create_default_context(cafile=ca)
-    if certificate:
-        context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
-    if protocols:
-        context.set_alpn_protocols(protocols)
-    return context
-
-
-def fetch(port, context, path="/"):
-    """(negotiated protocol, reply) of one request."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
-        with context.wrap_socket(plain, server_hostname="localhost") as secure:
-            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-            data = b""
-            while piece := secure.recv(65536):
-                data += piece
-            return secure.selected_alpn_protocol(), gateway.Reply(data)
 
 
 def test_the_papers_steps_for_cryptomb_work_as_they_are_written(
@@ -248,7 +170,7 @@ def test_only_clients_whom_the_context_names_are_served(tmp_path, start):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             fetch(24000, client(tmp_path / "a.pem", certificate))
     stats = gateway.exchange(
-        24009, b"GET /stats?filter=ssl HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        ADMIN_PORT, b"GET /stats?filter=ssl HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     )
     assert b"ssl.fail_verify_error: 0" not in stats
 

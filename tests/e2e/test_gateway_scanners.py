@@ -1,0 +1,86 @@
+"""What the scanners of other people find at the gateway's TLS: nothing, or what is allowed here."""
+
+import json
+import subprocess
+import xml.etree.ElementTree
+
+import pytest
+
+from harness.tls_gateway import HELLO, chain, make_pair, serve
+
+PORT = 24000
+SECURE_CIPHERS = {
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+}
+
+# Findings of testssl.sh that are no finding about the gateway, each with its reason.
+ALLOWED = {
+    "engine_problem": "the scanner's own libssl has no GOST",
+    "cert_expirationStatus": "the test's certificate is good for thirty days",
+    "cert_notAfter": "the same",
+    "cert_revocation": "the test's certificate names no place of a CRL",
+    "cert_chain_of_trust": "the test's certificate signed itself",
+}
+
+
+@pytest.fixture
+def scanned(tmp_path, start, private_namespaces):
+    """A gateway with nothing but its defaults."""
+    make_pair(tmp_path, "a")
+    tls = (
+        "common_tls_context: {alpn_protocols: [h2, http/1.1], tls_certificates: "
+        f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}}}"
+    )
+    serve(start, tmp_path, chain(PORT, tls, HELLO))
+    return tmp_path
+
+
+def test_testssl_finds_nothing_that_is_not_allowed(scanned, find_peer_program):
+    report = scanned / "testssl.json"
+    subprocess.run(
+        [
+            find_peer_program("testssl"), "--quiet", "--warnings", "off", "--nodns", "none",
+            "--ip", "127.0.0.1", "--color", "0", "--protocols", "--standard", "--fs",
+            "--server-preference", "--server-defaults", "--vulnerable", "--grease",
+            "--jsonfile", report, f"localhost:{PORT}",
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300, check=False,
+    )  # fmt: skip
+    findings = {
+        one["id"]: (one["severity"], one["finding"]) for one in json.loads(report.read_text())
+    }
+    # What it did look at: a scan that ends early finds nothing too.
+    for looked_at in ("TLS1_3", "PFS", "GREASE", "heartbleed", "ROBOT", "LUCKY13", "RC4"):
+        assert findings[looked_at][0] == "OK", looked_at
+    bad = {
+        name: finding
+        for name, finding in findings.items()
+        if finding[0] not in ("OK", "INFO") and name not in ALLOWED
+    }
+    assert bad == {}
+
+
+def test_sslscan_sees_the_one_protocol_and_its_three_ciphers(scanned, find_peer_program):
+    report = scanned / "sslscan.xml"
+    subprocess.run(
+        [find_peer_program("sslscan"), f"--xml={report}", f"localhost:{PORT}"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120, check=True,
+    )  # fmt: skip
+    seen = xml.etree.ElementTree.parse(report).getroot().find("ssltest")
+    enabled = [
+        f"{one.get('type')} {one.get('version')}"
+        for one in seen.iter("protocol")
+        if one.get("enabled") == "1"
+    ]
+    assert enabled == ["tls 1.3"]
+    assert {one.get("cipher") for one in seen.iter("cipher")} == SECURE_CIPHERS
+    assert {one.get("vulnerable") for one in seen.iter("heartbleed")} == {"0"}
+    assert [one.get("supported") for one in seen.iter("renegotiation")] == ["0"]
+    assert {one.get("name") for one in seen.iter("group")} == {
+        "secp256r1 (NIST P-256)",
+        "secp384r1 (NIST P-384)",
+        "x25519",
+    }
