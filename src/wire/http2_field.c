@@ -65,6 +65,18 @@ static bool is_field_value(struct hbk_slice value)
             value.bytes[value.size - 1] != '\t');
 }
 
+/* A URI has visible ASCII only (RFC 3986, 2). In HTTP/1 behind us a blank would end the target of a
+ * request line, and what follows would be the version, or more. */
+static bool is_uri_text(struct hbk_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.bytes[i] <= ' ' || text.bytes[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return text.size > 0;
+}
+
 /* RFC 9113, 8.2.2: fields that speak of a connection mean nothing here. */
 static bool is_of_connection(struct hbk_slice name, struct hbk_slice value)
 {
@@ -134,13 +146,14 @@ static bool take_pseudo(struct hbk_h2_block *block, struct hbk_slice name, struc
         return is_token(value);
     case PSEUDO_SCHEME:
         fields->scheme = keep(block, value);
-        return value.size > 0;
+        return is_uri_text(value);
     case PSEUDO_AUTHORITY:
         fields->authority = keep(block, value);
-        return value.size > 0;
+        return is_uri_text(value);
     case PSEUDO_PATH:
         fields->path = keep(block, value);
-        return value.size > 0 && (value.bytes[0] == '/' || hbk_slice_equal(value, HBK_SLICE("*")));
+        return is_uri_text(value) &&
+               (value.bytes[0] == '/' || hbk_slice_equal(value, HBK_SLICE("*")));
     default:
         return parse_status(value, &fields->status);
     }
