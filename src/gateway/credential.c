@@ -345,7 +345,7 @@ static hbk_status make_trust(struct building *building,
                              const struct hbk_gw_validation_context *context)
 {
     struct hbk_slice roots, crl = hbk_slice_of(NULL, 0);
-    struct hbk_trust_options options = {.rule = HBK_TRUST_ANYBODY, .ignores_host = true};
+    struct hbk_trust_options options = {.rule = HBK_TRUST_ANYBODY};
     HBK_TRY(check_validation(building, context));
     if (context->trusted_ca != NULL) {
         HBK_TRY(read_data(building, context->trusted_ca, HBK_GW_SECRET_BYTES_MAX, &roots));
@@ -358,6 +358,7 @@ static hbk_status make_trust(struct building *building,
             return status;
         }
         options.rule = HBK_TRUST_NAME;
+        options.ignores_host = true;
         options.roots = building->roots;
     }
     HBK_TRY(hbk_gw_name_check_new(context, &options, building->error));
