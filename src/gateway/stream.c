@@ -533,7 +533,10 @@ void hbk_gw_stream_request_trailers(struct hbk_gw_stream *stream,
 void hbk_gw_stream_request_sent(struct hbk_gw_stream *stream, size_t size)
 {
     touch(stream);
-    if (stream->connection != NULL && size > 0) {
+    stream->passed_bytes += size;
+    if (stream->connection != NULL && stream->passed_bytes > stream->given_back_bytes) {
+        size = (size_t)(stream->passed_bytes - stream->given_back_bytes);
+        stream->given_back_bytes = stream->passed_bytes;
         stream->down->consumed(stream, size);
     }
 }
@@ -583,6 +586,7 @@ static void retry(struct hbk_gw_stream *stream)
     hbk_gw_upstream_drop(stream);
     stream->response = (struct hbk_gw_head){0};
     stream->held_sent = 0;
+    stream->passed_bytes = 0;
     stream->up_request_ended = false;
     stream->is_retry = true;
     stream->flags = 0;

@@ -95,7 +95,10 @@ struct hbk_gw_stream {
     bool up_request_ended, is_waiting, is_counted;
     struct hbk_buffer held; /* the request's body so far, for the first and further attempts */
     size_t held_sent;       /* of it, to the present upstream */
-    bool held_is_complete;  /* nothing was left out of it: another attempt is possible */
+    /* Of the body, what has left for the present upstream, and what the client was given back: an
+     * attempt that repeats bytes gives none of them back again. */
+    uint64_t passed_bytes, given_back_bytes;
+    bool held_is_complete; /* nothing was left out of it: another attempt is possible */
     uint32_t attempts, retries_left;
     bool is_retry, is_retry_counted;
 
