@@ -381,6 +381,7 @@ static uint32_t judge(const struct hbk_gw_connection *connection,
     const struct hbk_gw_http_connection_manager *http = connection->handler->http;
     const struct hbk_gw_http1_options *options = http->http_protocol_options;
     const struct hbk_gw_http_options *common = http->common_http_protocol_options;
+    bool is_connect = hbk_slice_equal(request->method, HBK_SLICE("CONNECT"));
     struct hbk_slice value;
     if (request->minor_version == 0 && (options == NULL || !options->accept_http_10)) {
         return 426;
@@ -389,9 +390,11 @@ static uint32_t judge(const struct hbk_gw_connection *connection,
         return 400;
     }
     if (request->target.bytes[0] != '/' && !is_absolute(request->target) &&
-        !hbk_slice_equal(request->target, HBK_SLICE("*")) &&
-        !hbk_slice_equal(request->method, HBK_SLICE("CONNECT"))) {
+        !hbk_slice_equal(request->target, HBK_SLICE("*")) && !is_connect) {
         return BAD_TARGET;
+    }
+    if (is_connect) {
+        return 404; /* no route leads it anywhere, whatever its target looks like */
     }
     if (common != NULL && request->field_count > common->max_headers_count) {
         return 431;
@@ -438,9 +441,12 @@ static void begin(struct hbk_gw_connection *connection, const struct hbk_http1_r
     server->is_keep_alive = false;
     hbk_gw_stream_reply(stream, status,
                         status == 426 ? HBK_SLICE("Upgrade Required") : HBK_SLICE(""),
-                        status == 400 ? HBK_GW_FLAG_DPE : 0,
+                        status == 400   ? HBK_GW_FLAG_DPE
+                        : status == 404 ? HBK_GW_FLAG_NR
+                                        : 0,
                         status == 426   ? "low_version"
                         : status == 403 ? "upgrade_failed"
+                        : status == 404 ? "route_not_found"
                         : status == 431 ? "request_headers_too_large"
                                         : "http1.codec_error");
 }

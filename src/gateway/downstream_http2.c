@@ -128,6 +128,8 @@ static void pump_one(struct hbk_gw_stream *stream)
     }
 }
 
+/* A stream that is pumped may end itself, and nothing ends another: what an upstream is freed for
+ * by that comes from a task. */
 static void pump_all(struct hbk_gw_connection *connection)
 {
     HBK_LIST_EACH (link, &connection->streams) {
@@ -152,7 +154,6 @@ static hbk_status fill_request(struct hbk_gw_stream *stream, const struct hbk_h2
     int underscores = options == NULL ? 0 : options->headers_with_underscores_action;
     struct hbk_arena *arena = &stream->arena;
     struct hbk_gw_head *head = &stream->request;
-    struct hbk_slice cookie = hbk_slice_of(NULL, 0);
     head->method = hbk_gw_copy(arena, fields->method);
     head->authority = hbk_gw_copy(arena, fields->authority);
     head->path = hbk_gw_copy(arena, fields->path);
@@ -173,20 +174,11 @@ static hbk_status fill_request(struct hbk_gw_stream *stream, const struct hbk_h2
                 head->authority.size == 0 ? hbk_gw_copy(arena, field->value) : head->authority;
             continue;
         }
-        if (hbk_slice_equal(field->name, HBK_SLICE("cookie"))) {
-            /* Crumbs become one field again (RFC 9113, 8.2.3). */
-            struct hbk_slice crumb = cookie.bytes == NULL
-                                         ? hbk_gw_copy(arena, field->value)
-                                         : hbk_gw_print(arena, "%.*s; %.*s", HBK_SLICE_ARGS(cookie),
-                                                        HBK_SLICE_ARGS(field->value));
-            cookie = crumb;
-            continue;
-        }
         HBK_TRY(hbk_gw_head_add(head, arena, hbk_gw_copy(arena, field->name),
                                 hbk_gw_copy(arena, field->value)));
     }
-    return cookie.bytes == NULL ? HBK_OK
-                                : hbk_gw_head_add(head, arena, HBK_SLICE("cookie"), cookie);
+    /* Crumbs become one field again (RFC 9113, 8.2.3). */
+    return hbk_gw_head_join(head, arena, HBK_SLICE("cookie"), HBK_SLICE("; "));
 }
 
 static void take_request(struct hbk_gw_connection *connection, const struct hbk_h2_event *event)

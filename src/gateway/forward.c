@@ -164,6 +164,7 @@ static hbk_status append_forwarded_for(struct hbk_gw_stream *stream)
     struct hbk_slice name = HBK_SLICE("x-forwarded-for");
     struct hbk_slice peer =
         hbk_gw_copy(arena, hbk_slice_text(hbk_ip_text(&stream->connection->peer.ip, text)));
+    HBK_TRY(hbk_gw_head_join(&stream->request, arena, name, HBK_SLICE(",")));
     struct hbk_slice before = hbk_gw_head_find(&stream->request, name);
     if (before.bytes == NULL || before.size == 0) {
         return hbk_gw_head_set(&stream->request, arena, name, peer);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { CAPACITY_MIN = 16, PRINTED_BYTES_MAX = 512 };
+enum { CAPACITY_MIN = 16 };
 
 struct hbk_slice hbk_gw_copy(struct hbk_arena *arena, struct hbk_slice text)
 {
@@ -32,13 +32,18 @@ struct hbk_slice hbk_gw_copy_lower(struct hbk_arena *arena, struct hbk_slice tex
 
 struct hbk_slice hbk_gw_print(struct hbk_arena *arena, const char *format, ...)
 {
-    char text[PRINTED_BYTES_MAX];
-    va_list values;
+    va_list values, again;
     va_start(values, format);
-    int size = vsnprintf(text, sizeof text, format, values);
+    va_copy(again, values);
+    int size = vsnprintf(NULL, 0, format, values);
+    struct hbk_span room =
+        size < 0 ? hbk_span_of(NULL, 0) : hbk_arena_bytes(arena, (size_t)size + 1);
+    if (room.bytes != NULL) {
+        (void)vsnprintf((char *)room.bytes, room.size, format, again);
+    }
+    va_end(again);
     va_end(values);
-    size_t used = size < 0 ? 0 : (size_t)size < sizeof text ? (size_t)size : sizeof text - 1;
-    return hbk_gw_copy(arena, hbk_slice_of(text, used));
+    return hbk_slice_of(room.bytes, room.bytes == NULL ? 0 : (size_t)size);
 }
 
 hbk_status hbk_gw_head_add(struct hbk_gw_head *head, struct hbk_arena *arena, struct hbk_slice name,
@@ -82,6 +87,41 @@ hbk_status hbk_gw_head_set(struct hbk_gw_head *head, struct hbk_arena *arena, st
 {
     hbk_gw_head_remove(head, name);
     return hbk_gw_head_add(head, arena, name, value);
+}
+
+hbk_status hbk_gw_head_join(struct hbk_gw_head *head, struct hbk_arena *arena,
+                            struct hbk_slice name, struct hbk_slice separator)
+{
+    size_t size = 0, used = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < head->count; i++) {
+        if (hbk_slice_equal_nocase(head->fields[i].name, name)) {
+            size += (count++ > 0 ? separator.size : 0) + head->fields[i].value.size;
+        }
+    }
+    if (count < 2) {
+        return HBK_OK;
+    }
+    struct hbk_span room = hbk_arena_bytes(arena, size);
+    if (room.bytes == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < head->count; i++) {
+        struct hbk_slice value = head->fields[i].value;
+        if (!hbk_slice_equal_nocase(head->fields[i].name, name)) {
+            continue;
+        }
+        if (used > 0 || count == 0) {
+            memcpy(room.bytes + used, separator.bytes, separator.size);
+            used += separator.size;
+        }
+        if (value.size > 0) {
+            memcpy(room.bytes + used, value.bytes, value.size);
+            used += value.size;
+        }
+        count = 0; /* a separator follows from now on, also behind an empty value */
+    }
+    return hbk_gw_head_set(head, arena, name, hbk_slice_of(room.bytes, used));
 }
 
 struct hbk_slice hbk_gw_head_find(const struct hbk_gw_head *head, struct hbk_slice name)
@@ -161,6 +201,7 @@ static bool is_hop_by_hop(struct hbk_slice name)
 /* Fields that Connection names, but for those that say where a message ends or leads. */
 static void strip_named(struct hbk_gw_head *head, struct hbk_slice list)
 {
+    const struct hbk_slice forwarded = HBK_SLICE("x-forwarded-");
     while (list.size > 0) {
         size_t size = list.size;
         (void)hbk_slice_find(list, ',', &size);
@@ -168,7 +209,7 @@ static void strip_named(struct hbk_gw_head *head, struct hbk_slice list)
         list = hbk_slice_part(list, size + 1, list.size);
         bool is_needed = hbk_slice_equal_nocase(name, HBK_SLICE("content-length")) ||
                          hbk_slice_equal_nocase(name, HBK_SLICE("host")) ||
-                         hbk_slice_starts_with(name, HBK_SLICE("x-forwarded-"));
+                         hbk_slice_equal_nocase(hbk_slice_part(name, 0, forwarded.size), forwarded);
         if (!is_needed) {
             hbk_gw_head_remove(head, name);
         }

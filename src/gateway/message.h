@@ -18,7 +18,7 @@ struct hbk_gw_head {
     struct hbk_h2_field *fields;
 };
 
-/* Copies; in lower case. `bytes` is NULL when out of memory. */
+/* Copies; in lower case; printed. `bytes` is NULL when out of memory. */
 HBK_MUST_USE struct hbk_slice hbk_gw_copy(struct hbk_arena *arena, struct hbk_slice text);
 HBK_MUST_USE struct hbk_slice hbk_gw_copy_lower(struct hbk_arena *arena, struct hbk_slice text);
 HBK_PRINTF(2, 3)
@@ -31,6 +31,11 @@ HBK_MUST_USE hbk_status hbk_gw_head_add(struct hbk_gw_head *head, struct hbk_are
 HBK_MUST_USE hbk_status hbk_gw_head_set(struct hbk_gw_head *head, struct hbk_arena *arena,
                                         struct hbk_slice name, struct hbk_slice value);
 void hbk_gw_head_remove(struct hbk_gw_head *head, struct hbk_slice name);
+
+/* Makes one field of several of that name, their values in order with `separator` between them; it
+ * stands behind all others. None, or one, stays as it is. Fails: HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_gw_head_join(struct hbk_gw_head *head, struct hbk_arena *arena,
+                                         struct hbk_slice name, struct hbk_slice separator);
 
 /* The value of the first field of that (lower case) name; NULL bytes without one. */
 struct hbk_slice hbk_gw_head_find(const struct hbk_gw_head *head, struct hbk_slice name);

@@ -130,6 +130,7 @@ SAME = {
     "a redirect to https from port 80": get("/redirect-https/a", host="any.test:80"),
     "a redirect without its query": get("/redirect-strip?x=1"),
     "a redirect with another status": get("/redirect-308"),
+    "a redirect with a query of a thousand bytes": get("/redirect-path?" + "q" * 1000),
     "a redirect to another port": get("/redirect-port", host="any.test:8080"),
     # Virtual hosts.
     "a host by its name": get("/who", host="exact.test"),
@@ -215,7 +216,11 @@ def test_the_same_answer_as_envoys_to(twins, name):
 
 def test_behind_use_remote_address_strangers_are_named_and_not_believed(twins):
     request = get(
-        "/up/echo", "X-Forwarded-For: 1.2.3.4", "X-Envoy-Retry-On: 5xx", "X-Request-Id: forged"
+        "/up/echo",
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Forwarded-For: 5.6.7.8",
+        "X-Envoy-Retry-On: 5xx",
+        "X-Request-Id: forged",
     )
     ours, envoys = twins.ask(request, port=1, timeout=3)
     assert (ours.status, ours.fields, ours.shown()) == (

@@ -71,9 +71,10 @@ static void test_what_belongs_to_one_connection_is_never_passed_on(void **state)
 static void test_connection_cannot_take_away_what_others_need(void **state)
 {
     static const char *const pairs[][2] = {
-        {"connection", "content-length, x-forwarded-for, te"},
+        {"connection", "content-length, x-forwarded-for, te, X-Forwarded-Proto"},
         {"content-length", "3"},
         {"x-forwarded-for", "1.2.3.4"},
+        {"x-forwarded-proto", "https"},
         {"te", "trailers"},
     };
     (void)state;
@@ -82,6 +83,7 @@ static void test_connection_cannot_take_away_what_others_need(void **state)
     hbk_gw_head_strip(&head);
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("content-length")));
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-forwarded-for")));
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-forwarded-proto")));
     hbk_arena_fini(&arena);
 }
 
@@ -119,6 +121,35 @@ static void test_bodies_are_as_long_as_they_were_promised(void **state)
     hbk_arena_fini(&arena);
 }
 
+static void test_fields_of_one_name_are_joined_in_their_order(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"a", ""}, {"b", "x"}, {"a", "1"}, {"A", ""}, {"a", "2"}};
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(pairs, 5);
+    assert_int_equal(hbk_gw_head_join(&head, &arena, HBK_SLICE("a"), HBK_SLICE("; ")), HBK_OK);
+    assert_int_equal(head.count, 2);
+    assert_slice_equal(hbk_gw_head_find(&head, HBK_SLICE("a")), HBK_SLICE("; 1; ; 2"));
+    assert_int_equal(hbk_gw_head_join(&head, &arena, HBK_SLICE("b"), HBK_SLICE("; ")), HBK_OK);
+    assert_int_equal(hbk_gw_head_join(&head, &arena, HBK_SLICE("c"), HBK_SLICE("; ")), HBK_OK);
+    assert_int_equal(head.count, 2);
+    assert_slice_equal(head.fields[0].value, HBK_SLICE("x"));
+    hbk_arena_fini(&arena);
+}
+
+static void test_printed_text_is_never_cut(void **state)
+{
+    char text[5000];
+    (void)state;
+    hbk_arena_init(&arena);
+    memset(text, 'x', sizeof text);
+    struct hbk_slice printed = hbk_gw_print(&arena, "<%.*s>", (int)sizeof text, text);
+    assert_int_equal(printed.size, sizeof text + 2);
+    assert_int_equal(printed.bytes[printed.size - 1], '>');
+    hbk_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +157,8 @@ int main(void)
         cmocka_unit_test(test_no_head_holds_more_than_the_limit),
         cmocka_unit_test(test_what_belongs_to_one_connection_is_never_passed_on),
         cmocka_unit_test(test_connection_cannot_take_away_what_others_need),
+        cmocka_unit_test(test_fields_of_one_name_are_joined_in_their_order),
+        cmocka_unit_test(test_printed_text_is_never_cut),
         cmocka_unit_test(test_bodies_are_as_long_as_they_were_promised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
