@@ -185,6 +185,7 @@ static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_lb_endp
     hbk_list_init(&host->ready);
     hbk_list_init(&host->busy);
     hbk_list_init(&host->waiting);
+    hbk_task_init(&host->serve, hbk_gw_host_on_serve);
     hbk_list_append(&pool->hosts, &host->link);
     pool->host_count++;
     return HBK_OK;
@@ -220,6 +221,10 @@ void hbk_gw_pool_close(struct hbk_gw_pool *pool)
         remove_host(pool, host);
         HBK_LIST_EACH (link, &host->busy) {
             hbk_gw_upstream_close(HBK_CONTAINER(link, struct hbk_gw_upstream, link));
+        }
+        if (hbk_link_is_linked(&host->serve.link)) {
+            hbk_task_cancel(&host->serve);
+            host->references--; /* the task's; ours is still there */
         }
         hbk_gw_host_unref(host);
     }

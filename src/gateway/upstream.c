@@ -4,6 +4,10 @@
  * the connection that was used last; without one it waits and, where fewer connections are being
  * made than exchanges wait, another is opened.
  *
+ * Exchanges that wait are served by a task of their host and never from within what let a
+ * connection go: that is mostly a codec in the midst of its input, or a walk over the exchanges of
+ * a client, and a new exchange in their hands would get bytes of the old one, or end another.
+ *
  * Limits are those of the cluster over all workers (circuit breakers): connections, exchanges that
  * wait, exchanges in all.
  */
@@ -145,15 +149,12 @@ static void bind(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
     }
 }
 
-/* Serves exchanges that wait while a connection has room. */
-static void serve_waiting(struct hbk_gw_host *host)
+void hbk_gw_host_serve(struct hbk_gw_host *host)
 {
-    hbk_gw_host_ref(host);
-    while (!hbk_list_is_empty(&host->waiting) && !hbk_list_is_empty(&host->ready)) {
-        bind(HBK_CONTAINER(host->ready.head.next, struct hbk_gw_upstream, link),
-             HBK_CONTAINER(host->waiting.head.next, struct hbk_gw_stream, up_link));
+    if (!hbk_list_is_empty(&host->waiting) && !hbk_link_is_linked(&host->serve.link)) {
+        hbk_gw_host_ref(host);
+        hbk_loop_post(host->pool->shard->net.loop, HBK_PHASE_READ, &host->serve);
     }
-    hbk_gw_host_unref(host);
 }
 
 void hbk_gw_upstream_released(struct hbk_gw_upstream *upstream)
@@ -164,6 +165,7 @@ void hbk_gw_upstream_released(struct hbk_gw_upstream *upstream)
     if (upstream->pipe.is_closed) {
         return;
     }
+    upstream->is_leaving |= upstream->host->has_left;
     if (is_used_up && !upstream->is_leaving) {
         hbk_gw_count(&upstream->host->pool->stats[HBK_GW_C_CX_MAX_REQUESTS], 1);
         upstream->is_leaving = true;
@@ -174,7 +176,7 @@ void hbk_gw_upstream_released(struct hbk_gw_upstream *upstream)
     }
     place(upstream);
     set_idle_timer(upstream);
-    serve_waiting(upstream->host);
+    hbk_gw_host_serve(upstream->host);
 }
 
 void hbk_gw_upstream_retire(struct hbk_gw_upstream *upstream)
@@ -185,8 +187,10 @@ void hbk_gw_upstream_retire(struct hbk_gw_upstream *upstream)
 
 /* ---- a connection's life ---- */
 
+/* It leaves its list at once, so that nobody takes it before the end of the turn. */
 void hbk_gw_upstream_close(struct hbk_gw_upstream *upstream)
 {
+    hbk_link_remove(&upstream->link);
     hbk_pipe_close(&upstream->pipe);
 }
 
@@ -204,6 +208,30 @@ void hbk_gw_upstream_fail(struct hbk_gw_upstream *upstream, enum hbk_gw_upstream
     }
 }
 
+/* Fails the `count` exchanges that wait longest. One that fails may come back, but behind them. */
+static void fail_waiting(struct hbk_gw_host *host, uint32_t count,
+                         enum hbk_gw_upstream_failure failure, const char *text)
+{
+    hbk_gw_host_ref(host);
+    for (; count > 0 && !hbk_list_is_empty(&host->waiting); count--) {
+        struct hbk_gw_stream *stream =
+            HBK_CONTAINER(host->waiting.head.next, struct hbk_gw_stream, up_link);
+        stop_waiting(stream);
+        hbk_gw_count(&host->pool->stats[HBK_GW_C_RQ_PENDING_FAILURE_EJECT], 1);
+        hbk_gw_stream_failed(stream, failure, text);
+    }
+    hbk_gw_host_unref(host);
+}
+
+/* Of the exchanges that wait, those for which connections under way are enough. */
+static uint32_t spared_count(const struct hbk_gw_host *host)
+{
+    bool is_http2 = host->pool->cluster->config->upstream_protocol == HBK_GW_UPSTREAM_HTTP2;
+    return host->connecting_count < host->waiting_count && !(is_http2 && host->connecting_count > 0)
+               ? host->connecting_count
+               : host->waiting_count;
+}
+
 /* The connection was never made: exchanges that wait for it fail, but for those that another one
  * under way will serve. */
 static void fail_connecting(struct hbk_gw_upstream *upstream, enum hbk_gw_upstream_failure failure,
@@ -219,19 +247,7 @@ static void fail_connecting(struct hbk_gw_upstream *upstream, enum hbk_gw_upstre
     hbk_link_remove(&upstream->link);
     host->connecting_count--;
     upstream->is_connecting = false;
-    hbk_gw_host_ref(host);
-    /* A failed exchange may come back at once, so only those that are here now are looked at. */
-    struct hbk_list failing;
-    hbk_list_init(&failing);
-    hbk_list_move(&failing, &host->waiting);
-    while (!hbk_list_is_empty(&failing)) {
-        struct hbk_gw_stream *stream =
-            HBK_CONTAINER(failing.head.next, struct hbk_gw_stream, up_link);
-        stop_waiting(stream);
-        hbk_gw_count(&stats[HBK_GW_C_RQ_PENDING_FAILURE_EJECT], 1);
-        hbk_gw_stream_failed(stream, failure, text);
-    }
-    hbk_gw_host_unref(host);
+    fail_waiting(host, host->waiting_count - spared_count(host), failure, text);
 }
 
 static struct hbk_gw_upstream *upstream_of(struct hbk_pipe *pipe)
@@ -257,7 +273,7 @@ static void on_connected(struct hbk_pipe *pipe)
     upstream->is_ready = true;
     place(upstream);
     set_idle_timer(upstream);
-    serve_waiting(upstream->host);
+    hbk_gw_host_serve(upstream->host);
 }
 
 static void on_bytes(struct hbk_pipe *pipe, struct hbk_slice bytes)
@@ -348,6 +364,7 @@ static void on_closed(struct hbk_pipe *pipe)
     host->connecting_count -= upstream->is_connecting ? 1 : 0;
     host->connection_count--;
     hbk_pool_give(&upstream->shard->upstreams, upstream);
+    hbk_gw_host_serve(host); /* there is room for another connection */
     hbk_gw_host_unref(host);
 }
 
@@ -420,6 +437,33 @@ static bool needs_connection(const struct hbk_gw_host *host)
     return is_http2 ? host->connecting_count == 0 : host->connecting_count < host->waiting_count;
 }
 
+/* Whether the cluster's limit lets the host have one more; its first is always allowed. */
+static bool may_connect(const struct hbk_gw_host *host)
+{
+    struct hbk_gw_plan_cluster *cluster = host->pool->cluster;
+    return host->connection_count == 0 ||
+           atomic_load_explicit(&cluster->limits.connections, memory_order_relaxed) <
+               cluster->thresholds.max_connections;
+}
+
+void hbk_gw_host_on_serve(struct hbk_task *task)
+{
+    struct hbk_gw_host *host = HBK_CONTAINER(task, struct hbk_gw_host, serve);
+    while (!hbk_list_is_empty(&host->waiting) && !hbk_list_is_empty(&host->ready)) {
+        bind(HBK_CONTAINER(host->ready.head.next, struct hbk_gw_upstream, link),
+             HBK_CONTAINER(host->waiting.head.next, struct hbk_gw_stream, up_link));
+    }
+    while (!hbk_list_is_empty(&host->waiting) && needs_connection(host) && may_connect(host)) {
+        if (open_upstream(host) != HBK_OK) {
+            break;
+        }
+    }
+    if (host->connection_count == 0) { /* nothing will ever come for them */
+        fail_waiting(host, host->waiting_count, HBK_GW_FAILED_CONNECT, "immediate connect error");
+    }
+    hbk_gw_host_unref(host);
+}
+
 static void wait_at_host(struct hbk_gw_stream *stream, struct hbk_gw_host *host)
 {
     struct hbk_gw_plan_cluster *cluster = stream->pool->cluster;
@@ -439,9 +483,7 @@ static void wait_at_host(struct hbk_gw_stream *stream, struct hbk_gw_host *host)
     if (!needs_connection(host)) {
         return;
     }
-    if (atomic_load_explicit(&cluster->limits.connections, memory_order_relaxed) >=
-            cluster->thresholds.max_connections &&
-        host->connection_count > 0) {
+    if (!may_connect(host)) {
         hbk_gw_count(&stats[HBK_GW_C_CX_OVERFLOW], 1);
         return; /* it waits for one that is there */
     }

@@ -22,6 +22,7 @@ struct hbk_gw_host {
     struct hbk_list ready;   /* connections that can take an exchange, the last used first */
     struct hbk_list busy;    /* others */
     struct hbk_list waiting; /* exchanges, by up_link */
+    struct hbk_task serve;   /* gives them connections; holds a reference while posted */
     bool is_unhealthy;       /* as the configuration says */
     bool has_left;
 };
@@ -57,6 +58,10 @@ HBK_MUST_USE hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool,
 void hbk_gw_pool_close(struct hbk_gw_pool *pool);
 void hbk_gw_host_ref(struct hbk_gw_host *host);
 void hbk_gw_host_unref(struct hbk_gw_host *host);
+/* Whoever waits at the host gets a connection that has room, or one that is opened, soon: never
+ * from within this call, which comes out of a codec's own loop. */
+void hbk_gw_host_serve(struct hbk_gw_host *host);
+void hbk_gw_host_on_serve(struct hbk_task *task); /* for host->serve */
 
 /* An upstream cannot take exchanges any more, or is over. */
 void hbk_gw_upstream_retire(struct hbk_gw_upstream *upstream);
@@ -64,7 +69,7 @@ void hbk_gw_upstream_close(struct hbk_gw_upstream *upstream);
 /* All its exchanges fail with this, then it closes. */
 void hbk_gw_upstream_fail(struct hbk_gw_upstream *upstream, enum hbk_gw_upstream_failure failure,
                           const char *text);
-/* An exchange has left; gives the connection to the next that waits. */
+/* An exchange has left; the next that waits will get the connection. */
 void hbk_gw_upstream_released(struct hbk_gw_upstream *upstream);
 /* Takes the exchange off the connection's list and out of its counts. */
 void hbk_gw_upstream_unbind(struct hbk_gw_stream *stream);

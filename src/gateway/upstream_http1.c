@@ -143,11 +143,18 @@ const struct hbk_gw_upstream_ops hbk_gw_http1_client_ops = {
 
 /* ---- responses ---- */
 
-/* The response is complete: the connection goes back before the client hears of the end, so that
- * ending the exchange does not cancel it. */
-static void complete(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
+/*
+ * The response is complete: the connection goes back before the client hears of the end, so that
+ * ending the exchange does not cancel it. `surplus_bytes` came behind the response and answer
+ * nothing: the next exchange would take them for its own, so there will be none.
+ */
+static void complete(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream,
+                     size_t surplus_bytes)
 {
-    bool is_reusable = upstream->is_keep_alive && stream->up_request_ended;
+    bool is_reusable = upstream->is_keep_alive && stream->up_request_ended && surplus_bytes == 0;
+    if (surplus_bytes > 0) {
+        hbk_gw_count(&upstream->host->pool->stats[HBK_GW_C_CX_PROTOCOL_ERROR], 1);
+    }
     hbk_gw_upstream_unbind(stream);
     hbk_pipe_resume(&upstream->pipe);
     if (!is_reusable) {
@@ -175,7 +182,7 @@ static hbk_status fill_response(struct hbk_gw_stream *stream,
 }
 
 static void deliver_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream,
-                         const struct hbk_http1_response *response)
+                         const struct hbk_http1_response *response, size_t surplus_bytes)
 {
     bool is_last = response->body.kind == HBK_HTTP1_NO_BODY;
     upstream->body = response->body;
@@ -189,7 +196,7 @@ static void deliver_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream 
         hbk_gw_stream_response(stream, false);
         return;
     }
-    complete(upstream, stream);
+    complete(upstream, stream, surplus_bytes);
     hbk_gw_stream_response(stream, true);
     hbk_gw_upstream_released(upstream);
 }
@@ -216,7 +223,7 @@ static bool read_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *st
         return false;
     }
     if (response.status >= 200) {
-        deliver_head(upstream, stream, &response);
+        deliver_head(upstream, stream, &response, input->size);
     }
     return true;
 }
@@ -239,7 +246,7 @@ static bool read_body(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *st
         return true;
     case HBK_HTTP1_BODY_END:
         upstream->is_in_body = false;
-        complete(upstream, stream);
+        complete(upstream, stream, input->size);
         hbk_gw_stream_response_data(stream, HBK_SLICE(""), true);
         hbk_gw_upstream_released(upstream);
         return true;
@@ -308,7 +315,7 @@ void hbk_gw_http1_client_end(struct hbk_gw_upstream *upstream)
     struct hbk_gw_stream *stream = stream_of(upstream);
     if (stream != NULL && upstream->is_in_body && upstream->body.kind == HBK_HTTP1_UNTIL_CLOSE) {
         upstream->is_in_body = false;
-        complete(upstream, stream);
+        complete(upstream, stream, 0);
         hbk_gw_stream_response_data(stream, HBK_SLICE(""), true);
     }
 }

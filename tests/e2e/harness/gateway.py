@@ -1,9 +1,12 @@
 """For a gateway and an Envoy with one configuration: an upstream that shows what reached it."""
 
+import contextlib
 import re
 import socket
 import threading
 import time
+
+from harness import program, wait
 
 # What differs by nature: times, random ids, the name of the server, the ports of this test.
 VOLATILE = [
@@ -171,3 +174,140 @@ def dechunk(data):
         body += data[:size]
         data = data[size + 2 :]
     return body + b"(cut off)"
+
+
+MANAGER = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
+    ".HttpConnectionManager"
+)
+HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+HTTP2_UPSTREAM = (
+    "typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: "
+    f'{{"@type": {HTTP_OPTIONS}, explicit_http_config: {{http2_protocol_options: {{}}}}}}}}'
+)
+
+
+def http_listener(port, routes, manager="", listener="", socket="", name="front"):
+    """One listener of HTTP; `manager` and `listener` are further fields (lines of flow YAML)."""
+    return f"""
+  - name: {name}
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    {listener}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": {MANAGER}
+          stat_prefix: {name}
+          {manager}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+          route_config:
+            virtual_hosts: [{{name: any, domains: ["*"], routes: [{routes}]}}]
+      {socket}
+"""
+
+
+def http_cluster(port, more="", name="up"):
+    return f"""
+  - name: {name}
+    connect_timeout: 5s
+    {more}
+    load_assignment:
+      cluster_name: {name}
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+"""
+
+
+def bootstrap(admin_port, listeners, clusters=""):
+    return (
+        "admin: {address: {socket_address: {address: 127.0.0.1, "
+        f"port_value: {admin_port}}}}}}}\n"
+        f"static_resources:\n  listeners:{listeners}\n  clusters:{clusters or ' []'}\n"
+    )
+
+
+class Running:
+    """A gateway of one test, and its admin port."""
+
+    def __init__(self, program, admin_port):
+        self.program = program
+        self.admin_port = admin_port
+
+    def admin(self, path, method="GET"):
+        return Reply(
+            exchange(
+                self.admin_port,
+                f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode(),
+            )
+        ).body.decode()
+
+    def stat(self, name):
+        """The value of a counter or gauge, by its whole name."""
+        for line in self.admin("/stats").splitlines():
+            if line.startswith(f"{name}: "):
+                return int(line.split(": ")[1])
+        raise KeyError(name)
+
+    def wait_for(self, name, value):
+        wait.until(lambda: self.stat(name) >= value, f"{name} to be {value}")
+
+
+def run(start, folder, text, admin_port, *options, name="gateway", workers=1):
+    """Starts a gateway with that configuration and waits until it serves."""
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    command = [program.BINARY, "gateway", "-c", path, "--concurrency", str(workers), *options]
+    running = start(name, command)
+    running.wait_for_log("ready: ")
+    return Running(running, admin_port)
+
+
+class Stage:
+    """An upstream whose every connection is played by `act(number, connection, stream)`."""
+
+    def __init__(self, port, act):
+        self.act = act
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.count = 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes whoever accepts
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.count += 1
+            threading.Thread(target=self.play, args=(self.count, connection), daemon=True).start()
+
+    def play(self, number, connection):
+        with connection, contextlib.suppress(OSError):
+            self.act(number, connection, connection.makefile("rb"))
+
+
+def read_head(stream):
+    """The head of the next message, or nothing at the end."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return b""
+        head += line
+    return head
