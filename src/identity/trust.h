@@ -32,11 +32,25 @@ enum hbk_trust_rule {
     HBK_TRUST_ANYBODY,
 };
 
+/* What revocation lists, where the bundle or the roots have any, mean for a path. */
+enum hbk_trust_lists {
+    /* Every list is looked at; its own age is not judged, and a certificate without one passes. */
+    HBK_TRUST_LISTS_TOLERANT,
+    HBK_TRUST_LISTS_STRICT, /* every certificate under the root needs a list that is in force */
+    HBK_TRUST_LISTS_LEAF,   /* ... the leaf alone, and nobody asks after its signers */
+};
+
 struct hbk_trust_options {
     enum hbk_trust_rule rule;
     struct hbk_bundle_set *bundles; /* SPIFFE: a reference is taken */
     struct hbk_bundle *roots;       /* NAME, of hbk_bundle_new_roots(): a reference is taken */
     bool ignores_host;              /* NAME: servers may have any name; `check` looks at them */
+
+    /* SPIFFE and NAME. */
+    enum hbk_trust_lists lists;
+    bool ignores_time; /* certificates count outside their validity, too, and so do lists */
+    bool limits_depth; /* at most `depth_max` signers between the leaf and the root */
+    uint32_t depth_max;
 
     /*
      * One more question about a leaf that the rule found good; NULL: none. Any status but HBK_OK

@@ -108,12 +108,12 @@ static hbk_status tell_path_failure(X509_STORE_CTX *context, const struct hbk_bu
                 HBK_SLICE_ARGS(bundle->trust_domain), X509_verify_cert_error_string(code));
 }
 
-static hbk_status note_validity(STACK_OF(X509) * path, struct hbk_peer *peer,
-                                struct hbk_verdict_failure *failure)
+static hbk_status note_validity(STACK_OF(X509) * path, const struct hbk_trust_options *trust,
+                                struct hbk_peer *peer, struct hbk_verdict_failure *failure)
 {
     peer->not_before_ns = INT64_MIN;
     peer->not_after_ns = INT64_MAX;
-    for (int i = 0; i < sk_X509_num(path); i++) {
+    for (int i = 0; i < sk_X509_num(path) && !trust->ignores_time; i++) {
         int64_t start_ns = 0;
         int64_t end_ns = 0;
         if (!hbk_certificate_validity(sk_X509_value(path, i), &start_ns, &end_ns)) {
@@ -145,15 +145,26 @@ static void set_parameters(X509_STORE_CTX *context, const struct hbk_bundle *bun
 {
     X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
     /* Any CA of the bundle is an anchor, self-signed or not (RFC 5280, 6.1.1 d). */
+    const struct hbk_trust_options *trust = &question->trust->options;
     unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;
     if (bundle->has_crl) {
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+        flags |= X509_V_FLAG_CRL_CHECK;
+        flags |= trust->lists == HBK_TRUST_LISTS_LEAF ? 0 : X509_V_FLAG_CRL_CHECK_ALL;
+    }
+    if (bundle->has_crl && trust->lists == HBK_TRUST_LISTS_TOLERANT) {
         X509_STORE_CTX_set_verify_cb(context, tolerate_old_lists);
     }
     X509_VERIFY_PARAM_set_flags(parameters, flags);
-    X509_VERIFY_PARAM_set_depth(parameters, HBK_CHAIN_CERTIFICATES_MAX);
+    X509_VERIFY_PARAM_set_depth(parameters,
+                                trust->limits_depth && trust->depth_max < HBK_CHAIN_CERTIFICATES_MAX
+                                    ? (int)trust->depth_max
+                                    : HBK_CHAIN_CERTIFICATES_MAX);
     X509_VERIFY_PARAM_set_auth_level(parameters, SECURITY_LEVEL);
-    X509_VERIFY_PARAM_set_time(parameters, (time_t)(question->now_ns / (int64_t)HBK_NS_PER_S));
+    if (trust->ignores_time) { /* a time that is set would count all the same */
+        X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_NO_CHECK_TIME);
+    } else {
+        X509_VERIFY_PARAM_set_time(parameters, (time_t)(question->now_ns / (int64_t)HBK_NS_PER_S));
+    }
     X509_VERIFY_PARAM_set_purpose(parameters, question->role == HBK_PEER_SERVER
                                                   ? X509_PURPOSE_SSL_SERVER
                                                   : X509_PURPOSE_SSL_CLIENT);
@@ -181,7 +192,8 @@ static hbk_status judge_path(STACK_OF(X509) * chain, const struct hbk_bundle *bu
         status = check_signers(X509_STORE_CTX_get0_chain(context), failure);
     }
     if (status == HBK_OK) {
-        status = note_validity(X509_STORE_CTX_get0_chain(context), peer, failure);
+        status = note_validity(X509_STORE_CTX_get0_chain(context), &question->trust->options, peer,
+                               failure);
     }
     X509_STORE_CTX_free(context);
     peer->bundle_generation = bundle->generation;

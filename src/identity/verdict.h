@@ -9,7 +9,7 @@
  *   3. The path leads to the bundle of the leaf's own trust domain. Every intermediate is a CA with
  *      keyCertSign. Signatures and keys offer 112 bits of security or more.
  *   4. Revocation lists of the bundle are asked for the whole path; a list's own age is not judged,
- *      and a certificate without a list passes.
+ *      and a certificate without a list passes, unless the trust is stricter.
  *   5. The id is one of those expected, or of the expected trust domain.
  *
  * These are the rules of a mesh (HBK_TRUST_SPIFFE). The other rules of trust.h take their place:
@@ -66,7 +66,7 @@ struct hbk_peer {
     const struct hbk_spiffe_id *id; /* NULL: not judged as a SPIFFE workload */
     int64_t not_before_ns;          /* realtime: the latest start ... */
     int64_t not_after_ns; /* ... and the earliest end on the path, the root included; "always" where
-                             nobody vouches */
+                             nobody vouches, or time is ignored */
     uint64_t bundle_generation; /* 0: there was no bundle */
     enum hbk_peer_role role;
     struct hbk_public_key key; /* of the leaf, which may be used for digital signatures */

@@ -71,6 +71,9 @@ static void hash_question(struct hbk_hash_state *state, const struct hbk_questio
         trust->rule,
         question->role,
         trust->ignores_host,
+        trust->lists,
+        trust->ignores_time,
+        trust->limits_depth ? trust->depth_max : UINT64_MAX,
         trust->check == NULL ? 0 : question->trust->generation,
         trust->roots == NULL ? 0 : trust->roots->generation,
     };

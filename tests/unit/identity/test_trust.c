@@ -186,6 +186,110 @@ static void paths_by_name_are_judged_like_any_path(void **state)
     forged_free(&other);
 }
 
+enum { NOBODYS = 0, ROOTS = 1, MIDDLES = 2, BOTH = 3 };
+
+#define LATER_NS (FORGE_NOW_NS + FORGE_HOUR_NS)
+#define PAST_NS (FORGE_NOW_NS - FORGE_HOUR_NS)
+
+/* A leaf under a signer under the root; lists of either; and what the trust makes of them. */
+static const struct strictness {
+    struct hbk_trust_options options;
+    int lists;           /* who signed one */
+    int64_t list_end_ns; /* of each list */
+    long revoked;        /* by each list: 77 is the leaf, 5 its signer */
+    int64_t leaf_end_ns;
+    enum hbk_verdict_reason reason;
+} strictnesses[] = {
+    {{.lists = HBK_TRUST_LISTS_TOLERANT}, ROOTS, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_TOLERANT}, BOTH, PAST_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_TOLERANT}, ROOTS, LATER_NS, 5, LATER_NS, HBK_VERDICT_REVOKED},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, NOBODYS, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, BOTH, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, BOTH, PAST_NS, 1, LATER_NS, HBK_VERDICT_BAD_PATH},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, ROOTS, LATER_NS, 1, LATER_NS, HBK_VERDICT_BAD_PATH},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, MIDDLES, LATER_NS, 1, LATER_NS, HBK_VERDICT_BAD_PATH},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, BOTH, LATER_NS, 5, LATER_NS, HBK_VERDICT_REVOKED},
+    {{.lists = HBK_TRUST_LISTS_STRICT}, BOTH, LATER_NS, 77, LATER_NS, HBK_VERDICT_REVOKED},
+    {{.lists = HBK_TRUST_LISTS_LEAF}, MIDDLES, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_LEAF}, MIDDLES, LATER_NS, 77, LATER_NS, HBK_VERDICT_REVOKED},
+    {{.lists = HBK_TRUST_LISTS_LEAF}, BOTH, LATER_NS, 5, LATER_NS, HBK_VERDICT_NONE},
+    {{.lists = HBK_TRUST_LISTS_LEAF}, ROOTS, LATER_NS, 1, LATER_NS, HBK_VERDICT_BAD_PATH},
+    {{.ignores_time = true}, NOBODYS, LATER_NS, 1, PAST_NS, HBK_VERDICT_NONE},
+    {{.ignores_time = false}, NOBODYS, LATER_NS, 1, PAST_NS, HBK_VERDICT_EXPIRED},
+    {{.ignores_time = true, .lists = HBK_TRUST_LISTS_STRICT},
+     BOTH,
+     PAST_NS,
+     77,
+     PAST_NS,
+     HBK_VERDICT_REVOKED},
+    {{.limits_depth = true, .depth_max = 0}, NOBODYS, LATER_NS, 1, LATER_NS, HBK_VERDICT_BAD_PATH},
+    {{.limits_depth = true, .depth_max = 1}, NOBODYS, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+    {{.limits_depth = true, .depth_max = 100}, NOBODYS, LATER_NS, 1, LATER_NS, HBK_VERDICT_NONE},
+};
+
+static void try_strictness(const struct strictness *one, const struct forged *middle,
+                           struct hbk_slice root_pem)
+{
+    struct forged leaf =
+        forge((struct forge){.signer = middle, .end_ns = one->leaf_end_ns, .names = "DNS:a"});
+    struct presented presented[] = {present(&leaf), present(middle)};
+    const struct hbk_chain chain = {
+        .certificates = (struct hbk_slice[]){presented[0].der, presented[1].der}, .count = 2};
+    const struct forged *signers[] = {&root, middle};
+    char lists[8192] = "";
+    for (size_t k = 0; k < HBK_COUNT(signers); k++) {
+        char *list =
+            forge_crl(signers[k], one->revoked, FORGE_NOW_NS - 2 * FORGE_HOUR_NS, one->list_end_ns);
+        if ((one->lists & (1 << k)) != 0) {
+            (void)strcat(lists, list);
+        }
+        free(list);
+    }
+    struct hbk_bundle *bundle = NULL;
+    assert_int_equal(hbk_bundle_new_roots(root_pem, hbk_slice_text(lists), &bundle, NULL), HBK_OK);
+    struct hbk_trust_options options = one->options;
+    options.rule = HBK_TRUST_NAME;
+    options.roots = bundle;
+    const struct hbk_trust *trust = trust_new(options);
+    const struct hbk_question question = {
+        .trust = trust, .role = HBK_PEER_CLIENT, .now_ns = FORGE_NOW_NS};
+    const struct hbk_peer *peer = NULL;
+    struct hbk_verdict_failure failure = {0};
+    hbk_status status = hbk_verdict_judge(&chain, &question, &peer, &failure);
+    if (failure.reason != one->reason) {
+        fail_msg("case %zu: %s: %s", (size_t)(one - strictnesses),
+                 hbk_verdict_reason_text(failure.reason), failure.error.text);
+    }
+    assert_int_equal(status, one->reason == HBK_VERDICT_NONE ? HBK_OK : HBK_UNTRUSTED);
+    if (peer != NULL && options.ignores_time) {
+        assert_true(peer->not_after_ns == INT64_MAX);
+    }
+    hbk_peer_unref(peer);
+    hbk_trust_unref(trust);
+    hbk_bundle_unref(bundle);
+    presented_free(&presented[0]);
+    presented_free(&presented[1]);
+    forged_free(&leaf);
+}
+
+static void lists_time_and_depth_count_as_the_trust_says(void **state)
+{
+    (void)state;
+    struct forged middle = forge((struct forge){.signer = &root,
+                                                .common_name = "middle",
+                                                .names = "-",
+                                                .constraints = "critical,CA:TRUE",
+                                                .usage = "critical,keyCertSign,cRLSign",
+                                                .purposes = "-",
+                                                .serial = 5});
+    char *root_pem = forged_pem((X509 *[]){root.certificate, NULL});
+    for (size_t i = 0; i < HBK_COUNT(strictnesses); i++) {
+        try_strictness(&strictnesses[i], &middle, hbk_slice_text(root_pem));
+    }
+    free(root_pem);
+    forged_free(&middle);
+}
+
 /* What curl's --cacert does, too: whoever hands over a server's own certificate trusts it. */
 static void a_certificate_given_as_root_is_trusted_though_it_is_no_ca(void **state)
 {
@@ -482,6 +586,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_must_carry_the_host_that_was_asked_for),
         cmocka_unit_test(paths_by_name_are_judged_like_any_path),
+        cmocka_unit_test(lists_time_and_depth_count_as_the_trust_says),
         cmocka_unit_test(a_certificate_given_as_root_is_trusted_though_it_is_no_ca),
         cmocka_unit_test(anybody_needs_no_more_than_a_certificate_that_may_sign),
         cmocka_unit_test(the_owner_has_the_last_word),

@@ -493,31 +493,6 @@ static void what_is_no_certificate_is_refused(void **state)
 
 /* ---- revocation ---- */
 
-static char *forge_crl(const struct forged *signer, long serial, int64_t start_ns, int64_t end_ns)
-{
-    X509_CRL *crl = X509_CRL_new();
-    X509_REVOKED *revoked = X509_REVOKED_new();
-    ASN1_INTEGER *number = ASN1_INTEGER_new();
-    ASN1_TIME *time = ASN1_TIME_new();
-    X509_CRL_set_version(crl, X509_CRL_VERSION_2);
-    X509_CRL_set_issuer_name(crl, X509_get_subject_name(signer->certificate));
-    ASN1_TIME_adj(time, start_ns / 1000000000, 0, 0);
-    X509_CRL_set1_lastUpdate(crl, time);
-    X509_REVOKED_set_revocationDate(revoked, time);
-    ASN1_TIME_adj(time, end_ns / 1000000000, 0, 0);
-    X509_CRL_set1_nextUpdate(crl, time);
-    ASN1_INTEGER_set(number, serial);
-    X509_REVOKED_set_serialNumber(revoked, number);
-    assert_int_equal(X509_CRL_add0_revoked(crl, revoked), 1);
-    assert_true(X509_CRL_sign(crl, signer->key, EVP_sha256()) > 0);
-    BIO *bio = BIO_new(BIO_s_mem());
-    assert_int_equal(PEM_write_bio_X509_CRL(bio, crl), 1);
-    ASN1_INTEGER_free(number);
-    ASN1_TIME_free(time);
-    X509_CRL_free(crl);
-    return forge_text(bio);
-}
-
 static struct hbk_bundle_set *bundles_with_crl(const char *crl)
 {
     char *pem = forged_pem((X509 *[]){root.certificate, NULL});
