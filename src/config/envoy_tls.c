@@ -208,15 +208,6 @@ static hbk_status check_validation(struct hbk_proto_reader *reader, const struct
                             i, size);
         }
     }
-    bool has_names = context->match_typed_subject_alt_names_count > 0 ||
-                     context->match_subject_alt_names_count > 0;
-    if (has_names && context->trusted_ca == NULL && context->custom_validator_config == NULL) {
-        hbk_proto_error(reader, node,
-                        "names are matched without \"trusted_ca\", so anybody could claim them");
-    }
-    if (context->crl != NULL && context->trusted_ca == NULL) {
-        hbk_proto_error(reader, node, "\"crl\" without \"trusted_ca\"");
-    }
     return HBK_OK;
 }
 
@@ -275,6 +266,12 @@ static hbk_status check_common(struct hbk_proto_reader *reader, const struct hbk
                                void *message)
 {
     const struct hbk_gw_common_tls *common = message;
+    const char *gap = common->validation == HBK_GW_VALIDATION_STATIC
+                          ? hbk_gw_validation_gap(common->validation_context)
+                          : NULL;
+    if (gap != NULL) {
+        hbk_proto_error(reader, node, "validation_context: %s", gap);
+    }
     if (common->tls_certificates_count > 0 &&
         common->tls_certificate_sds_secret_configs_count > 0) {
         hbk_proto_error(reader, node,

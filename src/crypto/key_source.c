@@ -5,17 +5,20 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-/* Called for an encrypted key: nobody is there to type. */
-static int no_password(char *buffer, int size, int is_writing, void *argument)
+/* Called for an encrypted key; nobody is there to type. */
+static int give_password(char *buffer, int size, int is_writing, void *argument)
 {
-    (void)buffer;
-    (void)size;
+    const struct hbk_slice *password = argument;
     (void)is_writing;
-    (void)argument;
-    return -1;
+    if (password->size == 0 || password->size > (size_t)size) {
+        return -1;
+    }
+    memcpy(buffer, password->bytes, password->size);
+    return (int)password->size;
 }
 
-hbk_status hbk_private_key_from_pem(struct hbk_slice pem, struct hbk_key_provider *provider,
+hbk_status hbk_private_key_from_pem(struct hbk_slice pem, struct hbk_slice password,
+                                    struct hbk_key_provider *provider,
                                     struct hbk_private_key **out_key, struct hbk_error *error)
 {
     if (pem.size > HBK_KEY_PEM_BYTES_MAX) {
@@ -23,28 +26,31 @@ hbk_status hbk_private_key_from_pem(struct hbk_slice pem, struct hbk_key_provide
                              pem.size, HBK_KEY_PEM_BYTES_MAX);
     }
     BIO *bio = BIO_new_mem_buf(pem.bytes, (int)pem.size);
-    EVP_PKEY *pkey = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    EVP_PKEY *pkey =
+        bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, give_password, &password);
 
     BIO_free(bio);
     ERR_clear_error();
     if (pkey == NULL) {
         return hbk_error_set(error, bio == NULL ? HBK_NO_MEMORY : HBK_INVALID,
-                             "Failed to read private key. It must be PEM and not encrypted.");
+                             "Failed to read private key. It must be PEM%s.",
+                             password.size > 0 ? ", and the password must be the right one"
+                                               : " and, without a password, not encrypted");
     }
     hbk_status status = hbk_private_key_new(pkey, provider, out_key, error);
     EVP_PKEY_free(pkey);
     return status;
 }
 
-static hbk_status from_plain(struct hbk_slice pem, struct hbk_private_key **out_key,
-                             struct hbk_error *error)
+static hbk_status from_plain(struct hbk_slice pem, struct hbk_slice password,
+                             struct hbk_private_key **out_key, struct hbk_error *error)
 {
     if (pem.size == 0) {
         return hbk_error_set(error, HBK_NOT_FOUND,
                              "no private key: neither private_key nor a private_key_provider "
                              "with one is set");
     }
-    return hbk_private_key_from_pem(pem, NULL, out_key, error);
+    return hbk_private_key_from_pem(pem, password, NULL, out_key, error);
 }
 
 static hbk_status from_provider(const struct hbk_key_source *source,
@@ -59,7 +65,8 @@ static hbk_status from_provider(const struct hbk_key_source *source,
         return hbk_error_set(error, HBK_NOT_FOUND, "the provider %s has no private_key",
                              source->provider_name);
     }
-    return hbk_private_key_from_pem(source->provider_key_pem, source->provider, out_key, error);
+    return hbk_private_key_from_pem(source->provider_key_pem, source->password, source->provider,
+                                    out_key, error);
 }
 
 hbk_status hbk_private_key_from_source(const struct hbk_key_source *source,
@@ -70,13 +77,13 @@ hbk_status hbk_private_key_from_source(const struct hbk_key_source *source,
 
     *out_is_fallback = false;
     if (source->provider_name == NULL) {
-        return from_plain(source->key_pem, out_key, error);
+        return from_plain(source->key_pem, source->password, out_key, error);
     }
     hbk_status status = from_provider(source, out_key, &reason);
     if (status == HBK_UNSUPPORTED && source->has_fallback) {
         *out_is_fallback = true;
         return from_plain(source->key_pem.size > 0 ? source->key_pem : source->provider_key_pem,
-                          out_key, error);
+                          source->password, out_key, error);
     }
     if (status == HBK_UNSUPPORTED) {
         return hbk_error_set(error, status, "Failed to load private key provider: %s: %s",

@@ -8,7 +8,10 @@
 #include "crypto/private_key.h"
 
 /* Longer than the PEM of any key that is taken. */
-enum { HBK_KEY_PEM_BYTES_MAX = 16 << 10 };
+enum {
+    HBK_KEY_PEM_BYTES_MAX = 16 << 10,
+    HBK_KEY_PASSWORD_BYTES_MAX = 1024, /* libcrypto's own limit */
+};
 
 struct hbk_key_source {
     struct hbk_slice key_pem; /* the ordinary key; empty: none */
@@ -18,13 +21,14 @@ struct hbk_key_source {
     struct hbk_slice provider_key_pem; /* the provider's own key; empty: none */
     bool has_fallback;                 /* do without the provider when it is not available */
     const char *provider_failure;      /* why `provider` is NULL, for the error; may be NULL */
+    struct hbk_slice password;         /* of either key, if it is encrypted; empty: none */
 };
 
 /*
- * Reads one unencrypted private key. Fails: HBK_LIMIT, HBK_INVALID ("Failed to read private
+ * Reads one private key, encrypted or not. Fails: HBK_LIMIT, HBK_INVALID ("Failed to read private
  * key."), and as hbk_private_key_new. Control thread.
  */
-HBK_MUST_USE hbk_status hbk_private_key_from_pem(struct hbk_slice pem,
+HBK_MUST_USE hbk_status hbk_private_key_from_pem(struct hbk_slice pem, struct hbk_slice password,
                                                  struct hbk_key_provider *provider,
                                                  struct hbk_private_key **out_key,
                                                  struct hbk_error *error);

@@ -2,15 +2,15 @@
  * From the model to a TLS context. Everything is checked here, before a listener opens: a chain
  * that is none, a key of another certificate, a provider that cannot start.
  */
-#include "gateway/credential.h"
+#include "gateway/credential_build.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "config/secret_file.h"
 #include "crypto/key_source.h"
 #include "device/qat.h"
-#include "gateway/name_check.h"
 #include "identity/bundle.h"
 #include "identity/certificate.h"
 #include "identity/trust.h"
@@ -19,23 +19,7 @@
 
 enum { TICKET_FILE_BYTES = 80, TICKET_NAME_BYTES = 16, TICKET_HMAC_BYTES = 32 };
 
-/* Everything that is held while a context is built. */
-struct building {
-    struct hbk_gw_vault *vault;
-    struct hbk_error *error;
-    struct hbk_arena arena;
-    bool is_watched; /* what is read now came from a secret that may change */
-    struct hbk_tls_certificate_options *certificates;
-    struct hbk_certificates *chains;
-    struct hbk_private_key **keys;
-    uint32_t certificate_count;
-    const struct hbk_trust *trust;
-    struct hbk_bundle *roots;
-    struct hbk_tls_ticket_keys *tickets;
-    struct hbk_tls_context_options options;
-};
-
-static void finish(struct building *building)
+static void finish(struct hbk_gw_building *building)
 {
     for (uint32_t i = 0; i < building->certificate_count; i++) {
         hbk_certificates_fini(&building->chains[i]);
@@ -43,12 +27,13 @@ static void finish(struct building *building)
     }
     hbk_trust_unref(building->trust);
     hbk_bundle_unref(building->roots);
+    hbk_bundle_set_unref(building->bundles);
     hbk_tls_ticket_keys_unref(building->tickets);
     hbk_arena_wipe(&building->arena);
     hbk_arena_fini(&building->arena);
 }
 
-static hbk_status refuse(struct building *building, const char *what)
+hbk_status hbk_gw_refuse(struct hbk_gw_building *building, const char *what)
 {
     return hbk_error_set(building->error, HBK_UNSUPPORTED, "%s is not served yet", what);
 }
@@ -86,28 +71,36 @@ static hbk_status watch_path(struct hbk_gw_vault *vault, const char *path)
     return HBK_OK;
 }
 
+static bool is_of_file(const struct hbk_gw_sds_config *sds)
+{
+    return sds != NULL && sds->sds_config != NULL;
+}
+
 bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common)
 {
     if (common == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < common->tls_certificate_sds_secret_configs_count; i++) {
-        if (common->tls_certificate_sds_secret_configs[i].sds_config != NULL) {
+        if (is_of_file(&common->tls_certificate_sds_secret_configs[i])) {
             return true;
         }
     }
-    const struct hbk_gw_sds_config *validation =
-        common->validation == HBK_GW_VALIDATION_SDS ? common->validation_context_sds_secret_config
-        : common->validation == HBK_GW_VALIDATION_COMBINED
-            ? common->combined_validation_context->validation_context_sds_secret_config
-            : NULL;
-    return validation != NULL && validation->sds_config != NULL;
+    return is_of_file(hbk_gw_validation_secret(common));
+}
+
+bool hbk_gw_downstream_uses_files(const struct hbk_gw_downstream_tls *config)
+{
+    return hbk_gw_uses_files(config->common_tls_context) ||
+           (config->tickets == HBK_GW_TICKETS_SDS &&
+            is_of_file(config->session_ticket_keys_sds_secret_config));
 }
 
 /* ---- data ---- */
 
-static hbk_status read_data(struct building *building, const struct hbk_gw_data_source *source,
-                            size_t bytes_max, struct hbk_slice *out_bytes)
+hbk_status hbk_gw_read_data(struct hbk_gw_building *building,
+                            const struct hbk_gw_data_source *source, size_t bytes_max,
+                            struct hbk_slice *out_bytes)
 {
     const char *name = NULL;
     hbk_status status = HBK_OK;
@@ -142,7 +135,7 @@ static hbk_status read_data(struct building *building, const struct hbk_gw_data_
     return HBK_OK;
 }
 
-static const char *name_of(const struct hbk_gw_data_source *source)
+const char *hbk_gw_source_name(const struct hbk_gw_data_source *source)
 {
     return source != NULL && source->specifier == HBK_GW_DATA_FILENAME
                ? (const char *)source->filename.bytes
@@ -166,7 +159,8 @@ static struct hbk_key_device *find_device(struct hbk_gw_vault *vault, uint64_t p
     return vault->qat == NULL ? NULL : hbk_qat_device(vault->qat);
 }
 
-static hbk_status find_provider(struct building *building, const struct hbk_gw_key_provider *config,
+static hbk_status find_provider(struct hbk_gw_building *building,
+                                const struct hbk_gw_key_provider *config,
                                 struct hbk_key_provider **out_provider)
 {
     const struct hbk_gw_key_method *method = config->typed_config.message;
@@ -186,24 +180,27 @@ static hbk_status find_provider(struct building *building, const struct hbk_gw_k
     return hbk_key_provider_new(&options, out_provider, building->error);
 }
 
-static hbk_status load_key(struct building *building, const struct hbk_gw_tls_certificate *config,
+static hbk_status load_key(struct hbk_gw_building *building,
+                           const struct hbk_gw_tls_certificate *config,
                            struct hbk_private_key **out_key)
 {
     struct hbk_key_source source = {0};
     bool is_fallback = false;
     if (config->password != NULL) {
-        return refuse(building, "a private key with a password");
+        HBK_TRY(hbk_gw_read_data(building, config->password, HBK_KEY_PASSWORD_BYTES_MAX,
+                                 &source.password));
     }
     if (config->private_key != NULL) {
-        HBK_TRY(read_data(building, config->private_key, HBK_KEY_PEM_BYTES_MAX, &source.key_pem));
+        HBK_TRY(hbk_gw_read_data(building, config->private_key, HBK_KEY_PEM_BYTES_MAX,
+                                 &source.key_pem));
     }
     const struct hbk_gw_key_provider *provider = config->private_key_provider;
     if (provider != NULL) {
         const struct hbk_gw_key_method *method = provider->typed_config.message;
         source.provider_name = (const char *)provider->provider_name.bytes;
         source.has_fallback = provider->fallback;
-        HBK_TRY(read_data(building, method->private_key, HBK_KEY_PEM_BYTES_MAX,
-                          &source.provider_key_pem));
+        HBK_TRY(hbk_gw_read_data(building, method->private_key, HBK_KEY_PEM_BYTES_MAX,
+                                 &source.provider_key_pem));
         HBK_TRY(find_provider(building, provider, &source.provider));
     }
     hbk_status status =
@@ -212,27 +209,28 @@ static hbk_status load_key(struct building *building, const struct hbk_gw_tls_ce
     return status;
 }
 
-static hbk_status add_certificate(struct building *building,
+static hbk_status add_certificate(struct hbk_gw_building *building,
                                   const struct hbk_gw_tls_certificate *config)
 {
     uint32_t index = building->certificate_count;
     struct hbk_slice pem, staple = hbk_slice_of(NULL, 0);
-    HBK_TRY(read_data(building, config->certificate_chain, HBK_GW_CHAIN_BYTES_MAX, &pem));
+    HBK_TRY(hbk_gw_read_data(building, config->certificate_chain, HBK_GW_CHAIN_BYTES_MAX, &pem));
     hbk_status status = hbk_certificates_read(pem, HBK_CHAIN_CERTIFICATES_MAX,
                                               &building->chains[index], building->error);
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "certificate chain %s",
-                         name_of(config->certificate_chain));
+                         hbk_gw_source_name(config->certificate_chain));
         return status;
     }
     building->certificate_count++;
     status = load_key(building, config, &building->keys[index]);
     if (status != HBK_OK) {
-        hbk_error_prefix(building->error, "certificate %s", name_of(config->certificate_chain));
+        hbk_error_prefix(building->error, "certificate %s",
+                         hbk_gw_source_name(config->certificate_chain));
         return status;
     }
     if (config->ocsp_staple != NULL) {
-        HBK_TRY(read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
+        HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
     }
     building->certificates[index] = (struct hbk_tls_certificate_options){
         .chain = building->chains[index].items,
@@ -245,8 +243,9 @@ static hbk_status add_certificate(struct building *building,
 }
 
 /* The secret of a name: one of the bootstrap, or of the file that its source names. */
-static hbk_status find_secret(struct building *building, const struct hbk_gw_sds_config *sds,
-                              const struct hbk_gw_secret **out_secret)
+hbk_status hbk_gw_fetch_secret(struct hbk_gw_building *building,
+                               const struct hbk_gw_sds_config *sds,
+                               const struct hbk_gw_secret **out_secret)
 {
     struct hbk_report report;
     const struct hbk_gw_config_source *source = sds->sds_config;
@@ -266,7 +265,7 @@ static hbk_status find_secret(struct building *building, const struct hbk_gw_sds
                : hbk_error_set(building->error, status, "%s", report.lines[0]);
 }
 
-static hbk_status add_certificates(struct building *building,
+static hbk_status add_certificates(struct hbk_gw_building *building,
                                    const struct hbk_gw_common_tls *common)
 {
     uint32_t count = common->tls_certificates_count;
@@ -287,7 +286,8 @@ static hbk_status add_certificates(struct building *building,
     }
     for (uint32_t i = 0; i < named; i++) {
         const struct hbk_gw_secret *secret = NULL;
-        HBK_TRY(find_secret(building, &common->tls_certificate_sds_secret_configs[i], &secret));
+        HBK_TRY(
+            hbk_gw_fetch_secret(building, &common->tls_certificate_sds_secret_configs[i], &secret));
         if (secret->tls_certificate == NULL) {
             return hbk_error_set(building->error, HBK_INVALID,
                                  "the secret \"%s\" is no certificate",
@@ -301,99 +301,9 @@ static hbk_status add_certificates(struct building *building,
     return HBK_OK;
 }
 
-/* ---- trust ---- */
-
-static hbk_status find_validation(struct building *building, const struct hbk_gw_common_tls *tls,
-                                  const struct hbk_gw_validation_context **out_context)
-{
-    const struct hbk_gw_secret *secret = NULL;
-    *out_context = NULL;
-    switch ((enum hbk_gw_validation_kind)tls->validation) {
-    case HBK_GW_VALIDATION_NONE:
-        return HBK_OK;
-    case HBK_GW_VALIDATION_STATIC:
-        *out_context = tls->validation_context;
-        return HBK_OK;
-    case HBK_GW_VALIDATION_COMBINED:
-        return refuse(building, "combined_validation_context");
-    case HBK_GW_VALIDATION_SDS:
-        break;
-    }
-    HBK_TRY(find_secret(building, tls->validation_context_sds_secret_config, &secret));
-    if (secret->validation_context == NULL) {
-        return hbk_error_set(building->error, HBK_INVALID,
-                             "the secret \"%s\" is no validation context",
-                             (const char *)secret->name.bytes);
-    }
-    *out_context = secret->validation_context;
-    return HBK_OK;
-}
-
-static hbk_status check_validation(struct building *building,
-                                   const struct hbk_gw_validation_context *context)
-{
-    const char *what = context->trust_chain_verification != 0     ? "ACCEPT_UNTRUSTED"
-                       : context->allow_expired_certificate       ? "allow_expired_certificate"
-                       : context->only_verify_leaf_cert_crl       ? "only_verify_leaf_cert_crl"
-                       : context->has_max_verify_depth != 0       ? "max_verify_depth"
-                       : context->custom_validator_config != NULL ? "a custom certificate validator"
-                                                                  : NULL;
-    return what == NULL ? HBK_OK : refuse(building, what);
-}
-
-static hbk_status make_trust(struct building *building,
-                             const struct hbk_gw_validation_context *context)
-{
-    struct hbk_slice roots, crl = hbk_slice_of(NULL, 0);
-    struct hbk_trust_options options = {.rule = HBK_TRUST_ANYBODY};
-    HBK_TRY(check_validation(building, context));
-    if (context->trusted_ca != NULL) {
-        HBK_TRY(read_data(building, context->trusted_ca, HBK_GW_SECRET_BYTES_MAX, &roots));
-        if (context->crl != NULL) {
-            HBK_TRY(read_data(building, context->crl, HBK_BUNDLE_CRL_BYTES_MAX, &crl));
-        }
-        hbk_status status = hbk_bundle_new_roots(roots, crl, &building->roots, building->error);
-        if (status != HBK_OK) {
-            hbk_error_prefix(building->error, "trusted_ca %s", name_of(context->trusted_ca));
-            return status;
-        }
-        options.rule = HBK_TRUST_NAME;
-        options.ignores_host = true;
-        options.roots = building->roots;
-    }
-    HBK_TRY(hbk_gw_name_check_new(context, &options, building->error));
-    hbk_status status = hbk_trust_new(&options, &building->trust);
-    if (status != HBK_OK && options.free_owner != NULL) {
-        options.free_owner(options.owner);
-    }
-    return status;
-}
-
-static hbk_status add_trust(struct building *building, const struct hbk_gw_common_tls *common,
-                            bool is_server, bool is_required)
-{
-    static const struct hbk_gw_validation_context nobody;
-    const struct hbk_gw_validation_context *context = NULL;
-    HBK_TRY(find_validation(building, common, &context));
-    bool is_empty = context == NULL ||
-                    (context->trusted_ca == NULL && context->verify_certificate_hash_count == 0 &&
-                     context->verify_certificate_spki_count == 0);
-    building->options.client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE;
-    if (is_server && is_empty && !is_required) {
-        return HBK_OK;
-    }
-    HBK_TRY(make_trust(building, context == NULL ? &nobody : context));
-    building->options.trust = building->trust;
-    if (is_server) {
-        building->options.client_certificate =
-            is_required ? HBK_TLS_CLIENT_CERTIFICATE_REQUIRED : HBK_TLS_CLIENT_CERTIFICATE_ASKED;
-    }
-    return HBK_OK;
-}
-
 /* ---- parameters ---- */
 
-static hbk_status add_groups(struct building *building,
+static hbk_status add_groups(struct hbk_gw_building *building,
                              const struct hbk_gw_tls_parameters *parameters)
 {
     static const struct {
@@ -425,7 +335,7 @@ static hbk_status add_groups(struct building *building,
     return HBK_OK;
 }
 
-static hbk_status add_parameters(struct building *building,
+static hbk_status add_parameters(struct hbk_gw_building *building,
                                  const struct hbk_gw_tls_parameters *parameters)
 {
     static const struct hbk_gw_tls_parameters defaults;
@@ -435,22 +345,22 @@ static hbk_status add_parameters(struct building *building,
     /* The lower bound that is the default is 1.2, which is not spoken yet: only who asks for it by
      * name is refused; others get 1.3 alone, which is the stricter choice. */
     if (parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_2) {
-        return refuse(building, "tls_minimum_protocol_version TLSv1_2");
+        return hbk_gw_refuse(building, "tls_minimum_protocol_version TLSv1_2");
     }
     if (parameters->tls_maximum_protocol_version == HBK_GW_TLS_1_2) {
-        return refuse(building, "tls_maximum_protocol_version TLSv1_2");
+        return hbk_gw_refuse(building, "tls_maximum_protocol_version TLSv1_2");
     }
     if (parameters->cipher_suites_count > 0 && !only_13) {
-        return refuse(building, "cipher_suites (they are of TLS 1.2)");
+        return hbk_gw_refuse(building, "cipher_suites (they are of TLS 1.2)");
     }
     if (parameters->signature_algorithms_count > 0) {
-        return refuse(building, "signature_algorithms");
+        return hbk_gw_refuse(building, "signature_algorithms");
     }
     return add_groups(building, parameters);
 }
 
-static hbk_status add_protocols(struct building *building, const struct hbk_gw_common_tls *common,
-                                const char *otherwise)
+static hbk_status add_protocols(struct hbk_gw_building *building,
+                                const struct hbk_gw_common_tls *common, const char *otherwise)
 {
     struct hbk_slice single = otherwise == NULL ? hbk_slice_of("", 0) : hbk_slice_text(otherwise);
     const struct hbk_slice *names = common->alpn_protocols;
@@ -480,7 +390,7 @@ static hbk_status add_protocols(struct building *building, const struct hbk_gw_c
 
 /* Keys of 80 bytes as OpenSSL's servers use them: name, HMAC, AES. Ours need a name and 32 bytes.
  */
-static hbk_status read_ticket_keys(struct building *building,
+static hbk_status read_ticket_keys(struct hbk_gw_building *building,
                                    const struct hbk_gw_ticket_keys *config)
 {
     struct hbk_slice *keys = hbk_arena_array(&building->arena, config->keys_count, sizeof *keys);
@@ -489,12 +399,12 @@ static hbk_status read_ticket_keys(struct building *building,
     }
     for (uint32_t i = 0; i < config->keys_count; i++) {
         struct hbk_slice bytes;
-        HBK_TRY(read_data(building, &config->keys[i], TICKET_FILE_BYTES, &bytes));
+        HBK_TRY(hbk_gw_read_data(building, &config->keys[i], TICKET_FILE_BYTES, &bytes));
         struct hbk_span key = hbk_arena_bytes(&building->arena, HBK_TLS_TICKET_KEY_BYTES);
         if (bytes.size != TICKET_FILE_BYTES || key.bytes == NULL) {
-            return hbk_error_set(building->error, HBK_INVALID,
-                                 "session ticket key %s has %zu bytes; allowed: %d",
-                                 name_of(&config->keys[i]), bytes.size, TICKET_FILE_BYTES);
+            return hbk_error_set(
+                building->error, HBK_INVALID, "session ticket key %s has %zu bytes; allowed: %d",
+                hbk_gw_source_name(&config->keys[i]), bytes.size, TICKET_FILE_BYTES);
         }
         memcpy(key.bytes, bytes.bytes, TICKET_NAME_BYTES);
         memcpy(key.bytes + TICKET_NAME_BYTES, bytes.bytes + TICKET_NAME_BYTES + TICKET_HMAC_BYTES,
@@ -504,12 +414,24 @@ static hbk_status read_ticket_keys(struct building *building,
     return hbk_tls_ticket_keys_new(keys, config->keys_count, &building->tickets);
 }
 
-static hbk_status add_tickets(struct building *building, const struct hbk_gw_downstream_tls *config)
+static hbk_status add_tickets(struct hbk_gw_building *building,
+                              const struct hbk_gw_downstream_tls *config)
 {
+    const struct hbk_gw_secret *secret = NULL;
     hbk_status status = HBK_OK;
+    building->options.ticket_lifetime_s = (uint32_t)(config->session_timeout / HBK_NS_PER_S);
     switch ((enum hbk_gw_ticket_kind)config->tickets) {
     case HBK_GW_TICKETS_SDS:
-        return refuse(building, "session_ticket_keys_sds_secret_config");
+        HBK_TRY(
+            hbk_gw_fetch_secret(building, config->session_ticket_keys_sds_secret_config, &secret));
+        if (secret->session_ticket_keys == NULL) {
+            return hbk_error_set(building->error, HBK_INVALID,
+                                 "the secret \"%s\" has no session ticket keys",
+                                 (const char *)secret->name.bytes);
+        }
+        status = read_ticket_keys(building, secret->session_ticket_keys);
+        building->is_watched = false;
+        break;
     case HBK_GW_TICKETS_STATIC:
         status = read_ticket_keys(building, config->session_ticket_keys);
         break;
@@ -529,39 +451,36 @@ static hbk_status add_tickets(struct building *building, const struct hbk_gw_dow
 
 /* ---- the whole ---- */
 
-static hbk_status build_downstream(struct building *building,
+static hbk_status build_downstream(struct hbk_gw_building *building,
                                    const struct hbk_gw_downstream_tls *config)
 {
     const struct hbk_gw_common_tls *common = config->common_tls_context;
     if (config->ocsp_staple_policy != 0) {
-        return refuse(building, "an ocsp_staple_policy other than LENIENT_STAPLING");
-    }
-    if (config->session_timeout > 0) {
-        return refuse(building, "session_timeout");
+        return hbk_gw_refuse(building, "an ocsp_staple_policy other than LENIENT_STAPLING");
     }
     HBK_TRY(add_parameters(building, common->tls_params));
     HBK_TRY(add_certificates(building, common));
-    HBK_TRY(add_trust(building, common, true, config->require_client_certificate));
+    HBK_TRY(hbk_gw_add_trust(building, common, true, config->require_client_certificate));
     HBK_TRY(add_protocols(building, common, NULL));
     return add_tickets(building, config);
 }
 
-static hbk_status build_upstream(struct building *building,
+static hbk_status build_upstream(struct hbk_gw_building *building,
                                  const struct hbk_gw_upstream_tls *config, const char *protocol)
 {
     static const struct hbk_gw_common_tls defaults;
     const struct hbk_gw_common_tls *common =
         config->common_tls_context == NULL ? &defaults : config->common_tls_context;
     if (config->auto_host_sni || config->auto_sni_san_validation) {
-        return refuse(building, "auto_host_sni and auto_sni_san_validation");
+        return hbk_gw_refuse(building, "auto_host_sni and auto_sni_san_validation");
     }
     HBK_TRY(add_parameters(building, common->tls_params));
     HBK_TRY(add_certificates(building, common));
-    HBK_TRY(add_trust(building, common, false, false));
+    HBK_TRY(hbk_gw_add_trust(building, common, false, false));
     return add_protocols(building, common, protocol);
 }
 
-static hbk_status conclude(struct building *building, hbk_status status,
+static hbk_status conclude(struct hbk_gw_building *building, hbk_status status,
                            struct hbk_tls_context **out_context)
 {
     if (status == HBK_OK) {
@@ -578,7 +497,7 @@ hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
                                      const struct hbk_gw_downstream_tls *config,
                                      struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct building building = {.vault = vault, .error = error};
+    struct hbk_gw_building building = {.vault = vault, .error = error};
     hbk_arena_init(&building.arena);
     return conclude(&building, build_downstream(&building, config), out_context);
 }
@@ -587,7 +506,7 @@ hbk_status hbk_gw_upstream_context(struct hbk_gw_vault *vault,
                                    const struct hbk_gw_upstream_tls *config, const char *protocol,
                                    struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct building building = {.vault = vault, .error = error};
+    struct hbk_gw_building building = {.vault = vault, .error = error};
     hbk_arena_init(&building.arena);
     return conclude(&building, build_upstream(&building, config, protocol), out_context);
 }

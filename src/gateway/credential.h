@@ -28,14 +28,15 @@ struct hbk_gw_vault {
 
 void hbk_gw_vault_fini(struct hbk_gw_vault *vault);
 
+/* Whether a context is made of secrets from files, which may change. */
+bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common);
+bool hbk_gw_downstream_uses_files(const struct hbk_gw_downstream_tls *config);
+
 /*
  * Fails: HBK_INVALID (a certificate, a key, roots: what is wrong with them), HBK_UNSUPPORTED
  * (something that is not served yet, or a provider that is not available), the file system's
  * failures, HBK_NO_MEMORY; `error` says it. Control thread.
  */
-/* Whether a context is made of secrets from files, which may change. */
-bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common);
-
 HBK_MUST_USE hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
                                                   const struct hbk_gw_downstream_tls *config,
                                                   struct hbk_tls_context **out_context,

@@ -80,7 +80,7 @@ static bool renew_handler(struct hbk_gw_control *control, uint32_t index)
         handler->chain->transport_socket->typed_config.message;
     struct hbk_error error = {.status = HBK_OK};
     struct hbk_tls_context *context = NULL;
-    if (!hbk_gw_uses_files(config->common_tls_context)) {
+    if (!hbk_gw_downstream_uses_files(config)) {
         return true;
     }
     if (hbk_gw_downstream_context(&control->plan->vault, config, &context, &error) != HBK_OK) {

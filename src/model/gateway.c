@@ -50,3 +50,16 @@ const struct hbk_gw_secret *hbk_gw_find_secret(const struct hbk_gw_static_resour
     }
     return NULL;
 }
+
+const char *hbk_gw_validation_gap(const struct hbk_gw_validation_context *context)
+{
+    bool has_names = context->match_typed_subject_alt_names_count > 0 ||
+                     context->match_subject_alt_names_count > 0;
+    if (context->trusted_ca != NULL) {
+        return NULL;
+    }
+    if (has_names && context->custom_validator_config == NULL) {
+        return "names are matched without \"trusted_ca\", so anybody could claim them";
+    }
+    return context->crl != NULL ? "\"crl\" without \"trusted_ca\"" : NULL;
+}

@@ -81,6 +81,9 @@ struct hbk_gw_validation_context {
     const struct hbk_gw_typed_extension *custom_validator_config; /* SPIFFE_VALIDATOR */
 };
 
+/* What a context lacks that is whole (not one of two that are combined); NULL: nothing. */
+const char *hbk_gw_validation_gap(const struct hbk_gw_validation_context *context);
+
 struct hbk_gw_path_source {
     struct hbk_slice path;
     const struct hbk_gw_watched_directory *watched_directory;

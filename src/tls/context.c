@@ -330,6 +330,10 @@ static void take_scalars(struct hbk_tls_context *context,
     context->asks_staple = options->asks_staple;
     context->ticket_count =
         options->ticket_count == 0 ? HBK_TLS_TICKETS_DEFAULT : options->ticket_count;
+    context->ticket_lifetime_s = options->ticket_lifetime_s == 0 ? HBK_TLS_TICKET_LIFETIME_S
+                                 : options->ticket_lifetime_s > HBK_TLS_TICKET_LIFETIME_S_MAX
+                                     ? HBK_TLS_TICKET_LIFETIME_S_MAX
+                                     : options->ticket_lifetime_s;
     context->ticket_keys =
         options->ticket_keys == NULL ? NULL : hbk_tls_ticket_keys_ref(options->ticket_keys);
     context->resumes = options->resumes;

@@ -119,7 +119,8 @@ struct hbk_tls_context_options {
     /* Resumption: a server with keys gives tickets (a reference is taken); a client that resumes
      * keeps those that it gets. Off for a mesh. */
     struct hbk_tls_ticket_keys *ticket_keys;
-    unsigned ticket_count; /* per handshake; 0: HBK_TLS_TICKETS_DEFAULT */
+    unsigned ticket_count;      /* per handshake; 0: HBK_TLS_TICKETS_DEFAULT */
+    uint32_t ticket_lifetime_s; /* 0: HBK_TLS_TICKET_LIFETIME_S; ..._MAX is kept in any case */
     bool resumes;
 
     /* What we accept in one record, the type's byte included (RFC 8449, 4: 64 to 16,385); 0:

@@ -56,6 +56,7 @@ struct hbk_tls_context {
     bool asks_staple;
     struct hbk_tls_ticket_keys *ticket_keys; /* held; may be NULL */
     unsigned ticket_count;
+    uint32_t ticket_lifetime_s; /* never 0 */
     bool resumes;
     uint16_t record_size_limit;
     uint16_t sent_record_bytes_max; /* never 0 */

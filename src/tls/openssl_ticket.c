@@ -143,7 +143,7 @@ static bool set_up_server(struct hbk_openssl_context *own, const struct hbk_tls_
         hbk_tls_ticket_derive(context->ticket_keys, i, &own->ticket_keys[i]);
     }
     SSL_CTX_clear_options(own->ssl, SSL_OP_NO_TICKET);
-    SSL_CTX_set_timeout(own->ssl, HBK_TLS_TICKET_LIFETIME_S);
+    SSL_CTX_set_timeout(own->ssl, (long)context->ticket_lifetime_s);
     SSL_CTX_set_msg_callback(own->ssl, on_message);
     return SSL_CTX_set_session_id_context(own->ssl, id, sizeof id - 1) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(own->ssl, on_ticket_key) == 1 &&

@@ -132,7 +132,7 @@ static int64_t expiry_s(const struct hbk_tls_setup *setup, const struct hbk_peer
     const int64_t second_ns = (int64_t)HBK_NS_PER_S;
     int64_t start_ns = 0;
     int64_t end_ns = 0;
-    int64_t expires_ns = setup->now_ns + HBK_TLS_TICKET_LIFETIME_S * second_ns;
+    int64_t expires_ns = setup->now_ns + setup->context->ticket_lifetime_s * second_ns;
     int64_t week_ns = begun_ns + HBK_TLS_TICKET_LIFETIME_S_MAX * second_ns;
     expires_ns = week_ns < expires_ns ? week_ns : expires_ns;
     if (hbk_certificate_validity(certificate->certificates[0], &start_ns, &end_ns)) {

@@ -70,7 +70,7 @@ static void try_with(struct hbk_slice pem, struct hbk_key_worker *worker,
     if (hbk_key_provider_new(&options, &provider, NULL) != HBK_OK) {
         return;
     }
-    if (hbk_private_key_from_pem(pem, provider, &key, &error) == HBK_OK) {
+    if (hbk_private_key_from_pem(pem, hbk_slice_of(NULL, 0), provider, &key, &error) == HBK_OK) {
         sign(worker, key);
     } else if (error.text[0] == '\0') {
         abort(); /* a refusal without a reason */

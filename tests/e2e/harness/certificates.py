@@ -109,3 +109,26 @@ class Authority:
         chain_path.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
         key_path.write_bytes(key_pem(key))
         return Identity(chain_path, key_path, self.roots)
+
+    def revocation_list(self, name, revoked=(), until=24 * HOUR):
+        """The file of a list that revokes some identities of ours, in force until an offset from
+        now."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now() - 2 * HOUR)
+            .next_update(now() + until)
+        )
+        for identity in revoked:
+            leaf = x509.load_pem_x509_certificate(identity.chain.read_bytes())
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(leaf.serial_number)
+                .revocation_date(now() - HOUR)
+                .build()
+            )
+        path = self.folder / f"{name}.crl"
+        path.write_bytes(
+            builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        return path

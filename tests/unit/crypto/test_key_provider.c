@@ -252,29 +252,39 @@ static void a_provider_stands_before_the_ordinary_key_and_falls_back_to_it(void 
     hbk_key_provider_unref(soft);
 }
 
-static void unreadable_pem_is_refused(void **state)
+static void a_key_is_read_with_its_password_or_refused(void **state)
 {
     (void)state;
     static char text[4096], sealed[4096];
     static uint8_t large[HBK_KEY_PEM_BYTES_MAX + 1];
     const struct hbk_slice good = pem_of(key_pkeys[KEY_P256], text, sizeof(text), NULL);
+    const struct hbk_slice none = hbk_slice_of(NULL, 0);
+    const struct hbk_slice locked = pem_of(key_pkeys[KEY_P256], sealed, sizeof(sealed), "secret");
     const struct {
-        struct hbk_slice pem;
+        struct hbk_slice pem, password;
         hbk_status status;
         const char *text;
     } cases[] = {
-        {HBK_SLICE("no PEM"), HBK_INVALID, "Failed to read private key."},
-        {{good.bytes, good.size / 2}, HBK_INVALID, "Failed to read private key."},
-        {pem_of(key_pkeys[KEY_P256], sealed, sizeof(sealed), "secret"), HBK_INVALID,
-         "Failed to read private key."},
-        {{large, sizeof(large)}, HBK_LIMIT, "a private key of 16385 bytes; 16384 are allowed"},
+        {HBK_SLICE("no PEM"), none, HBK_INVALID, "Failed to read private key."},
+        {{good.bytes, good.size / 2}, none, HBK_INVALID, "Failed to read private key."},
+        {locked, none, HBK_INVALID, "without a password, not encrypted"},
+        {locked, HBK_SLICE("secre"), HBK_INVALID, "the password must be the right one"},
+        {locked, {large, sizeof(large)}, HBK_INVALID, "the password must be the right one"},
+        {locked, HBK_SLICE("secret"), HBK_OK, ""},
+        {good, HBK_SLICE("not needed"), HBK_OK, ""},
+        {{large, sizeof(large)},
+         none,
+         HBK_LIMIT,
+         "a private key of 16385 bytes; 16384 are allowed"},
     };
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct hbk_private_key *key = NULL;
         struct hbk_error error = {0};
-        assert_int_equal(hbk_private_key_from_pem(cases[i].pem, NULL, &key, &error),
-                         cases[i].status);
+        assert_int_equal(
+            hbk_private_key_from_pem(cases[i].pem, cases[i].password, NULL, &key, &error),
+            cases[i].status);
         assert_non_null(strstr(error.text, cases[i].text));
+        hbk_private_key_unref(key);
     }
 }
 
@@ -354,7 +364,7 @@ int main(void)
         cmocka_unit_test(cryptomb_takes_the_keys_that_envoys_takes),
         cmocka_unit_test(without_kernels_cryptomb_exists_but_is_not_available),
         cmocka_unit_test(a_provider_stands_before_the_ordinary_key_and_falls_back_to_it),
-        cmocka_unit_test(unreadable_pem_is_refused),
+        cmocka_unit_test(a_key_is_read_with_its_password_or_refused),
         cmocka_unit_test(queue_sizes_are_counted_exactly),
     };
     return cmocka_run_group_tests(tests, make_key_pkeys, free_key_pkeys);

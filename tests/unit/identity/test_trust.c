@@ -237,11 +237,12 @@ static void try_strictness(const struct strictness *one, const struct forged *mi
         .certificates = (struct hbk_slice[]){presented[0].der, presented[1].der}, .count = 2};
     const struct forged *signers[] = {&root, middle};
     char lists[8192] = "";
+    size_t used = 0;
     for (size_t k = 0; k < HBK_COUNT(signers); k++) {
         char *list =
             forge_crl(signers[k], one->revoked, FORGE_NOW_NS - 2 * FORGE_HOUR_NS, one->list_end_ns);
         if ((one->lists & (1 << k)) != 0) {
-            (void)strcat(lists, list);
+            used += (size_t)snprintf(lists + used, sizeof lists - used, "%s", list);
         }
         free(list);
     }

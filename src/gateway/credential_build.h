@@ -1,0 +1,56 @@
+/*
+ * For the two files that make TLS contexts: credential.c what we present, credential_trust.c whom
+ * we believe. Control thread.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "crypto/private_key.h"
+#include "gateway/credential.h"
+#include "identity/bundle.h"
+#include "identity/certificate.h"
+#include "identity/trust.h"
+
+/* Everything that is held while a context is built. */
+struct hbk_gw_building {
+    struct hbk_gw_vault *vault;
+    struct hbk_error *error;
+    struct hbk_arena arena;
+    bool is_watched; /* what is read now came from a secret that may change */
+    struct hbk_tls_certificate_options *certificates;
+    struct hbk_certificates *chains;
+    struct hbk_private_key **keys;
+    uint32_t certificate_count;
+    const struct hbk_trust *trust;
+    struct hbk_bundle *roots;
+    struct hbk_bundle_set *bundles;
+    struct hbk_tls_ticket_keys *tickets;
+    struct hbk_tls_context_options options;
+};
+
+/* Fails: HBK_UNSUPPORTED, "... is not served yet". */
+HBK_MUST_USE hbk_status hbk_gw_refuse(struct hbk_gw_building *building, const char *what);
+
+/* The bytes live as long as the building. Fails: HBK_NOT_FOUND, HBK_LIMIT and the file system's
+ * failures, with the reason. */
+HBK_MUST_USE hbk_status hbk_gw_read_data(struct hbk_gw_building *building,
+                                         const struct hbk_gw_data_source *source, size_t bytes_max,
+                                         struct hbk_slice *out_bytes);
+
+/* The file's name, or "<inline>". */
+const char *hbk_gw_source_name(const struct hbk_gw_data_source *source);
+
+/* The secret of a name: one of the bootstrap, or of the file that its source names; then
+ * `is_watched` is set, until the caller has read what the secret names. */
+HBK_MUST_USE hbk_status hbk_gw_fetch_secret(struct hbk_gw_building *building,
+                                            const struct hbk_gw_sds_config *sds,
+                                            const struct hbk_gw_secret **out_secret);
+
+/* Sets `trust` and whether clients are asked for a certificate. A server that requires one without
+ * saying whom it believes takes any (as Envoy does). */
+HBK_MUST_USE hbk_status hbk_gw_add_trust(struct hbk_gw_building *building,
+                                         const struct hbk_gw_common_tls *common, bool is_server,
+                                         bool is_required);
+
+/* Where the validation context comes from, if from a secret; else NULL. */
+const struct hbk_gw_sds_config *hbk_gw_validation_secret(const struct hbk_gw_common_tls *common);
