@@ -33,6 +33,7 @@ class Upstream:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # else accept() would keep the port
         self.listener.close()
 
     def accept(self):
