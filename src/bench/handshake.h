@@ -12,7 +12,7 @@
 enum {
     HBK_HANDSHAKE_SLICES = 5,
     HBK_HANDSHAKE_IN_FLIGHT = 64,
-    HBK_HANDSHAKE_IDLE = 512, /* sessions by which idle memory is measured */
+    HBK_HANDSHAKE_IDLE = 128, /* sessions by which idle memory is measured */
 };
 
 struct hbk_handshake_options {
@@ -23,11 +23,12 @@ struct hbk_handshake_options {
 /* One figure. The texts are constants. */
 struct hbk_handshake_row {
     const char *handshake; /* "tls13-p256-mutual-cached", ... */
-    const char *engine;    /* "native", "openssl", "openssl-batched" */
+    const char *engine;    /* "native", "openssl" (libssl alone), "openssl-batched" (our engine) */
     const char *side;      /* "server", "client" */
     double handshakes_per_second;
     double ratio;      /* to the engine openssl in this run; 0: it has no such row */
     double lanes;      /* mean of the batches that this side ran; 0: none */
+    double target;     /* of the ratio; 0: none */
     size_t idle_bytes; /* heap of an established session at rest */
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "bench/handshake_speaker.h"
 #include "identity/authority.h"
 #include "identity/bundle.h"
 #include "identity/svid.h"
@@ -30,15 +31,16 @@ struct hbk_handshake_scene {
     struct hbk_tls_ticket_keys *ticket_keys;
 };
 
-bool hbk_handshake_kind_has(const struct hbk_handshake_kind *kind, enum hbk_handshake_engine engine)
+bool hbk_handshake_kind_has(const struct hbk_handshake_kind *kind, enum hbk_handshake_engine engine,
+                            bool is_server)
 {
     switch (engine) {
     case HBK_HANDSHAKE_OPENSSL:
-        return !kind->resumes; /* its tickets are not built */
+        return true;
     case HBK_HANDSHAKE_NATIVE:
         return !kind->is_tls12;
     case HBK_HANDSHAKE_OPENSSL_BATCHED:
-        return kind->is_rsa;
+        return !kind->is_tls12 || is_server;
     case HBK_HANDSHAKE_ENGINES:
         break;
     }
@@ -126,22 +128,33 @@ void hbk_handshake_scene_free(struct hbk_handshake_scene *scene)
 
 /* ---- an end ---- */
 
+/* What that end presents; NULL: nothing. */
+static const struct hbk_svid *svid_of(const struct hbk_handshake_scene *scene,
+                                      const struct hbk_handshake_kind *kind, bool is_server)
+{
+    if (is_server) {
+        return kind->is_rsa ? scene->rsa : scene->p256;
+    }
+    return kind->is_mutual ? scene->p256 : NULL;
+}
+
 static hbk_status make_context(struct hbk_handshake_end *end,
                                const struct hbk_handshake_scene *scene,
                                const struct hbk_handshake_kind *kind,
                                enum hbk_handshake_engine engine, bool is_server,
                                struct hbk_error *error)
 {
-    const struct hbk_svid *svid = is_server && kind->is_rsa ? scene->rsa : scene->p256;
-    const struct hbk_tls_certificate_options certificate = {
-        .chain = svid->certificates,
-        .chain_count = svid->certificate_count,
-        .private_key = svid->private_key,
-    };
+    const struct hbk_svid *svid = svid_of(scene, kind, is_server);
+    struct hbk_tls_certificate_options certificate = {0};
+    if (svid != NULL) {
+        certificate.chain = svid->certificates;
+        certificate.chain_count = svid->certificate_count;
+        certificate.private_key = svid->private_key;
+    }
     const struct hbk_tls_context_options options = {
         .engine = engine == HBK_HANDSHAKE_NATIVE ? HBK_TLS_ENGINE_NATIVE : HBK_TLS_ENGINE_OPENSSL,
-        .certificates = is_server || kind->is_mutual ? &certificate : NULL,
-        .certificate_count = is_server || kind->is_mutual ? 1 : 0,
+        .certificates = svid == NULL ? NULL : &certificate,
+        .certificate_count = svid == NULL ? 0 : 1,
         .trust = scene->trust,
         .client_certificate =
             kind->is_mutual ? HBK_TLS_CLIENT_CERTIFICATE_REQUIRED : HBK_TLS_CLIENT_CERTIFICATE_NONE,
@@ -162,6 +175,13 @@ hbk_status hbk_handshake_end_init(struct hbk_handshake_end *end,
                                   struct hbk_error *error)
 {
     struct hbk_batcher_options batcher;
+    end->is_server = is_server;
+    if (engine == HBK_HANDSHAKE_OPENSSL || !hbk_handshake_kind_has(kind, engine, is_server)) {
+        end->speaker = &hbk_handshake_libssl;
+        return hbk_handshake_libssl_new(kind, svid_of(scene, kind, is_server),
+                                        scene->bundles->bundles[0], is_server, &end->libssl);
+    }
+    end->speaker = &hbk_handshake_session;
     hbk_batcher_options_init(&batcher);
     hbk_verdict_cache_init(&end->verdicts, HBK_VERDICT_CACHE_ENTRIES);
     HBK_TRY(make_context(end, scene, kind, engine, is_server, error));
@@ -176,8 +196,10 @@ hbk_status hbk_handshake_end_init(struct hbk_handshake_end *end,
 
 void hbk_handshake_end_fini(struct hbk_handshake_end *end)
 {
+    hbk_handshake_libssl_free(end->libssl);
     if (end->verdicts.entries_max == 0) {
-        return; /* it was never begun */
+        *end = (struct hbk_handshake_end){0};
+        return; /* it has nothing of ours, or was never begun */
     }
     hbk_tls_worker_free(end->worker);
     if (end->keys != NULL) {
@@ -193,16 +215,19 @@ void hbk_handshake_end_fini(struct hbk_handshake_end *end)
 
 void hbk_handshake_end_flush(struct hbk_handshake_end *end)
 {
-    while (hbk_key_worker_due_ns(end->keys) == 0) {
+    while (end->keys != NULL && hbk_key_worker_due_ns(end->keys) == 0) {
         (void)hbk_key_worker_flush(end->keys, hbk_clock_monotonic_ns());
     }
 }
 
 double hbk_handshake_end_lanes(const struct hbk_handshake_end *end)
 {
-    const struct hbk_batcher_counters *counters = hbk_batcher_counters(end->batcher);
     uint64_t batches = 0;
     uint64_t jobs = 0;
+    if (end->batcher == NULL) {
+        return 0;
+    }
+    const struct hbk_batcher_counters *counters = hbk_batcher_counters(end->batcher);
     for (size_t queue = 0; queue < HBK_QUEUE_COUNT; queue++) {
         for (size_t i = 0; i < HBK_LANES; i++) {
             batches += counters->batches[queue][i];

@@ -14,7 +14,7 @@ struct hbk_handshake_kind {
     bool is_mutual; /* the client presents one, too: P-256 */
     bool is_cached; /* chains are judged once; else every time */
     bool resumes;
-    bool is_tls12;
+    bool is_tls12; /* the client is libssl alone, which speaks nothing else here */
     bool is_alone; /* one at a time: nothing shares a batch with it */
 };
 
@@ -22,13 +22,18 @@ enum { HBK_HANDSHAKE_KINDS = 7 };
 extern const struct hbk_handshake_kind hbk_handshake_kinds[HBK_HANDSHAKE_KINDS];
 
 enum hbk_handshake_engine {
-    HBK_HANDSHAKE_OPENSSL,
-    HBK_HANDSHAKE_NATIVE,
-    HBK_HANDSHAKE_OPENSSL_BATCHED,
+    HBK_HANDSHAKE_OPENSSL,         /* libssl alone */
+    HBK_HANDSHAKE_NATIVE,          /* the engine native */
+    HBK_HANDSHAKE_OPENSSL_BATCHED, /* the engine openssl, whose signatures are the batcher's */
     HBK_HANDSHAKE_ENGINES,
 };
 
+struct hbk_handshake_speaker;
+
 struct hbk_handshake_end {
+    const struct hbk_handshake_speaker *speaker;
+    bool is_server;
+    struct ssl_ctx_st *libssl; /* of libssl alone, which has none of the others */
     struct hbk_tls_context *context;
     struct hbk_batcher *batcher;
     struct hbk_key_worker *keys;
@@ -43,9 +48,9 @@ HBK_MUST_USE hbk_status hbk_handshake_scene_new(struct hbk_handshake_scene **out
                                                 struct hbk_error *error);
 void hbk_handshake_scene_free(struct hbk_handshake_scene *scene); /* NULL is allowed */
 
-/* Whether that engine has such a handshake at all. */
-bool hbk_handshake_kind_has(const struct hbk_handshake_kind *kind,
-                            enum hbk_handshake_engine engine);
+/* Whether that engine speaks at that end of such a handshake. */
+bool hbk_handshake_kind_has(const struct hbk_handshake_kind *kind, enum hbk_handshake_engine engine,
+                            bool is_server);
 
 /* `end` is zero before. Fails as hbk_tls_context_new(). */
 HBK_MUST_USE hbk_status hbk_handshake_end_init(struct hbk_handshake_end *end,
