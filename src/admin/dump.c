@@ -58,6 +58,9 @@ static void put_identities(struct hbk_json *json, const struct hbk_dump *dump)
         hbk_json_begin_object(json, NULL);
         hbk_json_string(json, "identity", identity->identity);
         hbk_json_string(json, "state", identity->state);
+        if (identity->tls_engine != NULL) {
+            hbk_json_text(json, "tlsEngine", identity->tls_engine);
+        }
         put_certificates(json, "certChain", identity->chain, identity->chain_count);
         put_certificates(json, "rootCerts", identity->roots, identity->root_count);
         hbk_json_end_object(json);
@@ -88,6 +91,9 @@ static void put_connections(struct hbk_json *json, struct hbk_slice entries, str
         put_address(json, "originalDst", &entry.original_destination);
         put_address(json, "actualDst", &entry.actual_destination);
         hbk_json_text(json, "protocol", entry.protocol == HBK_CONNECTION_HBONE ? "HBONE" : "TCP");
+        if (entry.tls_engine != NULL) {
+            hbk_json_text(json, "tlsEngine", entry.tls_engine);
+        }
         hbk_json_end_object(json);
     }
     hbk_json_end_array(json);

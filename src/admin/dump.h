@@ -26,6 +26,7 @@ struct hbk_dump_certificate {
 struct hbk_dump_identity {
     struct hbk_slice identity; /* spiffe://... */
     struct hbk_slice state;    /* "Available", "Initializing", "Unavailable: why" */
+    const char *tls_engine;    /* that its new connections speak with; NULL: there are none yet */
     const struct hbk_dump_certificate *chain;
     size_t chain_count;
     const struct hbk_dump_certificate *roots;

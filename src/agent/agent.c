@@ -121,6 +121,20 @@ static void want_identities(struct agent *agent)
     check_certificates(agent);
 }
 
+/* Before identities are wanted: a credential is made for the engine of its time. */
+static void use_engine(struct agent *agent)
+{
+    enum hbk_tls_engine_kind engine = agent->mesh->tls_engine == HBK_MESH_TLS_OPENSSL
+                                          ? HBK_TLS_ENGINE_OPENSSL
+                                          : HBK_TLS_ENGINE_NATIVE;
+    bool is_change = engine != hbk_ca_engine(agent->ca);
+    hbk_ca_use_engine(agent->ca, engine, agent->loop.now_ns, hbk_clock_realtime_ns());
+    if (is_change) {
+        hbk_log(HBK_LOG_INFO, "agent", "new connections speak TLS with engine %s",
+                hbk_tls_engine_text(engine));
+    }
+}
+
 static void take_mesh(struct hbk_mesh *mesh, void *context)
 {
     struct agent *agent = context;
@@ -128,6 +142,7 @@ static void take_mesh(struct hbk_mesh *mesh, void *context)
     agent->view.mesh = mesh;
     hbk_counter_set(&agent->totals, HBK_COUNTER_SNAPSHOT_GENERATION, mesh->generation);
     hbk_proxy_publish(&agent->proxy, mesh);
+    use_engine(agent);
     want_identities(agent);
     hbk_pods_update(&agent->pods, mesh);
 }

@@ -12,7 +12,7 @@
 
 enum {
     CONNECTION_BYTES_MAX = 64 << 20, /* of all listed connections */
-    SETTINGS_MAX = 12,
+    SETTINGS_MAX = 16,
 };
 
 struct dump_request {
@@ -46,6 +46,12 @@ static void add_milliseconds(struct gathering *gathering, const char *name, uint
     add_setting(gathering, name, hbk_arena_string(&gathering->arena, hbk_slice_text(text)));
 }
 
+/* That new connections speak with. */
+static const char *engine_text(const struct gathering *gathering)
+{
+    return hbk_tls_engine_text(hbk_ca_engine(gathering->view->ca));
+}
+
 static void gather_settings(struct gathering *gathering)
 {
     const struct hbk_agent_options *options = gathering->view->options;
@@ -55,6 +61,7 @@ static void gather_settings(struct gathering *gathering)
     add_setting(gathering, "meshFile", options->mesh_path);
     add_setting(gathering, "ca", options->ca_path);
     add_setting(gathering, "identities", options->identities_path);
+    add_setting(gathering, "tlsEngine", engine_text(gathering));
     add_setting(gathering, "workers", hbk_arena_string(&gathering->arena, hbk_slice_text(workers)));
     add_milliseconds(gathering, "certificateLife", options->certificate_life_ns);
     add_milliseconds(gathering, "drainTime", options->drain_ns);
@@ -112,6 +119,8 @@ static hbk_status gather_credential(struct hbk_arena *arena, const struct hbk_ca
 {
     const struct hbk_svid *svid = hbk_tls_credential_svid(view->credential);
     identity->state = HBK_SLICE("Available");
+    identity->tls_engine =
+        hbk_tls_engine_text(hbk_tls_context_engine(hbk_tls_credential_context(view->credential)));
     HBK_TRY(
         gather_certificates(arena, svid->certificates, svid->certificate_count, &identity->chain));
     identity->chain_count = svid->certificate_count;
@@ -215,6 +224,7 @@ static hbk_status gather_connections(struct gathering *gathering,
                 view->kind == HBK_CONNECTION_INBOUND || view->kind == HBK_CONNECTION_OUTBOUND
                     ? HBK_CONNECTION_HBONE
                     : HBK_CONNECTION_TCP,
+            .tls_engine = view->tls_engine,
             .source = view->source,
             .original_destination = view->destination,
             .actual_destination = view->target,
@@ -237,7 +247,7 @@ static hbk_status write_dump(struct gathering *gathering, const struct hbk_conne
     }
     HBK_TRY(gather_connections(gathering, list));
     gathering->dump.mesh = gathering->view->mesh;
-    gathering->dump.crypto_provider = HBK_SLICE("openssl");
+    gathering->dump.crypto_provider = hbk_slice_text(engine_text(gathering));
     return hbk_dump_write(&gathering->dump, out);
 }
 

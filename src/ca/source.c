@@ -129,13 +129,18 @@ static hbk_status replace(struct hbk_ca_source *source, struct entry *entry, str
 {
     struct hbk_tls_credential *credential = NULL;
     HBK_TRY(hbk_tls_credential_new(svid, source->provider->bundles(source->self),
-                                   source->generation + 1, HBK_TLS_ENGINE_OPENSSL, &credential,
+                                   source->generation + 1, source->settings.engine, &credential,
                                    error));
     source->generation++;
     hbk_tls_credential_unref(entry->credential);
     entry->credential = credential;
     source->settings.on_credential(source->settings.context, entry->id, credential);
     return HBK_OK;
+}
+
+static enum hbk_tls_engine_kind engine_of(const struct entry *entry)
+{
+    return hbk_tls_context_engine(hbk_tls_credential_context(entry->credential));
 }
 
 /* HBK_NOT_FOUND when there is nothing newer than what we have. */
@@ -145,13 +150,27 @@ static hbk_status fetch(struct hbk_ca_source *source, struct entry *entry, int64
     struct hbk_svid *svid = NULL;
     HBK_TRY(source->provider->fetch(source->self, entry->id, realtime_ns, &svid, error));
     hbk_status status = HBK_OK;
-    if (entry->credential != NULL && hbk_tls_credential_svid(entry->credential) == svid) {
+    if (entry->credential != NULL && hbk_tls_credential_svid(entry->credential) == svid &&
+        engine_of(entry) == source->settings.engine) {
         status = hbk_error_set(error, HBK_NOT_FOUND, "there is no newer certificate");
     } else {
         status = replace(source, entry, svid, error);
     }
     hbk_svid_unref(svid);
     return status;
+}
+
+/* What could not be had for `entry`, whose credential stays, is tried again later. */
+static void tell_failure(struct hbk_ca_source *source, struct entry *entry, hbk_status status,
+                         const struct hbk_error *error, uint64_t monotonic_ns, int64_t realtime_ns)
+{
+    plan_retry(source, entry, monotonic_ns, realtime_ns);
+    const char *text = error->status == HBK_OK ? hbk_status_text(status) : error->text;
+    (void)snprintf(entry->error, sizeof entry->error, "%.*s", HBK_CA_ERROR_BYTES_MAX - 1, text);
+    hbk_log(HBK_LOG_WARN, "ca", "certificate of %.*s: %s; the present one %s; next try in %.1f s",
+            HBK_SLICE_ARGS(entry->id->text), text,
+            life_left_ns(entry, realtime_ns) > 0 ? "stays in use" : "is missing or expired",
+            (double)(entry->due_ns - monotonic_ns) / (double)HBK_NS_PER_S);
 }
 
 static void renew(struct hbk_ca_source *source, struct entry *entry, uint64_t monotonic_ns,
@@ -165,13 +184,7 @@ static void renew(struct hbk_ca_source *source, struct entry *entry, uint64_t mo
         return;
     }
     source->counts.failed++;
-    plan_retry(source, entry, monotonic_ns, realtime_ns);
-    const char *text = error.status == HBK_OK ? hbk_status_text(status) : error.text;
-    (void)snprintf(entry->error, sizeof entry->error, "%.*s", HBK_CA_ERROR_BYTES_MAX - 1, text);
-    hbk_log(HBK_LOG_WARN, "ca", "certificate of %.*s: %s; the present one %s; next try in %.1f s",
-            HBK_SLICE_ARGS(entry->id->text), text,
-            life_left_ns(entry, realtime_ns) > 0 ? "stays in use" : "is missing or expired",
-            (double)(entry->due_ns - monotonic_ns) / (double)HBK_NS_PER_S);
+    tell_failure(source, entry, status, &error, monotonic_ns, realtime_ns);
 }
 
 static struct entry *find(const struct hbk_ca_source *source, const struct hbk_spiffe_id *id)
@@ -236,23 +249,53 @@ uint64_t hbk_ca_next_due_ns(const struct hbk_ca_source *source)
     return due_ns;
 }
 
-/* The present certificates with the bundles that are new. */
+/* The present certificate with the bundles and the engine of now. */
+static hbk_status replace_context(struct hbk_ca_source *source, struct entry *entry,
+                                  struct hbk_error *error)
+{
+    struct hbk_svid *svid =
+        hbk_svid_ref((struct hbk_svid *)(uintptr_t)hbk_tls_credential_svid(entry->credential));
+    hbk_status status = replace(source, entry, svid, error);
+    hbk_svid_unref(svid);
+    return status;
+}
+
 static void spread_bundles(struct hbk_ca_source *source)
 {
     HBK_LIST_EACH (link, &source->entries) {
         struct entry *entry = HBK_CONTAINER(link, struct entry, link);
-        if (entry->credential == NULL) {
-            continue;
-        }
         struct hbk_error error = {0};
-        struct hbk_svid *svid =
-            hbk_svid_ref((struct hbk_svid *)(uintptr_t)hbk_tls_credential_svid(entry->credential));
-        if (replace(source, entry, svid, &error) != HBK_OK) {
+        if (entry->credential != NULL && replace_context(source, entry, &error) != HBK_OK) {
             hbk_log(HBK_LOG_WARN, "ca", "the new trust bundles are not used for %.*s: %s",
                     HBK_SLICE_ARGS(entry->id->text), error.text);
         }
-        hbk_svid_unref(svid);
     }
+}
+
+void hbk_ca_use_engine(struct hbk_ca_source *source, enum hbk_tls_engine_kind engine,
+                       uint64_t monotonic_ns, int64_t realtime_ns)
+{
+    if (source->settings.engine == engine) {
+        return;
+    }
+    source->settings.engine = engine;
+    HBK_LIST_EACH (link, &source->entries) {
+        struct entry *entry = HBK_CONTAINER(link, struct entry, link);
+        struct hbk_error error = {0};
+        hbk_status status =
+            entry->credential == NULL ? HBK_OK : replace_context(source, entry, &error);
+        if (status != HBK_OK) {
+            hbk_log(HBK_LOG_ERROR, "ca", "engine %s is not to be had for %.*s, which stays with %s",
+                    hbk_tls_engine_text(engine), HBK_SLICE_ARGS(entry->id->text),
+                    hbk_tls_engine_text(engine_of(entry)));
+            tell_failure(source, entry, status, &error, monotonic_ns, realtime_ns);
+        }
+    }
+}
+
+enum hbk_tls_engine_kind hbk_ca_engine(const struct hbk_ca_source *source)
+{
+    return source->settings.engine;
 }
 
 static void look(struct hbk_ca_source *source, uint64_t monotonic_ns)

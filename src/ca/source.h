@@ -33,8 +33,10 @@ struct hbk_ca_settings {
     uint64_t life_ns;           /* of what the built-in CA issues */
     enum hbk_key_type key_type; /* likewise */
 
-    /* A credential is there, the first, a renewed one, or one with other bundles. Borrowed during
-     * the call; take a reference to keep it. */
+    enum hbk_tls_engine_kind engine; /* that credentials are made for; hbk_ca_use_engine() */
+
+    /* A credential is there, the first, a renewed one, or one with other bundles or for another
+     * engine. Borrowed during the call; take a reference to keep it. */
     void (*on_credential)(void *context, const struct hbk_spiffe_id *id,
                           struct hbk_tls_credential *credential);
     void *context;
@@ -68,6 +70,17 @@ HBK_MUST_USE hbk_status hbk_ca_want(struct hbk_ca_source *source, const struct h
 /* Forgets every identity that was not wanted since the last hbk_ca_mark(). */
 void hbk_ca_mark(struct hbk_ca_source *source);
 void hbk_ca_sweep(struct hbk_ca_source *source);
+
+/*
+ * Makes every credential anew for that engine, and all that come later. Certificates stay as they
+ * are. A credential that the engine cannot be made for stays with the one before, which the log
+ * says as loudly as a failed renewal, and is tried again like one. Nothing happens when it is the
+ * engine already.
+ */
+void hbk_ca_use_engine(struct hbk_ca_source *source, enum hbk_tls_engine_kind engine,
+                       uint64_t monotonic_ns, int64_t realtime_ns);
+
+enum hbk_tls_engine_kind hbk_ca_engine(const struct hbk_ca_source *source);
 
 /* Borrowed until the next call that may renew it; NULL while there is none. */
 struct hbk_tls_credential *hbk_ca_find(const struct hbk_ca_source *source,

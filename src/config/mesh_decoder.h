@@ -12,8 +12,9 @@ struct hbk_pod_place {
 };
 
 struct hbk_mesh_decoder {
-    struct hbk_decoder base;       /* its arena holds one record at a time */
-    struct hbk_edit *edit;         /* borrowed */
+    struct hbk_decoder base; /* its arena holds one record at a time */
+    struct hbk_edit *edit;   /* borrowed */
+    enum hbk_mesh_tls_engine tls_engine;
     struct hbk_arena places_arena; /* lives as long as the reading */
     struct hbk_growing places;     /* struct hbk_pod_place */
 };

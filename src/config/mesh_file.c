@@ -85,7 +85,13 @@ hbk_status hbk_decode_records(struct hbk_decoder *base, const struct hbk_field *
     }
 }
 
-/* The target of all of them is the decoder itself. */
+static const struct hbk_word tls_engine_words[] = {
+    {"native", HBK_MESH_TLS_NATIVE},
+    {"openssl", HBK_MESH_TLS_OPENSSL},
+    {NULL, 0},
+};
+
+/* The target of the lists is the decoder itself. */
 static const struct hbk_field top_fields[] = {
     {.key = "workloads", .decode = hbk_decode_records, .detail = &hbk_workload_list},
     {.key = "services", .decode = hbk_decode_records, .detail = &hbk_service_list},
@@ -95,6 +101,10 @@ static const struct hbk_field top_fields[] = {
      .detail = &hbk_peer_authentication_list},
     {.key = "pods", .decode = hbk_decode_pods},
     {.key = "outboundPlainText", .decode = hbk_decode_plain_texts},
+    {.key = "tlsEngine",
+     .decode = hbk_decode_word,
+     .offset = offsetof(struct hbk_mesh_decoder, tls_engine),
+     .detail = tls_engine_words},
 };
 static const struct hbk_table top_table = HBK_TABLE_OF("the mesh file", top_fields);
 
@@ -132,6 +142,7 @@ static hbk_status decode_file(struct hbk_mesh_decoder *decoder)
     HBK_TRY(hbk_decode_object(base, &top, &event, decoder));
     HBK_TRY(hbk_yaml_next(base->yaml, &event)); /* nothing, or a second document */
     HBK_TRY(hbk_edit_remove_untouched(decoder->edit));
+    hbk_edit_set_tls_engine(decoder->edit, decoder->tls_engine);
     check_pods(decoder);
     return base->errors > 0 ? HBK_INVALID : HBK_OK;
 }
@@ -163,6 +174,7 @@ hbk_status hbk_mesh_file_parse(const char *name, struct hbk_slice text, const st
     struct hbk_mesh_decoder decoder = {
         .base = {.report = report, .file = name},
         .edit = &edit,
+        .tls_engine = HBK_MESH_TLS_DEFAULT,
     };
     hbk_status status = decode_with(&decoder, text);
     if (status != HBK_OK) {

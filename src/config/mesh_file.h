@@ -1,6 +1,6 @@
 /*
  * The mesh file: YAML in ztunnel's local format (workloads, services, policies) with our own pods,
- * peerAuthentications and outboundPlainText. docs/examples/mesh.yaml shows all of it.
+ * peerAuthentications, outboundPlainText and tlsEngine. docs/examples/mesh.yaml shows all of it.
  */
 #pragma once
 

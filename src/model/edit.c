@@ -20,6 +20,7 @@ hbk_status hbk_edit_begin(struct hbk_edit *edit, const struct hbk_mesh *old)
     }
     mesh->holders = 1;
     mesh->generation = old == NULL ? 1 : old->generation + 1;
+    mesh->tls_engine = old == NULL ? HBK_MESH_TLS_DEFAULT : old->tls_engine;
     for (int part = 0; old != NULL && part < HBK_MESH_PARTS; part++) {
         hbk_trie_copy(&mesh->parts[part], &old->parts[part]);
     }
@@ -218,6 +219,11 @@ static hbk_status remove_record(struct hbk_edit *edit, enum hbk_mesh_part part,
 {
     HBK_TRY(note(edit, part, record, false));
     return hbk_trie_remove(&edit->mesh->parts[part], record->hash, record->key);
+}
+
+void hbk_edit_set_tls_engine(struct hbk_edit *edit, enum hbk_mesh_tls_engine engine)
+{
+    edit->mesh->tls_engine = engine;
 }
 
 hbk_status hbk_edit_remove(struct hbk_edit *edit, enum hbk_mesh_part part, struct hbk_slice key)

@@ -37,6 +37,9 @@ HBK_MUST_USE hbk_status hbk_edit_put_pod(struct hbk_edit *edit, const struct hbk
 HBK_MUST_USE hbk_status hbk_edit_put_plain_text(struct hbk_edit *edit,
                                                 const struct hbk_plain_text *spec);
 
+/* Chooses what new connections speak TLS with; the old mesh's choice stays without. */
+void hbk_edit_set_tls_engine(struct hbk_edit *edit, enum hbk_mesh_tls_engine engine);
+
 /* Removes the record with that key from a listed part; nothing happens when there is none. */
 HBK_MUST_USE hbk_status hbk_edit_remove(struct hbk_edit *edit, enum hbk_mesh_part part,
                                         struct hbk_slice key);

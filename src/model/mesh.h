@@ -39,6 +39,13 @@ enum hbk_mesh_part {
     HBK_MESH_PARTS,
 };
 
+/* What new connections between agents speak TLS with (tls/context.h); docs/tls.md. */
+enum hbk_mesh_tls_engine {
+    HBK_MESH_TLS_NATIVE,
+    HBK_MESH_TLS_OPENSSL,
+    HBK_MESH_TLS_DEFAULT = HBK_MESH_TLS_OPENSSL, /* of a source that says nothing */
+};
+
 /* Lengths of an address block's prefix, 0 to 128. */
 enum { HBK_PREFIX_LENGTHS = 129 };
 
@@ -46,6 +53,7 @@ struct hbk_mesh {
     uint32_t holders;
     uint64_t generation; /* 1 for the first mesh, one more for each that is built on another */
     struct hbk_trie parts[HBK_MESH_PARTS];
+    enum hbk_mesh_tls_engine tls_engine;
     uint32_t blocks[2][HBK_PREFIX_LENGTHS]; /* how many block VIPs: IPv4, IPv6; by prefix length */
 };
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "net/failure.h"
+#include "tls/context.h"
 
 /* Why a tunnel was closed. */
 enum hbk_tunnel_end {
@@ -41,8 +42,8 @@ struct hbk_net_counters {
     uint64_t tunnels_opened[2];
     uint64_t tunnels_closed[2];
     uint64_t tunnel_ends[HBK_TUNNEL_END_COUNT];
-    uint64_t handshakes_ok[2];
-    uint64_t handshake_ends[HBK_HANDSHAKE_END_COUNT];
+    uint64_t handshakes_ok[HBK_TLS_ENGINE_COUNT][2];
+    uint64_t handshake_ends[HBK_TLS_ENGINE_COUNT][HBK_HANDSHAKE_END_COUNT];
     uint64_t streams_opened[2];
     uint64_t streams_closed[2];
     uint64_t streams_reset_by_peer;

@@ -84,6 +84,11 @@ void hbk_tunnel_mark(struct hbk_tunnel *tunnel, enum hbk_tunnel_end end)
     }
 }
 
+enum hbk_tls_engine_kind hbk_tunnel_engine(const struct hbk_tunnel *tunnel)
+{
+    return hbk_tls_agreement(tunnel->tls).engine;
+}
+
 static void count_end(struct hbk_tunnel *tunnel)
 {
     struct hbk_net_counters *counters = &tunnel->net->counters;
@@ -93,7 +98,7 @@ static void count_end(struct hbk_tunnel *tunnel)
     counters->tunnel_ends[tunnel->end]++;
     counters->tunnels_closed[tunnel->is_server]++;
     if (tunnel->state == HBK_TUNNEL_HANDSHAKING) {
-        counters->handshake_ends[hbk_handshake_end_of(failure)]++;
+        counters->handshake_ends[hbk_tunnel_engine(tunnel)][hbk_handshake_end_of(failure)]++;
     }
 }
 
@@ -465,7 +470,7 @@ static void opened(struct hbk_tunnel *tunnel)
         hbk_tunnel_fail(tunnel, HBK_FAILURE_LIMIT, status, 0, "no memory for HTTP/2");
         return;
     }
-    net->counters.handshakes_ok[tunnel->is_server]++;
+    net->counters.handshakes_ok[hbk_tunnel_engine(tunnel)][tunnel->is_server]++;
     hbk_h2_set_time(&tunnel->h2, net->loop->now_ns);
     tunnel->handshake_ns = net->loop->now_ns - tunnel->idle_since_ns;
     tunnel->idle_since_ns = net->loop->now_ns;

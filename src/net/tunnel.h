@@ -93,6 +93,9 @@ HBK_MUST_USE hbk_status hbk_tunnel_start(struct hbk_net *net, bool is_server, in
 /* Closes now: streams are reset, on_closed follows at the end of the turn. Idempotent. */
 void hbk_tunnel_close(struct hbk_tunnel *tunnel);
 
+/* The TLS engine that speaks, or is to shake hands. */
+enum hbk_tls_engine_kind hbk_tunnel_engine(const struct hbk_tunnel *tunnel);
+
 /* Says what the tunnel's end will be counted as, unless that was said before. */
 void hbk_tunnel_mark(struct hbk_tunnel *tunnel, enum hbk_tunnel_end end);
 

@@ -241,7 +241,7 @@ static void on_open(struct hbk_tunnel *tunnel)
     struct hbk_upstream_group *group = tunnel->owner;
     const struct hbk_upstream_config *config = &group->upstream->config;
     if (config->on_open != NULL) {
-        config->on_open(config->context, tunnel);
+        config->on_open(config->context, &group->key, tunnel);
     }
     serve_waiters(tunnel, true);
 }

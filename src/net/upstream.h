@@ -46,8 +46,9 @@ struct hbk_upstream_config {
      * `out_failure`. `context` is the worker's. */
     hbk_status (*dial)(void *context, const struct hbk_upstream_key *key, int *out_fd,
                        struct hbk_tls_session **out_tls, struct hbk_failure *out_failure);
-    /* A tunnel's handshake is done: for counting. NULL: nobody counts. */
-    void (*on_open)(void *context, const struct hbk_tunnel *tunnel);
+    /* A tunnel's handshake is done, and it has no stream yet. To drain it here means that another
+     * is dialled for those who wait. NULL: nobody wants to know. */
+    void (*on_open)(void *context, const struct hbk_upstream_key *key, struct hbk_tunnel *tunnel);
     void *context;
 };
 

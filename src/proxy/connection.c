@@ -86,6 +86,9 @@ static void log_event(const struct hbk_connection *connection, enum hbk_access_e
     if (error != NULL) {
         record.error = hbk_slice_text(error);
     }
+    if (connection->tls_engine != NULL) {
+        record.tls_engine = hbk_slice_text(connection->tls_engine);
+    }
     char target[HBK_ADDRESS_TEXT_BYTES_MAX];
     if (is_tunnelled) {
         record.hbone_target = hbk_slice_text(hbk_address_text(&connection->target, target));
@@ -202,6 +205,19 @@ void hbk_connection_log_refusal(const struct hbk_pod_proxy *pod, bool is_inbound
         .source = *source,
         .destination = *destination,
         .error = hbk_slice_text(why),
+    };
+    hbk_access_log(&record);
+}
+
+void hbk_connection_log_tunnel(const struct hbk_tunnel *tunnel)
+{
+    struct hbk_access_record record = {
+        .event = HBK_ACCESS_FAILED,
+        .reporter = HBK_REPORTER_DESTINATION,
+        .source = tunnel->peer,
+        .destination = tunnel->local,
+        .tls_engine = hbk_slice_text(hbk_tls_engine_text(hbk_tunnel_engine(tunnel))),
+        .error = hbk_slice_text(hbk_failure_text(&tunnel->failure)),
     };
     hbk_access_log(&record);
 }

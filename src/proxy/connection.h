@@ -10,6 +10,7 @@
 #include "model/service.h"
 #include "model/workload.h"
 #include "net/failure.h"
+#include "net/tunnel.h"
 #include "proxy/shard.h"
 #include "telemetry/access_log.h"
 
@@ -31,6 +32,7 @@ struct hbk_connection {
     struct hbk_destination *service;                    /* owned reference; NULL: none */
     struct hbk_traffic_series *series;                  /* NULL until it is routed */
     const struct hbk_spiffe_id *peer; /* owned reference: whom the tunnel proved; NULL: nobody */
+    const char *tls_engine;           /* of its tunnel; a constant; NULL: no tunnel (yet) */
     uint64_t opened_ns;
     uint64_t counted_sent, counted_received; /* bytes that the series knows already */
 };
@@ -69,6 +71,9 @@ void hbk_connection_ended(struct hbk_connection *connection, const struct hbk_fa
 void hbk_connection_log_refusal(const struct hbk_pod_proxy *pod, bool is_inbound,
                                 const struct hbk_address *source,
                                 const struct hbk_address *destination, const char *why);
+
+/* The same for a tunnel that somebody tried to open. */
+void hbk_connection_log_tunnel(const struct hbk_tunnel *tunnel);
 
 /* Kinds ------------------------------------------------------------------------------------- */
 

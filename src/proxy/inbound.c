@@ -219,6 +219,7 @@ static void set_up(struct hbk_inbound *inbound, struct hbk_tunnel *tunnel,
     base->source = tunnel->peer;
     base->destination = tunnel->local;
     base->target = decision->target;
+    base->tls_engine = hbk_tls_engine_text(hbk_tunnel_engine(tunnel));
     base->peer = hbk_spiffe_ref(hbk_tls_peer(tunnel->tls)->id);
     struct hbk_slice network = workload == NULL ? HBK_SLICE("") : workload->network;
     hbk_connection_routed(base, hbk_mesh_workload_by_ip(shard->mesh, network, &tunnel->peer.ip),
@@ -304,10 +305,8 @@ static void on_tunnel_open(struct hbk_tunnel *tunnel)
 
 static void log_tunnel_failure(const struct hbk_tunnel *tunnel)
 {
-    const struct hbk_pod_proxy *pod = tunnel->owner;
     if (!tunnel->has_opened && tunnel->failure.kind != HBK_FAILURE_NONE) {
-        hbk_connection_log_refusal(pod, true, &tunnel->peer, &tunnel->local,
-                                   hbk_failure_text(&tunnel->failure));
+        hbk_connection_log_tunnel(tunnel);
     } else if (tunnel->failure.kind != HBK_FAILURE_NONE) {
         char peer[HBK_ADDRESS_TEXT_BYTES_MAX];
         hbk_log(HBK_LOG_INFO, "proxy", "tunnel from %s closed: %s",

@@ -199,16 +199,22 @@ hbk_status hbk_outbound_dial(void *context, const struct hbk_upstream_key *key, 
     return HBK_OK;
 }
 
-void hbk_outbound_opened(void *context, const struct hbk_tunnel *tunnel)
+void hbk_outbound_opened(void *context, const struct hbk_upstream_key *key,
+                         struct hbk_tunnel *tunnel)
 {
     struct hbk_shard *shard = context;
+    const struct hbk_pod_proxy *pod = key->pod;
     hbk_timing_add(&shard->telemetry, HBK_TIMING_HANDSHAKE_CLIENT, tunnel->handshake_ns);
+    if (hbk_tls_session_context(tunnel->tls) != hbk_tls_credential_context(pod->credential)) {
+        hbk_tunnel_drain(tunnel); /* the credential was replaced while hands were shaken */
+    }
 }
 
 static void on_tunnel(struct hbk_waiter *waiter, struct hbk_tunnel *tunnel, bool is_fresh)
 {
     struct hbk_outbound *outbound = HBK_CONTAINER(waiter, struct hbk_outbound, waiter);
     struct hbk_shard *shard = shard_of(outbound);
+    outbound->base.tls_engine = hbk_tls_engine_text(hbk_tunnel_engine(tunnel));
     outbound->is_tunnel_old = !is_fresh;
     outbound->asked_ns = shard->net.loop->now_ns;
     struct hbk_request_header header;

@@ -29,5 +29,7 @@ void hbk_outbound_accept(struct hbk_listener *listener, int fd, const struct hbk
 hbk_status hbk_outbound_dial(void *context, const struct hbk_upstream_key *key, int *out_fd,
                              struct hbk_tls_session **out_tls, struct hbk_failure *out_failure);
 
-/* Counts a client tunnel that opened; the same. */
-void hbk_outbound_opened(void *context, const struct hbk_tunnel *tunnel);
+/* Counts a client tunnel that opened, and drains one that began with a credential of before; the
+ * same. */
+void hbk_outbound_opened(void *context, const struct hbk_upstream_key *key,
+                         struct hbk_tunnel *tunnel);

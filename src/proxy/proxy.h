@@ -78,6 +78,7 @@ struct hbk_connection_view {
     const char *pod; /* uid of its workload; borrowed from the list */
     enum hbk_connection_kind kind;
     struct hbk_address source, destination, target;
+    const char *tls_engine; /* as in struct hbk_connection */
 };
 
 struct hbk_connection_list {

@@ -36,17 +36,53 @@ static const enum hbk_counter tunnel_ends[HBK_TUNNEL_END_COUNT] = {
     [HBK_TUNNEL_END_ROOT_WITHDRAWN] = HBK_COUNTER_TUNNELS_CLOSED_ROOT_WITHDRAWN,
 };
 
-static const enum hbk_counter handshake_ends[HBK_HANDSHAKE_END_COUNT] = {
-    [HBK_HANDSHAKE_NO_CERTIFICATE] = HBK_COUNTER_HANDSHAKES_FAILED_NO_CERTIFICATE,
-    [HBK_HANDSHAKE_UNTRUSTED] = HBK_COUNTER_HANDSHAKES_FAILED_UNTRUSTED,
-    [HBK_HANDSHAKE_EXPIRED] = HBK_COUNTER_HANDSHAKES_FAILED_EXPIRED,
-    [HBK_HANDSHAKE_REVOKED] = HBK_COUNTER_HANDSHAKES_FAILED_REVOKED,
-    [HBK_HANDSHAKE_IDENTITY] = HBK_COUNTER_HANDSHAKES_FAILED_IDENTITY,
-    [HBK_HANDSHAKE_PROTOCOL] = HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL,
-    [HBK_HANDSHAKE_TIMEOUT] = HBK_COUNTER_HANDSHAKES_FAILED_TIMEOUT,
-    [HBK_HANDSHAKE_CLOSED] = HBK_COUNTER_HANDSHAKES_FAILED_CLOSED,
-    [HBK_HANDSHAKE_INTERNAL] = HBK_COUNTER_HANDSHAKES_FAILED_INTERNAL,
+static const enum hbk_counter handshake_ends[HBK_TLS_ENGINE_COUNT][HBK_HANDSHAKE_END_COUNT] = {
+    [HBK_TLS_ENGINE_NATIVE] =
+        {
+            [HBK_HANDSHAKE_NO_CERTIFICATE] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_NO_CERTIFICATE,
+            [HBK_HANDSHAKE_UNTRUSTED] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_UNTRUSTED,
+            [HBK_HANDSHAKE_EXPIRED] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_EXPIRED,
+            [HBK_HANDSHAKE_REVOKED] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_REVOKED,
+            [HBK_HANDSHAKE_IDENTITY] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_IDENTITY,
+            [HBK_HANDSHAKE_PROTOCOL] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_PROTOCOL,
+            [HBK_HANDSHAKE_TIMEOUT] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_TIMEOUT,
+            [HBK_HANDSHAKE_CLOSED] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_CLOSED,
+            [HBK_HANDSHAKE_INTERNAL] = HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_INTERNAL,
+        },
+    [HBK_TLS_ENGINE_OPENSSL] =
+        {
+            [HBK_HANDSHAKE_NO_CERTIFICATE] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_NO_CERTIFICATE,
+            [HBK_HANDSHAKE_UNTRUSTED] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_UNTRUSTED,
+            [HBK_HANDSHAKE_EXPIRED] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_EXPIRED,
+            [HBK_HANDSHAKE_REVOKED] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_REVOKED,
+            [HBK_HANDSHAKE_IDENTITY] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_IDENTITY,
+            [HBK_HANDSHAKE_PROTOCOL] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_PROTOCOL,
+            [HBK_HANDSHAKE_TIMEOUT] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_TIMEOUT,
+            [HBK_HANDSHAKE_CLOSED] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_CLOSED,
+            [HBK_HANDSHAKE_INTERNAL] = HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_INTERNAL,
+        },
 };
+
+static void count_handshakes(uint64_t *counters, const struct hbk_net_counters *now,
+                             const struct hbk_net_counters *old)
+{
+    static const enum hbk_counter succeeded[HBK_TLS_ENGINE_COUNT][2] = {
+        [HBK_TLS_ENGINE_NATIVE] = {HBK_COUNTER_HANDSHAKES_CLIENT_NATIVE,
+                                   HBK_COUNTER_HANDSHAKES_SERVER_NATIVE},
+        [HBK_TLS_ENGINE_OPENSSL] = {HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL,
+                                    HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL},
+    };
+    for (size_t engine = 0; engine < HBK_TLS_ENGINE_COUNT; engine++) {
+        for (size_t side = 0; side < 2; side++) {
+            counters[succeeded[engine][side]] +=
+                now->handshakes_ok[engine][side] - old->handshakes_ok[engine][side];
+        }
+        for (size_t i = 0; i < HBK_HANDSHAKE_END_COUNT; i++) {
+            counters[handshake_ends[engine][i]] +=
+                now->handshake_ends[engine][i] - old->handshake_ends[engine][i];
+        }
+    }
+}
 
 /* What the rooms below count on their own, told to telemetry as differences. */
 static void count_net(struct hbk_shard *shard)
@@ -66,8 +102,6 @@ static void count_net(struct hbk_shard *shard)
          old.tunnels_opened[0] - old.tunnels_closed[0]},
         {HBK_COUNTER_TUNNELS_OPEN_SERVER, now.tunnels_opened[1] - now.tunnels_closed[1],
          old.tunnels_opened[1] - old.tunnels_closed[1]},
-        {HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL, now.handshakes_ok[0], old.handshakes_ok[0]},
-        {HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL, now.handshakes_ok[1], old.handshakes_ok[1]},
         {HBK_COUNTER_STREAMS_OPENED_CLIENT, now.streams_opened[0], old.streams_opened[0]},
         {HBK_COUNTER_STREAMS_OPENED_SERVER, now.streams_opened[1], old.streams_opened[1]},
         {HBK_COUNTER_STREAMS_OPEN_CLIENT, now.streams_opened[0] - now.streams_closed[0],
@@ -87,9 +121,7 @@ static void count_net(struct hbk_shard *shard)
     for (size_t i = 0; i < HBK_TUNNEL_END_COUNT; i++) {
         counters[tunnel_ends[i]] += now.tunnel_ends[i] - old.tunnel_ends[i];
     }
-    for (size_t i = 0; i < HBK_HANDSHAKE_END_COUNT; i++) {
-        counters[handshake_ends[i]] += now.handshake_ends[i] - old.handshake_ends[i];
-    }
+    count_handshakes(counters, &now, &old);
     shard->told = now;
     shard->told_loop = loop_now;
 }
@@ -197,6 +229,7 @@ static void list_pod(struct listing_part *part, const struct hbk_pod_proxy *pod,
                 .source = connection->source,
                 .destination = connection->destination,
                 .target = connection->target,
+                .tls_engine = connection->tls_engine,
             };
         }
     }

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 /*
- * Ten texts, the error, two addresses, four numbers and all the keys: 10 * 256 + 512 + 2 * 64 +
+ * Eleven texts, the error, two addresses, four numbers and all the keys: 11 * 256 + 512 + 2 * 64 +
  * 4 * 20 + 400 stays below HBK_ACCESS_LINE_BYTES_MAX, so nothing here needs to be cut but values.
  */
 struct line {
@@ -222,6 +222,7 @@ size_t hbk_access_line(const struct hbk_access_record *record, bool is_json,
     put_source(&line, record);
     put_destination(&line, record);
     put_text(&line, "direction", is_outbound ? HBK_SLICE("outbound") : HBK_SLICE("inbound"));
+    put_text(&line, "tls.engine", record->tls_engine);
     if (record->event == HBK_ACCESS_COMPLETE) {
         char duration[24];
         (void)snprintf(duration, sizeof duration, "%" PRIu64 "ms",

@@ -33,8 +33,9 @@ struct hbk_access_record {
     const struct hbk_party *source_party;
     const struct hbk_party *destination_party;
     const struct hbk_destination *service;
-    uint64_t sent_bytes;     /* source: client to server; destination: server to client */
-    uint64_t received_bytes; /* the other way */
+    struct hbk_slice tls_engine; /* that speaks on the tunnel; a constant */
+    uint64_t sent_bytes;         /* source: client to server; destination: server to client */
+    uint64_t received_bytes;     /* the other way */
     uint64_t duration_ns;
     struct hbk_slice error; /* empty: none */
 };

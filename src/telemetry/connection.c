@@ -7,6 +7,7 @@ enum { UID_BYTES_MAX = 512 };
 /* An entry as it lies in the buffer: this, and behind it the uid. */
 struct head {
     struct hbk_address source, original_destination, actual_destination;
+    const char *tls_engine;
     uint16_t uid_bytes;
     uint8_t is_inbound;
     uint8_t protocol;
@@ -20,6 +21,7 @@ hbk_status hbk_connection_entry_append(struct hbk_buffer *buffer,
         .source = entry->source,
         .original_destination = entry->original_destination,
         .actual_destination = entry->actual_destination,
+        .tls_engine = entry->tls_engine,
         .uid_bytes = (uint16_t)uid.size,
         .is_inbound = entry->is_inbound ? 1 : 0,
         .protocol = (uint8_t)entry->protocol,
@@ -47,6 +49,7 @@ bool hbk_connection_entry_next(struct hbk_slice *entries, struct hbk_connection_
         .workload_uid = hbk_slice_part(*entries, sizeof head, head.uid_bytes),
         .is_inbound = head.is_inbound == 1,
         .protocol = (enum hbk_connection_protocol)head.protocol,
+        .tls_engine = head.tls_engine,
         .source = head.source,
         .original_destination = head.original_destination,
         .actual_destination = head.actual_destination,

@@ -16,6 +16,7 @@ struct hbk_connection_entry {
     struct hbk_slice workload_uid; /* of our own end; at most 512 bytes count */
     bool is_inbound;
     enum hbk_connection_protocol protocol;
+    const char *tls_engine; /* of its tunnel; a constant; NULL: none */
     struct hbk_address source;
     struct hbk_address original_destination; /* as the client meant it */
     struct hbk_address actual_destination;   /* no ip: not connected yet */

@@ -31,9 +31,9 @@ static const struct hbk_metric_family streams_reset = {
 static const struct hbk_metric_family handshakes = {
     "hauberk_tls_handshakes", HBK_METRIC_COUNTER, false,
     "TLS handshakes that succeeded, by side and engine"};
-static const struct hbk_metric_family handshakes_failed = {"hauberk_tls_handshake_failures",
-                                                           HBK_METRIC_COUNTER, false,
-                                                           "TLS handshakes that failed, by reason"};
+static const struct hbk_metric_family handshakes_failed = {
+    "hauberk_tls_handshake_failures", HBK_METRIC_COUNTER, false,
+    "TLS handshakes that failed, by engine and reason"};
 static const struct hbk_metric_family pools = {"hauberk_pool_exhausted", HBK_METRIC_COUNTER, false,
                                                "Work refused because a pool met its limit"};
 static const struct hbk_metric_family turns = {"hauberk_loop_turns", HBK_METRIC_COUNTER, false,
@@ -69,6 +69,13 @@ static const struct hbk_metric_family handshake_time = {
 static const struct hbk_metric_family connect_time = {
     "hauberk_upstream_connect_duration_seconds", HBK_METRIC_HISTOGRAM, true,
     "Time until the other side accepted a connection or answered a CONNECT"};
+
+/* A reason for which handshakes fail, with each engine. */
+#define FAILED_HANDSHAKES(REASON, text)                                          \
+    [HBK_COUNTER_HANDSHAKES_FAILED_NATIVE_##                                     \
+        REASON] = {&handshakes_failed, "engine=\"native\",reason=\"" text "\""}, \
+      [HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_##                                  \
+          REASON] = {&handshakes_failed, "engine=\"openssl\",reason=\"" text "\""}
 
 static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_SOCKETS_OPEN_SOURCE] = {&sockets, "reporter=\"source\""},
@@ -113,18 +120,19 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_STREAMS_OPENED_SERVER] = {&streams_opened, "side=\"server\""},
     [HBK_COUNTER_STREAMS_RESET_PEER] = {&streams_reset, "by=\"peer\""},
     [HBK_COUNTER_STREAMS_RESET_LOCAL] = {&streams_reset, "by=\"local\""},
+    [HBK_COUNTER_HANDSHAKES_CLIENT_NATIVE] = {&handshakes, "side=\"client\",engine=\"native\""},
+    [HBK_COUNTER_HANDSHAKES_SERVER_NATIVE] = {&handshakes, "side=\"server\",engine=\"native\""},
     [HBK_COUNTER_HANDSHAKES_CLIENT_OPENSSL] = {&handshakes, "side=\"client\",engine=\"openssl\""},
     [HBK_COUNTER_HANDSHAKES_SERVER_OPENSSL] = {&handshakes, "side=\"server\",engine=\"openssl\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_NO_CERTIFICATE] = {&handshakes_failed,
-                                                      "reason=\"no_certificate\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_UNTRUSTED] = {&handshakes_failed, "reason=\"untrusted\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_EXPIRED] = {&handshakes_failed, "reason=\"expired\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_REVOKED] = {&handshakes_failed, "reason=\"revoked\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_IDENTITY] = {&handshakes_failed, "reason=\"identity\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL] = {&handshakes_failed, "reason=\"protocol\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_TIMEOUT] = {&handshakes_failed, "reason=\"timeout\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_CLOSED] = {&handshakes_failed, "reason=\"closed\""},
-    [HBK_COUNTER_HANDSHAKES_FAILED_INTERNAL] = {&handshakes_failed, "reason=\"internal\""},
+    FAILED_HANDSHAKES(NO_CERTIFICATE, "no_certificate"),
+    FAILED_HANDSHAKES(UNTRUSTED, "untrusted"),
+    FAILED_HANDSHAKES(EXPIRED, "expired"),
+    FAILED_HANDSHAKES(REVOKED, "revoked"),
+    FAILED_HANDSHAKES(IDENTITY, "identity"),
+    FAILED_HANDSHAKES(PROTOCOL, "protocol"),
+    FAILED_HANDSHAKES(TIMEOUT, "timeout"),
+    FAILED_HANDSHAKES(CLOSED, "closed"),
+    FAILED_HANDSHAKES(INTERNAL, "internal"),
     [HBK_COUNTER_POOL_EXHAUSTED_CONNECTION] = {&pools, "pool=\"connection\""},
     [HBK_COUNTER_POOL_EXHAUSTED_STREAM] = {&pools, "pool=\"stream\""},
     [HBK_COUNTER_POOL_EXHAUSTED_TUNNEL] = {&pools, "pool=\"tunnel\""},

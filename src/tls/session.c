@@ -541,7 +541,9 @@ struct hbk_tls_context *hbk_tls_session_context(const struct hbk_tls_session *se
 struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session)
 {
     if (!session->has_channel && !session->is_kept) {
-        return (struct hbk_tls_agreement){.engine = session->opening->engine->kind};
+        return (struct hbk_tls_agreement){
+            .engine = session->opening == NULL ? session->engine : session->opening->engine->kind,
+        };
     }
     return (struct hbk_tls_agreement){
         .version = session->version,

@@ -126,14 +126,21 @@ class Pair:
         self.cart = beta.pods["cart"]
 
 
+@pytest.fixture(scope="session")
+def engine():
+    """The TLS engine of a town's agents, as Town takes it. Tests and modules that are parametrized
+    by this name run with each engine (harness.town.ENGINES)."""
+    return None
+
+
 @pytest.fixture
-def town(pair, tmp_path, start):
+def town(pair, tmp_path, start, engine):
     """The pair with a CA, a mesh file and both agents ready; see harness.town."""
-    return Town(pair, tmp_path, start)
+    return Town(pair, tmp_path, start, engine=engine)
 
 
 @pytest.fixture(scope="module")
-def standing_town(request, tmp_path_factory):
+def standing_town(request, tmp_path_factory, engine):
     """A town for all tests of a module, whose agents have the options in its AGENT_OPTIONS. At its
     end both must leave in peace: under a sanitizer that means without a leak."""
     if namespaces_forbidden is not None:
@@ -149,7 +156,8 @@ def standing_town(request, tmp_path_factory):
 
     try:
         with two_hosts() as pair:
-            town = Town(pair, folder, start_program, options=request.module.AGENT_OPTIONS)
+            options = request.module.AGENT_OPTIONS
+            town = Town(pair, folder, start_program, options=options, engine=engine)
             town.programs = programs
             yield town
             for agent in (town.alpha, town.beta):

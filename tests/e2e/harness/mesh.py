@@ -20,9 +20,10 @@ def spiffe_id(account, trust_domain=TRUST_DOMAIN):
 
 
 class Mesh:
-    """`document` is what will be written; tests change it freely."""
+    """`document` is what will be written; tests change it freely. `engine` is the TLS engine of
+    its agents; None leaves it out of the file."""
 
-    def __init__(self, path):
+    def __init__(self, path, engine=None):
         self.path = path
         self.document = {
             "workloads": [],
@@ -31,6 +32,8 @@ class Mesh:
             "pods": {},
             "peerAuthentications": [],
         }
+        if engine is not None:
+            self.document["tlsEngine"] = engine
 
     def copy(self):
         return copy.deepcopy(self)
@@ -111,9 +114,9 @@ def principal(account):
     return {"Exact": spiffe_id(account).removeprefix("spiffe://")}
 
 
-def of_demo(path, pair):
+def of_demo(path, pair, engine=None):
     """The four pods, the service cart in front of one of them, and no policy."""
-    mesh = Mesh(path)
+    mesh = Mesh(path, engine)
     for pod in (pair.front, pair.neighbour, pair.intruder, pair.cart):
         mesh.add_pod(pod)
     mesh.add_service("cart", [VIP_V4, VIP_V6], {"80": CART_PORT})

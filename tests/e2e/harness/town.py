@@ -1,23 +1,30 @@
 """The whole scene: two hosts, four pods, a CA, a mesh file, and an agent on each host."""
 
+import os
+
 from harness import mesh
 from harness.agent import Agent
 from harness.program import BINARY, hauberk
 
+ENGINES = ["native", "openssl"]
+
 
 class Town:
-    """`start` is the fixture. `ttl` is the lifetime of the leaves, such as "4s"."""
+    """`start` is the fixture. `ttl` is the lifetime of the leaves, such as "4s"; `engine` is the
+    TLS engine of both agents; None: the one that HBK_TLS_ENGINE names, and without that the one
+    that agents have by default."""
 
     binary = BINARY
 
-    def __init__(self, pair, folder, start, ttl=None, options=()):
+    def __init__(self, pair, folder, start, ttl=None, options=(), engine=None):
         self.pair = pair
         self.folder = folder
         self.start = start
         self.ca = folder / "ca"
         made = hauberk("ca", "init", self.ca)
         assert made.returncode == 0, made.stderr
-        self.mesh = mesh.of_demo(folder / "mesh.yaml", pair)
+        engine = engine or os.environ.get("HBK_TLS_ENGINE")
+        self.mesh = mesh.of_demo(folder / "mesh.yaml", pair, engine)
         self.mesh.write()
         self.options = ["--ca", self.ca, *(["--cert-ttl", ttl] if ttl else []), *options]
         self.alpha = self.start_agent(pair.alpha, is_awaited=False)

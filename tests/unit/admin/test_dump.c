@@ -155,7 +155,8 @@ static void append_connection(struct hbk_buffer *entries, const char *uid, bool 
 {
     struct hbk_connection_entry entry = {.workload_uid = hbk_slice_text(uid),
                                          .is_inbound = is_inbound,
-                                         .protocol = HBK_CONNECTION_HBONE};
+                                         .protocol = HBK_CONNECTION_HBONE,
+                                         .tls_engine = "openssl"};
     assert_true(hbk_address_parse(HBK_SLICE("10.0.0.1:1"), &entry.source));
     assert_true(hbk_address_parse(HBK_SLICE("10.0.0.2:2"), &entry.original_destination));
     assert_int_equal(hbk_connection_entry_append(entries, &entry), HBK_OK);
@@ -168,7 +169,7 @@ static const char whole_dump[] = "{\n"
                                  "  \"version\": {\n"
                                  "    \"version\": \"" HBK_VERSION "\",\n"
                                  "    \"compiler\": \"" __VERSION__ "\",\n"
-                                 "    \"cryptoProvider\": \"openssl\"\n"
+                                 "    \"cryptoProvider\": \"native\"\n"
                                  "  },\n"
                                  "  \"config\": {\n"
                                  "    \"workers\": \"2\"\n"
@@ -177,6 +178,7 @@ static const char whole_dump[] = "{\n"
                                  "    {\n"
                                  "      \"identity\": \"spiffe://a/ns/b/sa/c\",\n"
                                  "      \"state\": \"Available\",\n"
+                                 "      \"tlsEngine\": \"native\",\n"
                                  "      \"certChain\": [\n"
                                  "        {\n"
                                  "          \"pem\": \"UEVNCg==\",\n"
@@ -197,7 +199,8 @@ static const char whole_dump[] = "{\n"
                                  "          {\n"
                                  "            \"src\": \"10.0.0.1:1\",\n"
                                  "            \"originalDst\": \"10.0.0.2:2\",\n"
-                                 "            \"protocol\": \"HBONE\"\n"
+                                 "            \"protocol\": \"HBONE\",\n"
+                                 "            \"tlsEngine\": \"openssl\"\n"
                                  "          }\n"
                                  "        ]\n"
                                  "      },\n"
@@ -224,6 +227,7 @@ static void the_whole_dump_is_one_object(void **state)
     const struct hbk_dump_identity identity = {
         .identity = HBK_SLICE("spiffe://a/ns/b/sa/c"),
         .state = HBK_SLICE("Available"),
+        .tls_engine = "native",
         .chain = &leaf,
         .chain_count = 1,
     };
@@ -242,7 +246,7 @@ static void the_whole_dump_is_one_object(void **state)
         .pods = &pod,
         .pod_count = 1,
         .connections = hbk_buffer_slice(&entries),
-        .crypto_provider = HBK_SLICE("openssl"),
+        .crypto_provider = HBK_SLICE("native"),
     };
     assert_int_equal(hbk_dump_write(&dump, &out), HBK_OK);
     hbk_buffer_fini(&entries);

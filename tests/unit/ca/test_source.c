@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ca/store.h"
+#include "failing_heap.h"
 #include "harness.h"
 #include "identity/verdict.h"
 #include "os/file.h"
@@ -271,6 +272,65 @@ static void other_bundles_reach_every_credential(void **state)
     scene_fini(&scene);
 }
 
+static enum hbk_tls_engine_kind engine_of(struct scene *scene)
+{
+    struct hbk_tls_credential *credential = hbk_ca_find(scene->source, scene->cart);
+    return hbk_tls_context_engine(hbk_tls_credential_context(credential));
+}
+
+static void another_engine_reaches_every_credential_and_those_to_come(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_init(&scene);
+    open_store(&scene);
+    assert_int_equal(hbk_ca_engine(scene.source), HBK_TLS_ENGINE_OPENSSL);
+    want_cart(&scene);
+    const struct hbk_svid *svid = svid_of(&scene);
+    uint64_t generation = hbk_tls_credential_generation(hbk_ca_find(scene.source, scene.cart));
+    hbk_ca_use_engine(scene.source, HBK_TLS_ENGINE_NATIVE, scene.monotonic_ns, scene.realtime_ns);
+    assert_int_equal(scene.reports, 2);
+    assert_int_equal(engine_of(&scene), HBK_TLS_ENGINE_NATIVE);
+    assert_ptr_equal(svid_of(&scene), svid); /* the certificate itself stays */
+    assert_true(hbk_tls_credential_generation(hbk_ca_find(scene.source, scene.cart)) > generation);
+
+    hbk_ca_use_engine(scene.source, HBK_TLS_ENGINE_NATIVE, scene.monotonic_ns, scene.realtime_ns);
+    assert_int_equal(scene.reports, 2); /* nothing new */
+    pass(&scene, LIFE_NS);
+    assert_true(scene.reports > 2);
+    assert_int_equal(engine_of(&scene), HBK_TLS_ENGINE_NATIVE);
+    assert_int_equal(hbk_ca_counts(scene.source).failed, 0);
+
+    hbk_ca_use_engine(scene.source, HBK_TLS_ENGINE_OPENSSL, scene.monotonic_ns, scene.realtime_ns);
+    assert_int_equal(engine_of(&scene), HBK_TLS_ENGINE_OPENSSL);
+    scene_fini(&scene);
+}
+
+/* Whatever allocation fails: the credential of before stays, and the next try has another. */
+static void an_engine_that_is_not_to_be_had_is_tried_again(void **state)
+{
+    (void)state;
+    bool has_failed = true;
+    for (uint64_t n = 1; has_failed; n++) {
+        struct scene scene;
+        scene_init(&scene);
+        write_identity(&scene, LIFE_NS); /* files that stay the same all the time */
+        open_folder(&scene);
+        want_cart(&scene);
+        heap_fail_at(n);
+        hbk_ca_use_engine(scene.source, HBK_TLS_ENGINE_NATIVE, scene.monotonic_ns,
+                          scene.realtime_ns);
+        has_failed = heap_allocations >= n;
+        heap_fail_at(0);
+        assert_int_equal(engine_of(&scene),
+                         has_failed ? HBK_TLS_ENGINE_OPENSSL : HBK_TLS_ENGINE_NATIVE);
+        pass(&scene, 2 * HBK_CA_RETRY_NS_MIN);
+        assert_int_equal(engine_of(&scene), HBK_TLS_ENGINE_NATIVE);
+        assert_int_equal(scene.reports, 2);
+        scene_fini(&scene);
+    }
+}
+
 /* The order of a root's change: trust the new one first, then issue from it. */
 static void another_root_makes_all_certificates_anew(void **state)
 {
@@ -434,6 +494,8 @@ int main(void)
         cmocka_unit_test(a_clock_set_by_a_day_gives_a_fresh_certificate),
         cmocka_unit_test(a_failing_source_is_asked_with_growing_pauses),
         cmocka_unit_test(other_bundles_reach_every_credential),
+        cmocka_unit_test(another_engine_reaches_every_credential_and_those_to_come),
+        cmocka_unit_test(an_engine_that_is_not_to_be_had_is_tried_again),
         cmocka_unit_test(another_root_makes_all_certificates_anew),
         cmocka_unit_test(a_folder_serves_what_lies_in_it),
         cmocka_unit_test(half_written_pairs_are_not_used),

@@ -20,7 +20,9 @@ struct mistake_case {
     "network, workloadName, workloadType, canonicalName, canonicalRevision, hostname, node, " \
     "nativeTunnel, applicationTunnel, authorizationPolicies, status, clusterId, locality, "   \
     "capacity, waypoint, networkGateway, services"
-#define TOP_KEYS "workloads, services, policies, peerAuthentications, pods, outboundPlainText"
+#define TOP_KEYS                                                                    \
+    "workloads, services, policies, peerAuthentications, pods, outboundPlainText, " \
+    "tlsEngine"
 #define GOOD "{uid: u, name: n, namespace: s, workloadIps: [10.0.0.1]"
 #define POLICY "{name: p, namespace: s, scope: Namespace, action: Deny"
 #define SYNTAX \
@@ -132,6 +134,11 @@ static const struct mistake_case mistakes[] = {
      {"f:1:32: outboundPlainText of \"istio-system\" appears twice; allowed: once"}},
     {"outboundPlainText: {a: maybe}\n",
      {"f:1:24: outboundPlainText is \"maybe\"; allowed: allow, deny"}},
+    /* Engines. */
+    {"tlsEngine: libssl\n", {"f:1:12: tlsEngine is \"libssl\"; allowed: native, openssl"}},
+    {"tlsEngine:\n", {"f:1:1: tlsEngine is nothing; allowed: native, openssl"}},
+    {"tlsEngine: [native]\n", {"f:1:12: tlsEngine is a list; allowed: native, openssl"}},
+    {"tlsEngine: Native\n", {"f:1:12: tlsEngine is \"Native\"; allowed: native, openssl"}},
     /* Pods and modes. */
     {"pods: {a: relative}\n",
      {"f:1:11: netns is \"relative\"; allowed: an absolute path, pid:NUMBER, or host"}},
@@ -223,6 +230,28 @@ static void what_is_left_out_has_istios_defaults(void **state)
     assert_int_equal(workload->protocol, HBK_WORKLOAD_TCP);
     assert_int_equal(workload->health, HBK_HEALTHY);
     hbk_mesh_unref(mesh);
+}
+
+static void an_engine_holds_for_the_file_that_names_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum hbk_mesh_tls_engine engine;
+    } files[] = {
+        {"tlsEngine: native\n", HBK_MESH_TLS_NATIVE},   {"{}\n", HBK_MESH_TLS_DEFAULT},
+        {"tlsEngine: openssl\n", HBK_MESH_TLS_OPENSSL}, {"pods: {}\n", HBK_MESH_TLS_DEFAULT},
+        {"tlsEngine: native\n", HBK_MESH_TLS_NATIVE},
+    };
+    struct hbk_mesh *old = NULL;
+    for (size_t i = 0; i < HBK_COUNT(files); i++) {
+        struct hbk_mesh *mesh = NULL;
+        assert_int_equal(parse(files[i].text, old, &mesh), HBK_OK);
+        assert_int_equal(mesh->tls_engine, files[i].engine);
+        hbk_mesh_unref(old);
+        old = mesh;
+    }
+    hbk_mesh_unref(old);
 }
 
 static void both_spellings_of_a_text_match_mean_the_same(void **state)
@@ -345,6 +374,7 @@ int main(void)
         cmocka_unit_test(more_mistakes_than_a_report_holds_are_counted),
         cmocka_unit_test(a_bad_file_leaves_the_old_mesh_and_a_good_one_shares_with_it),
         cmocka_unit_test(what_is_left_out_has_istios_defaults),
+        cmocka_unit_test(an_engine_holds_for_the_file_that_names_it),
         cmocka_unit_test(both_spellings_of_a_text_match_mean_the_same),
         cmocka_unit_test(the_example_loads_and_says_what_it_shows),
         cmocka_unit_test(each_allocation_may_fail_and_leaves_nothing_behind),

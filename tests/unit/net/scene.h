@@ -59,6 +59,7 @@ struct scene {
     bool dial_fails; /* at once */
     int dial_fd;     /* what the next dial returns instead of a pair; -1: nothing */
     int peer_fd;     /* where the other end of the next pair goes, without a server; -2: nowhere */
+    unsigned stale;  /* so many tunnels are drained when they open */
     unsigned dials, opened, servers_closed;
     struct hbk_list servers; /* through tunnel->link */
     struct flow flows[FLOWS_MAX];
@@ -199,11 +200,15 @@ static hbk_status dial(void *context, const struct hbk_upstream_key *key, int *o
     return HBK_OK;
 }
 
-static void on_open(void *context, const struct hbk_tunnel *tunnel)
+static void on_open(void *context, const struct hbk_upstream_key *key, struct hbk_tunnel *tunnel)
 {
     (void)context;
-    (void)tunnel;
+    assert_ptr_equal(key->identity, scene.key.identity);
     scene.opened++;
+    if (scene.stale > 0) {
+        scene.stale--;
+        hbk_tunnel_drain(tunnel);
+    }
 }
 
 static void flow_given(struct hbk_waiter *waiter, struct hbk_tunnel *tunnel, bool is_fresh)

@@ -15,7 +15,7 @@ static uint64_t ends(enum hbk_tunnel_end end)
 
 static uint64_t handshakes(enum hbk_handshake_end end)
 {
-    return scene.bench.net.counters.handshake_ends[end];
+    return scene.bench.net.counters.handshake_ends[HBK_TLS_ENGINE_OPENSSL][end];
 }
 
 static void a_connection_that_never_stands_times_out(void **state)

@@ -60,7 +60,21 @@ static void a_dial_that_fails_at_once_fails_its_callers(void **state)
     assert_int_equal(scene.upstream.groups.count, 0);
 }
 
-/* ... also when a tunnel that only drains is still there. */
+/* Their credential was replaced while hands were shaken. */
+static void callers_do_not_get_a_tunnel_that_is_drained_as_it_opens(void **state)
+{
+    (void)state;
+    scene.stale = 2;
+    struct flow *first = begin(0);
+    struct flow *second = begin(1);
+    turn_until(&scene.bench, first->answers == 1 && second->answers == 1);
+    assert_int_equal(scene.opened, 3);
+    assert_int_equal(scene.dials, 3);
+    assert_true(first->is_fresh);
+    assert_int_equal(scene.bench.net.counters.handshakes_ok[HBK_TLS_ENGINE_OPENSSL][0], 3);
+}
+
+/* A dial fails its callers also when a tunnel that only drains is still there. */
 static void callers_do_not_wait_for_a_tunnel_that_takes_nothing_more(void **state)
 {
     (void)state;
@@ -158,6 +172,7 @@ int main(void)
         scene_test(beyond_the_streams_of_one_tunnel_there_is_a_second),
         scene_test(a_caller_takes_the_place_of_a_stream_that_ended),
         scene_test(a_dial_that_fails_at_once_fails_its_callers),
+        scene_test(callers_do_not_get_a_tunnel_that_is_drained_as_it_opens),
         scene_test(callers_do_not_wait_for_a_tunnel_that_takes_nothing_more),
         scene_test(a_request_lost_with_its_old_tunnel_is_tried_on_a_fresh_one),
         scene_test(cancelling_leaves_nothing_behind),

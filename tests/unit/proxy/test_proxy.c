@@ -178,7 +178,7 @@ static void a_tunnel_that_is_not_tls_is_counted_with_its_reason(void **state)
     assert_true(wait_ready(fd, POLLOUT));
     assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
     wait_closed(fd);
-    assert_int_equal(count_of(HBK_COUNTER_HANDSHAKES_FAILED_PROTOCOL), 1);
+    assert_int_equal(count_of(HBK_COUNTER_HANDSHAKES_FAILED_OPENSSL_PROTOCOL), 1);
     assert_int_equal(totals.counters[HBK_COUNTER_TUNNELS_CLOSED_PROTOCOL], 1);
     assert_int_equal(totals.counters[HBK_COUNTER_TUNNELS_OPENED_SERVER], 1);
     assert_int_equal(totals.counters[HBK_COUNTER_TUNNELS_OPEN_SERVER], 0);

@@ -64,6 +64,7 @@ static struct hbk_access_record full_record(void)
         .source_party = front,
         .destination_party = cart,
         .service = service,
+        .tls_engine = HBK_SLICE("native"),
         .sent_bytes = 120,
         .received_bytes = 3400,
         .duration_ns = 12999999,
@@ -87,7 +88,8 @@ static void a_complete_connection_shows_every_field_in_order(void **state)
                 "src.cluster=\"Kubernetes\" dst.addr=10.0.1.2:15008 dst.hbone_addr=10.0.1.2:80 "
                 "dst.service=\"cart.shop.svc.cluster.local\" dst.workload=\"cart-app\" "
                 "dst.namespace=\"shop\" dst.identity=\"spiffe://cluster.local/ns/shop/sa/cart\" "
-                "direction=\"outbound\" bytes_sent=120 bytes_recv=3400 duration=\"12ms\"");
+                "direction=\"outbound\" tls.engine=\"native\" bytes_sent=120 bytes_recv=3400 "
+                "duration=\"12ms\"");
     assert_line(
         &record, true,
         "\"message\":\"connection complete\",\"src.addr\":\"10.0.0.1:4711\","
@@ -97,7 +99,7 @@ static void a_complete_connection_shows_every_field_in_order(void **state)
         "\"dst.hbone_addr\":\"10.0.1.2:80\",\"dst.service\":\"cart.shop.svc.cluster.local\","
         "\"dst.workload\":\"cart-app\",\"dst.namespace\":\"shop\","
         "\"dst.identity\":\"spiffe://cluster.local/ns/shop/sa/cart\",\"direction\":\"outbound\","
-        "\"bytes_sent\":120,\"bytes_recv\":3400,\"duration\":\"12ms\"");
+        "\"tls.engine\":\"native\",\"bytes_sent\":120,\"bytes_recv\":3400,\"duration\":\"12ms\"");
     assert_int_equal(hbk_access_level(&record), HBK_LOG_INFO);
 }
 
@@ -144,7 +146,7 @@ static void an_opened_connection_has_no_bytes_yet(void **state)
     assert_int_equal(hbk_access_level(&record), HBK_LOG_DEBUG);
 }
 
-static void an_early_failure_has_addresses_direction_and_error_only(void **state)
+static void an_early_failure_has_addresses_direction_engine_and_error_only(void **state)
 {
     (void)state;
     struct hbk_access_record record = full_record();
@@ -153,7 +155,8 @@ static void an_early_failure_has_addresses_direction_and_error_only(void **state
     record.error = HBK_SLICE("tls error: no certificate");
     assert_line(&record, false,
                 "connection failed\tsrc.addr=10.0.0.1:4711 dst.addr=10.0.1.2:15008 "
-                "direction=\"inbound\" error=\"tls error: no certificate\"");
+                "direction=\"inbound\" tls.engine=\"native\" "
+                "error=\"tls error: no certificate\"");
     assert_int_equal(hbk_access_level(&record), HBK_LOG_WARN);
 }
 
@@ -259,7 +262,7 @@ int main(void)
         CASE(an_error_comes_last_and_raises_the_level),
         CASE(identities_are_shown_for_mutual_tls_only),
         CASE(an_opened_connection_has_no_bytes_yet),
-        CASE(an_early_failure_has_addresses_direction_and_error_only),
+        CASE(an_early_failure_has_addresses_direction_engine_and_error_only),
         CASE(a_strangers_text_cannot_break_the_line),
         CASE(the_longest_values_are_cut_and_the_line_stays_whole),
         CASE(a_record_becomes_one_line_of_the_log),

@@ -16,6 +16,7 @@ static void entries_come_out_as_they_went_in(void **state)
         {.workload_uid = HBK_SLICE("c0//Pod/shop/cart-1"),
          .is_inbound = true,
          .protocol = HBK_CONNECTION_HBONE,
+         .tls_engine = "native",
          .source = address("10.0.0.1:1"),
          .original_destination = address("[fd00::1]:80"),
          .actual_destination = address("10.0.0.3:3")},
@@ -33,6 +34,7 @@ static void entries_come_out_as_they_went_in(void **state)
         assert_slice_equal(found.workload_uid, entries[i].workload_uid);
         assert_int_equal(found.is_inbound, entries[i].is_inbound);
         assert_int_equal(found.protocol, entries[i].protocol);
+        assert_ptr_equal(found.tls_engine, entries[i].tls_engine);
         assert_true(hbk_address_equal(&found.source, &entries[i].source));
         assert_true(
             hbk_address_equal(&found.original_destination, &entries[i].original_destination));
