@@ -12,6 +12,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
+#include <stdatomic.h>
 
 const struct hbk_ec_curve hbk_ec_p256 = {NID_X9_62_prime256v1, &hbk_p256_order};
 const struct hbk_ec_curve hbk_ec_p384 = {NID_secp384r1, &hbk_p384_order};
@@ -21,9 +22,35 @@ static size_t point_bytes(const struct hbk_ec_curve *curve)
     return 1 + 2 * curve->order->bytes;
 }
 
+/* Made once each, live as long as the process: building a group costs as much as half a signature.
+ * Release when one is put in place, acquire when it is used. */
+static _Atomic(EC_GROUP *) p256_group, p384_group;
+
+/* NULL when out of memory. */
+static const EC_GROUP *group_of(const struct hbk_ec_curve *curve)
+{
+    _Atomic(EC_GROUP *) *place = curve == &hbk_ec_p256 ? &p256_group : &p384_group;
+    EC_GROUP *group = atomic_load_explicit(place, memory_order_acquire);
+    if (group == NULL) {
+        EC_GROUP *made = EC_GROUP_new_by_curve_name(curve->nid);
+        if (made == NULL || atomic_compare_exchange_strong_explicit(
+                                place, &group, made, memory_order_acq_rel, memory_order_acquire)) {
+            return made;
+        }
+        EC_GROUP_free(made); /* another thread was faster */
+    }
+    return group;
+}
+
 static EC_KEY *new_key(const struct hbk_ec_curve *curve)
 {
-    return EC_KEY_new_by_curve_name(curve->nid);
+    const EC_GROUP *group = group_of(curve);
+    EC_KEY *key = group == NULL ? NULL : EC_KEY_new();
+    if (key == NULL || EC_KEY_set_group(key, group) != 1) {
+        EC_KEY_free(key);
+        return NULL;
+    }
+    return key;
 }
 
 /* NULL when out of memory; the scalar is already known to be in range. */
