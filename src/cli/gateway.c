@@ -280,21 +280,28 @@ static void print_report(const struct hbk_report *report, const char *mark)
     }
 }
 
+/* What no line of the report has said. */
+static void print_failure(hbk_status status, const struct hbk_report *report,
+                          const struct hbk_error *error)
+{
+    if (status != HBK_OK && report->count == 0) {
+        fprintf(stderr, "hauberk gateway: %s\n",
+                error->status != HBK_OK ? error->text : hbk_status_text(status));
+    }
+}
+
 static int validate(const struct hbk_bootstrap_options *bootstrap)
 {
     static struct hbk_report report, warnings;
-    struct hbk_gw_config *config = NULL;
-    hbk_status status = hbk_bootstrap_load(bootstrap, &config, &report, &warnings);
+    struct hbk_error error = {.status = HBK_OK};
+    hbk_status status = hbk_gateway_validate(bootstrap, &report, &warnings, &error);
     print_report(&warnings, "warning: ");
     print_report(&report, "");
     if (status != HBK_OK) {
-        if (report.count == 0) {
-            fprintf(stderr, "hauberk gateway: %s\n", hbk_status_text(status));
-        }
+        print_failure(status, &report, &error);
         return HBK_EXIT_FAILED;
     }
     printf("configuration '%s' OK\n", bootstrap->path != NULL ? bootstrap->path : "--config-yaml");
-    hbk_gw_config_unref(config);
     return HBK_EXIT_OK;
 }
 
@@ -315,10 +322,7 @@ static int serve(const struct settings *settings)
     hbk_log_to(hbk_fd_unblocked(fd), false);
     hbk_status status = hbk_gateway_run(&settings->gateway, &report, &warnings, &error);
     print_report(&report, "");
-    if (status != HBK_OK && report.count == 0) {
-        fprintf(stderr, "hauberk gateway: %s\n",
-                error.status != HBK_OK ? error.text : hbk_status_text(status));
-    }
+    print_failure(status, &report, &error);
     return status == HBK_OK ? HBK_EXIT_OK : HBK_EXIT_FAILED;
 }
 

@@ -14,6 +14,8 @@
 enum { PREFACE_LOOK_BYTES = 14 };
 /* Envoy has none without transport_socket_connect_timeout; silence must end some time. */
 #define HANDSHAKE_DEFAULT_NS (60 * HBK_NS_PER_S)
+/* How long a drain waits for the answer to its PING, on a connection that is at rest. */
+#define DRAIN_ANSWER_NS HBK_NS_PER_S
 
 static const char preface_look[] = "PRI * HTTP/2.0";
 
@@ -34,12 +36,22 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
     if (connection->is_shaking) {
         return; /* the handshake has a time of its own */
     }
-    if (connection->stream_count > 0 || idle_ns == 0) {
+    if (connection->stream_count > 0) {
         hbk_loop_timer_cancel(loop, &connection->timer);
         return;
     }
     if (connection->is_draining) {
-        hbk_gw_connection_close(connection);
+        /* An HTTP/2 client may have sent requests before it heard of the drain: its answer to our
+         * PING comes behind the last of them. */
+        if (connection->kind == HBK_GW_KIND_HTTP2 && hbk_gw_http2_server_is_asking(connection)) {
+            hbk_loop_timer(loop, &connection->timer, DRAIN_ANSWER_NS);
+        } else {
+            hbk_gw_connection_close(connection);
+        }
+        return;
+    }
+    if (idle_ns == 0) {
+        hbk_loop_timer_cancel(loop, &connection->timer);
         return;
     }
     hbk_loop_timer(loop, &connection->timer, idle_ns);
@@ -54,11 +66,8 @@ static void on_timer(struct hbk_timer *timer)
     }
     if (connection->is_reading) {
         hbk_gw_count(&connection->stats[HBK_GW_H_RQ_HEADER_TIMEOUT], 1);
-    } else {
+    } else if (!connection->is_draining) {
         hbk_gw_count(&connection->stats[HBK_GW_H_CX_IDLE_TIMEOUT], 1);
-    }
-    if (connection->kind == HBK_GW_KIND_HTTP2) {
-        hbk_gw_http2_server_drain(connection);
     }
     hbk_gw_connection_close(connection);
 }
@@ -70,16 +79,31 @@ static void on_life_over(struct hbk_timer *timer)
 
 /* ---- the end ---- */
 
-void hbk_gw_connection_close(struct hbk_gw_connection *connection)
+/* How long a client may take for its part of the end, or for the next of our last bytes. Without
+ * that time the connection closes as soon as they are sent, and a client that takes none of them
+ * has the same second that it has by default. */
+static void be_patient(struct hbk_gw_connection *connection)
 {
     uint64_t patience_ns = connection->handler->http->delayed_close_timeout;
+    hbk_loop_timer(connection->shard->net.loop, &connection->timer,
+                   patience_ns == 0 ? HBK_NS_PER_S : patience_ns);
+}
+
+void hbk_gw_connection_close(struct hbk_gw_connection *connection)
+{
     if (connection->pipe.is_closed || connection->is_closing) {
         return;
     }
+    if (connection->kind == HBK_GW_KIND_HTTP2 && !connection->pipe.has_ended) {
+        hbk_gw_http2_server_part(connection);
+    }
     connection->is_closing = true;
-    hbk_loop_timer(connection->shard->net.loop, &connection->timer,
-                   patience_ns == 0 ? 1 : patience_ns);
-    hbk_pipe_close_when_sent(&connection->pipe);
+    be_patient(connection);
+    if (connection->handler->http->delayed_close_timeout == 0) {
+        hbk_pipe_close_when_sent(&connection->pipe);
+    } else {
+        hbk_pipe_close_gently(&connection->pipe);
+    }
 }
 
 static void end_streams(struct hbk_gw_connection *connection, uint32_t flag, const char *details)
@@ -208,6 +232,9 @@ static void on_end(struct hbk_pipe *pipe)
 static void on_flushed(struct hbk_pipe *pipe)
 {
     struct hbk_gw_connection *connection = connection_of(pipe);
+    if (connection->is_closing) {
+        be_patient(connection);
+    }
     if (connection->kind == HBK_GW_KIND_HTTP1) {
         hbk_gw_http1_server_flushed(connection);
     } else if (connection->kind == HBK_GW_KIND_HTTP2) {

@@ -56,7 +56,7 @@ void hbk_gw_connection_drain(struct hbk_gw_connection *connection);
 /* Ends all exchanges and closes now. `flag` and `details` go to their log lines. */
 void hbk_gw_connection_abort(struct hbk_gw_connection *connection, uint32_t flag,
                              const char *details);
-/* Sends what is left, within delayed_close_timeout, and closes. */
+/* Sends what is left, waits for the client's end within delayed_close_timeout, and closes. */
 void hbk_gw_connection_close(struct hbk_gw_connection *connection);
 /* An exchange began or ended: timers. */
 void hbk_gw_connection_changed(struct hbk_gw_connection *connection);
@@ -69,6 +69,10 @@ HBK_MUST_USE hbk_status hbk_gw_http2_server_start(struct hbk_gw_connection *conn
 void hbk_gw_http2_server_read(struct hbk_gw_connection *connection, struct hbk_slice bytes);
 void hbk_gw_http2_server_flushed(struct hbk_gw_connection *connection);
 void hbk_gw_http2_server_drain(struct hbk_gw_connection *connection);
+/* Drained, and the client has not yet confirmed that it heard of it. */
+bool hbk_gw_http2_server_is_asking(const struct hbk_gw_connection *connection);
+/* The last GOAWAY: which requests were handled; the others may go elsewhere. */
+void hbk_gw_http2_server_part(struct hbk_gw_connection *connection);
 void hbk_gw_http2_server_fini(struct hbk_gw_connection *connection);
 
 /* tcp_proxy.c */

@@ -227,9 +227,12 @@ static void break_off(struct hbk_gw_stream *stream, uint32_t code)
 static void on_consumed(struct hbk_gw_stream *stream, size_t size)
 {
     struct hbk_gw_http1_server *server = server_of(stream);
+    struct hbk_gw_connection *connection = stream->connection;
     server->unread_bytes -= size < server->unread_bytes ? size : server->unread_bytes;
-    if (server->unread_bytes <= stream->handler->buffer_bytes_max / 2) {
-        hbk_pipe_resume(&stream->connection->pipe);
+    /* Behind the body, what is held is the next request: it is read before anything else is. */
+    if (server->unread_bytes <= hbk_gw_stream_bytes_max(stream) / 2 &&
+        (server->is_in_body || hbk_buffer_is_empty(&connection->in))) {
+        hbk_pipe_resume(&connection->pipe);
     }
 }
 
@@ -253,8 +256,10 @@ static void on_ended(struct hbk_gw_stream *stream)
         hbk_gw_connection_close(connection);
         return;
     }
-    hbk_pipe_resume(&connection->pipe);
-    if (!hbk_buffer_is_empty(&connection->in)) {
+    /* Requests that came ahead are read before more bytes are. */
+    if (hbk_buffer_is_empty(&connection->in)) {
+        hbk_pipe_resume(&connection->pipe);
+    } else {
         hbk_loop_post(connection->shard->net.loop, HBK_PHASE_READ, &connection->more);
     }
 }
@@ -496,7 +501,8 @@ static bool read_body(struct hbk_gw_connection *connection, struct hbk_slice *in
             hbk_gw_stream_request_data(server->stream, data, false);
         }
         if (server->stream != NULL &&
-            server->unread_bytes > connection->handler->buffer_bytes_max) {
+            (server->unread_bytes > hbk_gw_stream_bytes_max(server->stream) ||
+             hbk_gw_stream_is_backed_up(server->stream))) {
             hbk_pipe_pause(&connection->pipe);
         }
         return true;
@@ -563,7 +569,11 @@ void hbk_gw_http1_server_read(struct hbk_gw_connection *connection, struct hbk_s
 void hbk_gw_http1_server_more(struct hbk_task *task)
 {
     struct hbk_gw_connection *connection = HBK_CONTAINER(task, struct hbk_gw_connection, more);
-    if (!connection->pipe.is_closed && !hbk_buffer_is_empty(&connection->in)) {
+    if (connection->pipe.is_closed) {
+        return;
+    }
+    hbk_pipe_resume(&connection->pipe); /* the requests that are held may pause it again */
+    if (!hbk_buffer_is_empty(&connection->in)) {
         hbk_gw_http1_server_read(connection, HBK_SLICE(""));
     }
 }

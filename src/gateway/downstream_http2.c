@@ -289,6 +289,9 @@ void hbk_gw_http2_server_read(struct hbk_gw_connection *connection, struct hbk_s
         struct hbk_h2_event event = {0};
         enum hbk_h2_answer answer = hbk_h2_read(session, &bytes, &event);
         if (answer == HBK_H2_NEED_MORE) {
+            if (connection->is_draining) {
+                hbk_gw_connection_changed(connection); /* perhaps our PING was answered */
+            }
             return;
         }
         if (answer == HBK_H2_FAILED) {
@@ -317,6 +320,22 @@ void hbk_gw_http2_server_drain(struct hbk_gw_connection *connection)
     hbk_h2_drain(&connection->http2.session);
 }
 
+bool hbk_gw_http2_server_is_asking(const struct hbk_gw_connection *connection)
+{
+    return connection->http2.session.is_drain_pinged && !connection->http2.session.has_failed;
+}
+
+void hbk_gw_http2_server_part(struct hbk_gw_connection *connection)
+{
+    struct hbk_h2_session *session = &connection->http2.session;
+    if (connection->http2.is_started && !session->has_failed) {
+        hbk_h2_goaway(session, HBK_H2_NO_ERROR);
+    }
+}
+
+/* Every stream begins with a small window, whatever the configuration allows, and one that uses it
+ * up quickly gets a larger one: a client with a thousand streams that nobody reads makes us hold
+ * small windows only. */
 hbk_status hbk_gw_http2_server_start(struct hbk_gw_connection *connection)
 {
     const struct hbk_gw_http2_options *options = connection->handler->http->http2_protocol_options;
@@ -325,11 +344,13 @@ hbk_status hbk_gw_http2_server_start(struct hbk_gw_connection *connection)
     config.streams_max = 1024;
     if (options != NULL) {
         config.streams_max = options->max_concurrent_streams;
-        config.stream_window_bytes = options->initial_stream_window_size;
         config.connection_window_bytes = options->initial_connection_window_size;
-        if (config.stream_window_bytes_max < config.stream_window_bytes) {
-            config.stream_window_bytes_max = config.stream_window_bytes;
-        }
+    }
+    config.stream_window_bytes_max =
+        hbk_gw_http2_window_max(connection->handler->buffer_bytes_max,
+                                options == NULL ? UINT32_MAX : options->initial_stream_window_size);
+    if (config.stream_window_bytes > config.stream_window_bytes_max) {
+        config.stream_window_bytes = config.stream_window_bytes_max;
     }
     hbk_task_init(&connection->http2.pump, on_pump);
     HBK_TRY(hbk_h2_init(&connection->http2.session, HBK_H2_SERVER, &config, &sink));

@@ -163,12 +163,14 @@ static void on_drain_check(struct hbk_timer *timer)
 
 void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits)
 {
-    control->exits_when_drained |= exits;
+    if (exits && !control->exits_when_drained) {
+        control->exits_when_drained = true;
+        control->drain_end_ns = control->loop.now_ns + control->options->drain_ns;
+    }
     if (control->is_draining) {
         return;
     }
     control->is_draining = true;
-    control->drain_end_ns = control->loop.now_ns + control->options->drain_ns;
     hbk_log(HBK_LOG_INFO, "gateway", "draining");
     control->drain.on_worker = drain_worker;
     control->drain.on_done = drain_begun;
@@ -176,13 +178,14 @@ void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits)
     hbk_loop_timer(&control->loop, &control->drain_check, DRAIN_CHECK_NS);
 }
 
-/* The first signal drains, another one ends at once. */
+/* The first signal drains, or has a drain that is under way end the program; another one ends it at
+ * once. */
 static void on_signal(struct hbk_source *source)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(source, struct hbk_gw_control, signals);
     int number = 0;
     while (hbk_signal_read(source->fd, &number) == HBK_OK) {
-        if (control->is_draining) {
+        if (control->exits_when_drained) {
             hbk_gw_control_stop(control);
         } else {
             hbk_gw_control_drain(control, true);
@@ -329,6 +332,22 @@ static void free_control(struct hbk_gw_control *control)
     free(control);
 }
 
+hbk_status hbk_gateway_validate(const struct hbk_bootstrap_options *options,
+                                struct hbk_report *report, struct hbk_report *warnings,
+                                struct hbk_error *error)
+{
+    static const struct hbk_gw_plan_options trial = {.is_trial = true};
+    struct hbk_gw_config *config = NULL;
+    struct hbk_gw_plan *plan = NULL;
+    HBK_TRY(hbk_bootstrap_load(options, &config, report, warnings));
+    hbk_status status = hbk_gw_plan_new(config, &trial, &plan, error);
+    hbk_gw_config_unref(config);
+    if (status == HBK_OK) {
+        hbk_gw_plan_free(plan);
+    }
+    return status;
+}
+
 hbk_status hbk_gateway_run(const struct hbk_gateway_options *options, struct hbk_report *report,
                            struct hbk_report *warnings, struct hbk_error *error)
 {
@@ -344,7 +363,8 @@ hbk_status hbk_gateway_run(const struct hbk_gateway_options *options, struct hbk
     }
     control->options = options;
     control->error = error;
-    hbk_status status = hbk_gw_plan_new(config, options->log_flush_ns, &control->plan, error);
+    const struct hbk_gw_plan_options plan_options = {.log_flush_ns = options->log_flush_ns};
+    hbk_status status = hbk_gw_plan_new(config, &plan_options, &control->plan, error);
     hbk_gw_config_unref(config);
     if (status == HBK_OK) {
         uint64_t files_max = 0;

@@ -24,6 +24,15 @@ struct hbk_gateway_options {
 unsigned hbk_gateway_workers_default(void);
 
 /*
+ * Reads the configuration, the certificates, keys and whatever else it names, and does everything
+ * for a start but to open logs, sockets and workers. Fails as hbk_gateway_run() does before it
+ * listens.
+ */
+HBK_MUST_USE hbk_status hbk_gateway_validate(const struct hbk_bootstrap_options *options,
+                                             struct hbk_report *report, struct hbk_report *warnings,
+                                             struct hbk_error *error);
+
+/*
  * Serves. `report` and `warnings` tell what is wrong with the configuration; `error` whatever else
  * made it stop.
  * Fails: HBK_INVALID (configuration), HBK_UNSUPPORTED, as listening fails, HBK_NO_MEMORY.

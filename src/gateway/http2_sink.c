@@ -22,6 +22,13 @@ struct hbk_h2_sink hbk_gw_http2_sink(struct hbk_pipe *pipe)
     return (struct hbk_h2_sink){.owner = pipe, .reserve = reserve, .commit = commit};
 }
 
+uint32_t hbk_gw_http2_window_max(size_t buffer_bytes, uint32_t allowed)
+{
+    size_t most = buffer_bytes + HBK_PIPE_OUT_EXTRA_BYTES;
+    most = most < HBK_H2_STREAM_WINDOW_BYTES_MAX ? most : HBK_H2_STREAM_WINDOW_BYTES_MAX;
+    return allowed < most ? allowed : (uint32_t)most;
+}
+
 static bool frame(struct hbk_h2_session *session, struct hbk_h2_stream *stream,
                   struct hbk_slice data, bool is_last, struct hbk_pipe *pipe)
 {

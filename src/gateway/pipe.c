@@ -91,9 +91,41 @@ static bool read_once(struct hbk_pipe *pipe)
     HBK_UNREACHABLE();
 }
 
+/* Reads what nobody wants any more, up to the peer's end. */
+static void throw_away(struct hbk_pipe *pipe)
+{
+    uint64_t limit = pipe->received_bytes + HBK_PIPE_TURN_BYTES;
+    struct hbk_span room = hbk_span_of(pipe->net->input.bytes, HBK_PIPE_READ_BYTES);
+    enum hbk_io io = HBK_IO_DONE;
+    while (io == HBK_IO_DONE && !pipe->has_ended && (pipe->source.ready & HBK_READABLE) != 0) {
+        size_t size = 0;
+        if (pipe->received_bytes >= limit) {
+            hbk_loop_post(pipe->net->loop, HBK_PHASE_READ, &pipe->task);
+            return;
+        }
+        io = hbk_socket_receive(pipe->source.fd, room, &size);
+        pipe->received_bytes += size;
+    }
+    if (io == HBK_IO_FAILED) {
+        hbk_pipe_fail(pipe, errno);
+        return;
+    }
+    if (io != HBK_IO_DONE) {
+        pipe->source.ready &= ~(uint32_t)HBK_READABLE;
+    }
+    if (io == HBK_IO_END) {
+        pipe->has_ended = true;
+        hbk_pipe_send(pipe); /* which closes, once all is sent */
+    }
+}
+
 static void read_some(struct hbk_pipe *pipe)
 {
     uint64_t limit = pipe->received_bytes + HBK_PIPE_TURN_BYTES;
+    if (pipe->lingers && !pipe->is_closed) {
+        throw_away(pipe);
+        return;
+    }
     if (pipe->has_tls && !pipe->is_closed && !pipe->is_paused && !pipe->is_connecting) {
         while (hbk_pipe_tls_go_on(pipe)) {
         }
@@ -153,7 +185,7 @@ static void finish_writing(struct hbk_pipe *pipe)
         pipe->is_shut = true;
         hbk_socket_end(pipe->source.fd);
     }
-    if (pipe->closes_when_sent) {
+    if (pipe->closes_when_sent && (!pipe->lingers || pipe->has_ended)) {
         hbk_pipe_close(pipe);
     }
 }
@@ -229,6 +261,15 @@ void hbk_pipe_close_when_sent(struct hbk_pipe *pipe)
     pipe->shuts_when_sent = true;
     pipe->closes_when_sent = true;
     hbk_pipe_send(pipe);
+}
+
+void hbk_pipe_close_gently(struct hbk_pipe *pipe)
+{
+    pipe->lingers = !pipe->is_connecting && !pipe->is_shaking;
+    hbk_pipe_close_when_sent(pipe);
+    if (pipe->lingers && !pipe->is_closed) {
+        hbk_loop_post(pipe->net->loop, HBK_PHASE_READ, &pipe->task);
+    }
 }
 
 /* ---- beginning ---- */

@@ -62,6 +62,7 @@ struct hbk_pipe {
     uint64_t received_bytes, sent_bytes;
     bool is_connecting, is_paused, has_ended, is_shut, is_closed;
     bool closes_when_sent; /* and ends our direction first */
+    bool lingers;          /* and then waits for the peer's end */
     bool shuts_when_sent;
 
     /* TLS; see pipe_tls.h. The byte counts above are the socket's. */
@@ -100,6 +101,13 @@ void hbk_pipe_end(struct hbk_pipe *pipe);
 /* Sends what is left, then closes. Reading stops. Also when the socket stays full: the owner has a
  * timer for that. */
 void hbk_pipe_close_when_sent(struct hbk_pipe *pipe);
+
+/*
+ * The same, but closes only when the peer has ended its direction, too; what it sends until then is
+ * thrown away. Closing with unread bytes would reset the connection, and a peer that is still
+ * sending would lose the answer that was sent last. The owner has a timer for peers without an end.
+ */
+void hbk_pipe_close_gently(struct hbk_pipe *pipe);
 
 /* Closes now. Idempotent. */
 void hbk_pipe_close(struct hbk_pipe *pipe);

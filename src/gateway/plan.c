@@ -123,10 +123,13 @@ static hbk_status parse_json_fields(struct hbk_gw_plan *plan, struct hbk_gw_log 
     return HBK_OK;
 }
 
-static hbk_status open_log(struct hbk_gw_log *log, const struct hbk_gw_log_sink *sink,
-                           struct hbk_error *error)
+static hbk_status open_log(const struct hbk_gw_plan *plan, struct hbk_gw_log *log,
+                           const struct hbk_gw_log_sink *sink, struct hbk_error *error)
 {
     int kind = log->config->typed_config.kind;
+    if (plan->is_trial) {
+        return HBK_OK;
+    }
     if (kind != HBK_GW_FILE_LOG) {
         log->fd = kind == HBK_GW_STDOUT_LOG ? STDOUT_FILENO : STDERR_FILENO;
         return HBK_OK;
@@ -144,7 +147,7 @@ static hbk_status add_log(struct hbk_gw_plan *plan, const struct hbk_gw_access_l
     const struct hbk_gw_log_format_source *source = sink->log_format;
     struct hbk_gw_log *log = &plan->logs[plan->log_count];
     *log = (struct hbk_gw_log){.config = config, .index = plan->log_count, .fd = -1};
-    HBK_TRY(open_log(log, sink, error));
+    HBK_TRY(open_log(plan, log, sink, error));
     plan->log_count++;
     *out_log = log;
     if (source != NULL && source->specifier == HBK_GW_FORMAT_JSON) {
@@ -211,6 +214,9 @@ static hbk_status set_up_handler(struct hbk_gw_plan *plan, const struct hbk_gw_l
             hbk_error_prefix(error, "listener \"%s\"", (const char *)listener->name.bytes);
             return status;
         }
+    }
+    if (handler->buffer_bytes_max < plan->buffer_bytes_min) {
+        plan->buffer_bytes_min = handler->buffer_bytes_max;
     }
     handler->handshake_timeout_ns = chain->transport_socket_connect_timeout;
     if (filter->typed_config.kind == HBK_GW_HTTP_CONNECTION_MANAGER) {
@@ -346,7 +352,7 @@ static hbk_status build(struct hbk_gw_plan *plan, struct hbk_error *error)
     return HBK_OK;
 }
 
-hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, uint64_t log_flush_ns,
+hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, const struct hbk_gw_plan_options *options,
                            struct hbk_gw_plan **out_plan, struct hbk_error *error)
 {
     struct hbk_gw_plan *plan = calloc(1, sizeof *plan);
@@ -357,7 +363,9 @@ hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, uint64_t log_flush_ns,
     hbk_map_init(&plan->formats);
     plan->config = hbk_gw_config_ref(config);
     plan->vault.resources = config->bootstrap->static_resources;
-    plan->log_flush_ns = log_flush_ns;
+    plan->log_flush_ns = options->log_flush_ns;
+    plan->is_trial = options->is_trial;
+    plan->buffer_bytes_min = UINT32_MAX;
     hbk_status status = build(plan, error);
     if (status != HBK_OK) {
         (void)hbk_error_set(error, status, "%s", hbk_status_text(status));

@@ -76,13 +76,21 @@ struct hbk_gw_plan {
     struct hbk_map formats; /* of header values with operators */
     struct hbk_gw_vault vault;
     uint64_t log_flush_ns;
+    uint32_t buffer_bytes_min; /* the smallest limit of any handler */
+    bool is_trial;
+};
+
+struct hbk_gw_plan_options {
+    uint64_t log_flush_ns;
+    bool is_trial; /* only to see whether it works: logs are not opened */
 };
 
 /*
  * Builds; takes a reference to the configuration. Fails: HBK_UNSUPPORTED (something that the model
  * has and the data path has not), HBK_INVALID, HBK_IO (a log file), HBK_NO_MEMORY; `error` says it.
  */
-HBK_MUST_USE hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, uint64_t log_flush_ns,
+HBK_MUST_USE hbk_status hbk_gw_plan_new(struct hbk_gw_config *config,
+                                        const struct hbk_gw_plan_options *options,
                                         struct hbk_gw_plan **out_plan, struct hbk_error *error);
 void hbk_gw_plan_free(struct hbk_gw_plan *plan); /* NULL is allowed */
 

@@ -112,15 +112,48 @@ static bool renew_cluster(struct hbk_gw_control *control, uint32_t index)
     return true;
 }
 
+static void on_notice(struct hbk_source *source);
+
+/* Watches the directories that secrets came from and that are not watched yet: new secrets may name
+ * files in others. Fails as hbk_watch_open(). */
+static hbk_status watch_learned(struct hbk_gw_control *control, struct hbk_error *error)
+{
+    const struct hbk_gw_vault *vault = &control->plan->vault;
+    while (control->watched_count < vault->watched_count) {
+        const char *path = vault->watched[control->watched_count];
+        struct hbk_gw_watched *watched = &control->watched[control->watched_count];
+        watched->control = control;
+        hbk_status status = hbk_watch_open(&watched->watch, path);
+        if (status == HBK_OK) {
+            status = hbk_loop_add(&control->loop, &watched->source, watched->watch.fd, on_notice);
+            if (status != HBK_OK) {
+                hbk_watch_close(&watched->watch);
+            }
+        }
+        if (status != HBK_OK) {
+            return hbk_error_set(error, status, "%s cannot be watched: %s", path,
+                                 hbk_status_text(status));
+        }
+        control->watched_count++;
+    }
+    return HBK_OK;
+}
+
 static void on_renewal(struct hbk_timer *timer)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(timer, struct hbk_gw_control, renewal);
     bool is_good = true;
+    control->is_renewal_near = false;
     for (uint32_t i = 0; i < control->plan->handler_count; i++) {
         is_good &= renew_handler(control, i);
     }
     for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
         is_good &= renew_cluster(control, i);
+    }
+    struct hbk_error error = {.status = HBK_OK};
+    if (watch_learned(control, &error) != HBK_OK) {
+        hbk_log(HBK_LOG_WARN, "gateway", "%s", error.text);
+        is_good = false;
     }
     if (!is_good) {
         hbk_loop_timer(&control->loop, timer, AGAIN_NS);
@@ -133,11 +166,15 @@ static void on_name(struct hbk_slice name, void *context)
     *(bool *)context = true;
 }
 
+/* The time counts from the first notice: a directory in which there is always something going on
+ * would put a later end off for ever. */
 static void on_notice(struct hbk_source *source)
 {
     struct hbk_gw_watched *watched = HBK_CONTAINER(source, struct hbk_gw_watched, source);
     bool has_changed = false;
-    if (hbk_watch_read(&watched->watch, on_name, &has_changed) && has_changed) {
+    if (hbk_watch_read(&watched->watch, on_name, &has_changed) && has_changed &&
+        !watched->control->is_renewal_near) {
+        watched->control->is_renewal_near = true;
         hbk_loop_timer(&watched->control->loop, &watched->control->renewal, QUIET_NS);
     }
     source->ready = 0;
@@ -145,22 +182,8 @@ static void on_notice(struct hbk_source *source)
 
 hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control, struct hbk_error *error)
 {
-    const struct hbk_gw_vault *vault = &control->plan->vault;
     hbk_timer_init(&control->renewal, on_renewal);
-    for (size_t i = 0; i < vault->watched_count; i++) {
-        struct hbk_gw_watched *watched = &control->watched[i];
-        watched->control = control;
-        hbk_status status = hbk_watch_open(&watched->watch, vault->watched[i]);
-        if (status == HBK_OK) {
-            control->watched_count++;
-            status = hbk_loop_add(&control->loop, &watched->source, watched->watch.fd, on_notice);
-        }
-        if (status != HBK_OK) {
-            return hbk_error_set(error, status, "%s cannot be watched: %s", vault->watched[i],
-                                 hbk_status_text(status));
-        }
-    }
-    return HBK_OK;
+    return watch_learned(control, error);
 }
 
 void hbk_gw_renewal_stop(struct hbk_gw_control *control)

@@ -64,6 +64,27 @@ struct hbk_gw_stream *hbk_gw_stream_new(struct hbk_gw_connection *connection,
     return stream;
 }
 
+/* ---- back-pressure ---- */
+
+size_t hbk_gw_stream_bytes_max(const struct hbk_gw_stream *stream)
+{
+    size_t down = stream->handler->buffer_bytes_max;
+    size_t up = stream->pool == NULL
+                    ? down
+                    : stream->pool->cluster->config->per_connection_buffer_limit_bytes;
+    return up < down ? up : down;
+}
+
+bool hbk_gw_stream_is_backed_up(const struct hbk_gw_stream *stream)
+{
+    size_t most = hbk_gw_stream_bytes_max(stream);
+    const struct hbk_gw_connection *connection = stream->connection;
+    const struct hbk_gw_upstream *upstream = stream->upstream;
+    return (connection != NULL && connection->kind == HBK_GW_KIND_HTTP1 &&
+            hbk_buffer_size(&connection->pipe.out) > most) ||
+           (upstream != NULL && !upstream->is_http2 && hbk_buffer_size(&upstream->pipe.out) > most);
+}
+
 /* ---- the end ---- */
 
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info)

@@ -117,9 +117,8 @@ static void send_trailers(struct hbk_gw_stream *stream, const struct hbk_gw_head
 static void on_consumed(struct hbk_gw_stream *stream, size_t size)
 {
     struct hbk_gw_upstream *upstream = stream->upstream;
-    const struct hbk_gw_cluster *config = upstream->host->pool->cluster->config;
     upstream->unread_bytes -= size < upstream->unread_bytes ? size : upstream->unread_bytes;
-    if (upstream->unread_bytes <= config->per_connection_buffer_limit_bytes / 2) {
+    if (upstream->unread_bytes <= hbk_gw_stream_bytes_max(stream) / 2) {
         hbk_pipe_resume(&upstream->pipe);
     }
 }
@@ -231,7 +230,6 @@ static bool read_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *st
 static bool read_body(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream,
                       struct hbk_slice *input)
 {
-    const struct hbk_gw_cluster *config = upstream->host->pool->cluster->config;
     struct hbk_slice data;
     switch (hbk_http1_read_body(&upstream->body, input, &data)) {
     case HBK_HTTP1_BODY_NEED_MORE:
@@ -240,7 +238,8 @@ static bool read_body(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *st
         upstream->unread_bytes += data.size;
         hbk_gw_stream_response_data(stream, data, false);
         if (!upstream->pipe.is_closed && stream_of(upstream) == stream &&
-            upstream->unread_bytes > config->per_connection_buffer_limit_bytes) {
+            (upstream->unread_bytes > hbk_gw_stream_bytes_max(stream) ||
+             hbk_gw_stream_is_backed_up(stream))) {
             hbk_pipe_pause(&upstream->pipe);
         }
         return true;

@@ -295,9 +295,12 @@ void hbk_gw_http2_client_flushed(struct hbk_gw_upstream *upstream)
 
 hbk_status hbk_gw_http2_client_start(struct hbk_gw_upstream *upstream)
 {
+    struct hbk_h2_config config = HBK_H2_CONFIG_DEFAULT;
     struct hbk_h2_sink sink = hbk_gw_http2_sink(&upstream->pipe);
+    config.stream_window_bytes_max =
+        hbk_gw_http2_window_max(upstream->shard->plan->buffer_bytes_min, UINT32_MAX);
     hbk_task_init(&upstream->pump, on_pump);
-    HBK_TRY(hbk_h2_init(&upstream->session, HBK_H2_CLIENT, NULL, &sink));
+    HBK_TRY(hbk_h2_init(&upstream->session, HBK_H2_CLIENT, &config, &sink));
     upstream->has_session = true;
     return HBK_OK;
 }

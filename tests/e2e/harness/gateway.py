@@ -166,15 +166,15 @@ class Reply:
 
 
 def dechunk(data):
-    body = b""
-    while data:
-        size_text, _, data = data.partition(b"\r\n")
-        size = int(size_text.split(b";")[0] or b"0", 16)
+    body, at = bytearray(), 0
+    while at < len(data):
+        end = data.find(b"\r\n", at)
+        size = int(data[at:end].split(b";")[0] or b"0", 16)
         if size == 0:
-            return body
-        body += data[:size]
-        data = data[size + 2 :]
-    return body + b"(cut off)"
+            return bytes(body)
+        body += data[end + 2 : end + 2 + size]
+        at = end + 2 + size + 2
+    return bytes(body) + b"(cut off)"
 
 
 MANAGER = (
