@@ -157,6 +157,57 @@ static void remove_inner_fields(struct hbk_gw_stream *stream)
     }
 }
 
+static struct hbk_slice trim(struct hbk_slice text)
+{
+    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
+        text = hbk_slice_part(text, 1, text.size);
+    }
+    while (text.size > 0 &&
+           (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    return text;
+}
+
+/* The address that stands `hops` before the last in X-Forwarded-For; false: too few are there, or
+ * it is none. The lines are joined. */
+static bool find_forwarded(const struct hbk_gw_stream *stream, uint32_t hops, struct hbk_ip *out_ip)
+{
+    struct hbk_slice list = hbk_gw_head_find(&stream->request, HBK_SLICE("x-forwarded-for"));
+    size_t end = list.size;
+    size_t start = end;
+    for (;; end = start - 1) {
+        for (start = end; start > 0 && list.bytes[start - 1] != ','; start--) {
+        }
+        if (hops == 0) {
+            return end > 0 && hbk_ip_parse(trim(hbk_slice_part(list, start, end - start)), out_ip);
+        }
+        if (start == 0) {
+            return false;
+        }
+        hops--;
+    }
+}
+
+/* As many proxies before us are believed as the configuration says; without use_remote_address one
+ * more, which is us to the one behind. */
+static hbk_status find_remote(struct hbk_gw_stream *stream)
+{
+    const struct hbk_gw_http_connection_manager *http = stream->handler->http;
+    struct hbk_ip ip;
+    HBK_TRY(hbk_gw_head_join(&stream->request, &stream->arena, HBK_SLICE("x-forwarded-for"),
+                             HBK_SLICE(",")));
+    stream->remote = stream->connection->peer;
+    if (http->use_remote_address && http->xff_num_trusted_hops == 0) {
+        return HBK_OK;
+    }
+    if (find_forwarded(stream, http->xff_num_trusted_hops - (http->use_remote_address ? 1 : 0),
+                       &ip)) {
+        stream->remote = (struct hbk_address){.ip = ip};
+    }
+    return HBK_OK;
+}
+
 static hbk_status append_forwarded_for(struct hbk_gw_stream *stream)
 {
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
@@ -164,7 +215,6 @@ static hbk_status append_forwarded_for(struct hbk_gw_stream *stream)
     struct hbk_slice name = HBK_SLICE("x-forwarded-for");
     struct hbk_slice peer =
         hbk_gw_copy(arena, hbk_slice_text(hbk_ip_text(&stream->connection->peer.ip, text)));
-    HBK_TRY(hbk_gw_head_join(&stream->request, arena, name, HBK_SLICE(",")));
     struct hbk_slice before = hbk_gw_head_find(&stream->request, name);
     if (before.bytes == NULL || before.size == 0) {
         return hbk_gw_head_set(&stream->request, arena, name, peer);
@@ -186,18 +236,19 @@ static hbk_status note_origin(struct hbk_gw_stream *stream)
     struct hbk_arena *arena = &stream->arena;
     struct hbk_slice proto_name = HBK_SLICE("x-forwarded-proto");
     bool is_edge = http->use_remote_address;
+    HBK_TRY(find_remote(stream));
     if (is_edge) {
+        char text[HBK_ADDRESS_TEXT_BYTES_MAX];
         remove_inner_fields(stream);
         if (!http->skip_xff_append) {
             HBK_TRY(append_forwarded_for(stream));
         }
         if (http->xff_num_trusted_hops == 0) {
-            char text[HBK_ADDRESS_TEXT_BYTES_MAX];
             hbk_gw_head_remove(head, proto_name);
-            HBK_TRY(hbk_gw_head_set(head, arena, HBK_SLICE("x-envoy-external-address"),
-                                    hbk_gw_copy(arena, hbk_slice_text(hbk_ip_text(
-                                                           &stream->connection->peer.ip, text)))));
         }
+        HBK_TRY(hbk_gw_head_set(
+            head, arena, HBK_SLICE("x-envoy-external-address"),
+            hbk_gw_copy(arena, hbk_slice_text(hbk_ip_text(&stream->remote.ip, text)))));
     }
     if (!hbk_gw_head_has(head, proto_name)) {
         HBK_TRY(hbk_gw_head_add(head, arena, proto_name, stream->request.scheme));

@@ -118,7 +118,7 @@ void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *
         .attempts = stream->attempts,
     };
     if (connection != NULL) {
-        out_info->downstream_remote = connection->peer;
+        out_info->downstream_remote = stream->remote;
         out_info->downstream_direct_remote = connection->direct;
         out_info->downstream_local = connection->local;
         out_info->connection_id = connection->id;

@@ -69,7 +69,8 @@ struct hbk_gw_stream {
     struct hbk_arena arena;
     struct hbk_gw_head request, response, trailers, sent; /* sent: what goes to the upstream */
     struct hbk_slice original_path;
-    uint8_t minor_version; /* HTTP/1 */
+    struct hbk_address remote; /* who asks, as far as those before us are believed */
+    uint8_t minor_version;     /* HTTP/1 */
 
     /* The codec towards the client; an HTTP/2 stream or nothing. */
     struct hbk_h2_stream h2;

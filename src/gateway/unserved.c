@@ -42,7 +42,6 @@ static hbk_status check_manager(const struct hbk_gw_http_connection_manager *htt
         {"allow_absolute_url: false", !http1->allow_absolute_url, true},
         {"default_host_for_http_10", http1->default_host_for_http_10.size > 0, true},
         {"add_user_agent", http->add_user_agent, true},
-        {"xff_num_trusted_hops", http->xff_num_trusted_hops > 0, true},
         {"respect_expected_rq_timeout", router->respect_expected_rq_timeout, true},
         {"forward_client_cert_details other than SANITIZE",
          http->forward_client_cert_details != HBK_GW_CERT_SANITIZE, true},

@@ -230,6 +230,31 @@ def test_behind_use_remote_address_strangers_are_named_and_not_believed(twins):
     )
 
 
+FORWARDED = {
+    "nobody": [],
+    "too few": ["9.9.9.9"],
+    "just as many": ["8.8.8.8, 9.9.9.9"],
+    "more than are believed": ["6.6.6.6 ,7.7.7.7,\t8.8.8.8 , 9.9.9.9"],
+    "several lines": ["6.6.6.6", "7.7.7.7, 8.8.8.8", "fd00::9"],
+    "no address": ["6.6.6.6, nonsense, 9.9.9.9"],
+    "an address with a port": ["6.6.6.6, 7.7.7.7:80, 9.9.9.9"],
+    "nothing between commas": ["6.6.6.6,,9.9.9.9"],
+}
+
+
+@pytest.mark.parametrize("port", [4, 5])
+@pytest.mark.parametrize("name", FORWARDED)
+def test_as_many_proxies_are_believed_as_envoy_believes(twins, name, port):
+    fields = [f"X-Forwarded-For: {value}" for value in FORWARDED[name]]
+    for more in ([], ["X-Forwarded-Proto: https"]):
+        ours, envoys = twins.ask(get("/echo", *fields, *more), port=port, timeout=3)
+        assert (ours.status, ours.fields, ours.shown()) == (
+            envoys.status,
+            envoys.fields,
+            envoys.shown(),
+        )
+
+
 def frame(kind, flags, stream, payload):
     return struct.pack(">IBBI", len(payload), kind, flags, stream)[1:] + payload
 
