@@ -46,6 +46,7 @@ struct hbk_path_options {
     bool is_json;
     const regex_t *only; /* cases and memory measurements by name; NULL: all */
     const char *haproxy; /* path of the program */
+    const char *engine;  /* of the agents, for TLS; NULL: their default */
     unsigned agent_core, load_core;
 };
 

@@ -244,6 +244,7 @@ hbk_status hbk_path_start_systems(struct hbk_path *path, struct hbk_error *error
     static start_fn *const starts[HBK_PATH_SYSTEMS] = {start_direct, start_relays, start_hauberk,
                                                        start_haproxy};
     HBK_TRY(hbk_scene_init(&path->scene, HBK_PLACES, error));
+    HBK_TRY(hbk_scene_set_engine(&path->scene, path->options.engine, error));
     for (enum hbk_path_system_name i = 0; i < HBK_PATH_SYSTEMS; i++) {
         struct hbk_path_system *system = &path->systems[i];
         struct hbk_error failure = {0};

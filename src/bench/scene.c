@@ -73,10 +73,15 @@ static const char service_and_policies[] = "\n"
                                            "\n"
                                            "pods:\n";
 
-hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology, struct hbk_buffer *out_text)
+hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology, const char *engine,
+                                 struct hbk_buffer *out_text)
 {
-    hbk_status status = hbk_buffer_print(
-        out_text, "# One file for all hosts; `hauberk node` watches it.\nworkloads:\n");
+    hbk_status status =
+        hbk_buffer_print(out_text,
+                         "# One file for all hosts; `hauberk node` watches it.\n%s%s%s"
+                         "workloads:\n",
+                         engine == NULL ? "" : "tlsEngine: ", engine == NULL ? "" : engine,
+                         engine == NULL ? "" : "\n");
     write_workloads(out_text, topology, &status);
     HBK_TRY(status);
     HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(service_and_policies)));
@@ -88,11 +93,12 @@ hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology, struct hbk
     return HBK_OK;
 }
 
-static hbk_status write_mesh(const struct hbk_scene *scene, struct hbk_error *error)
+hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char *engine,
+                                struct hbk_error *error)
 {
     HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
     hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
-    HBK_TRY(hbk_scene_render_mesh(&scene->topology, &text));
+    HBK_TRY(hbk_scene_render_mesh(&scene->topology, engine, &text));
     hbk_status status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
     if (status != HBK_OK) {
         return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
@@ -124,7 +130,7 @@ hbk_status hbk_scene_init(struct hbk_scene *scene, unsigned places, struct hbk_e
     (void)snprintf(scene->mesh_path, sizeof scene->mesh_path, "%s/mesh.yaml",
                    scene->topology.directory);
     (void)snprintf(scene->ca_path, sizeof scene->ca_path, "%s/ca", scene->topology.directory);
-    return write_mesh(scene, error);
+    return hbk_scene_set_engine(scene, NULL, error);
 }
 
 hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error)

@@ -24,9 +24,10 @@ enum {
 #define HBK_SCENE_POLICY "only-known-callers" /* in namespace shop: refuses the intruder */
 
 /* The mesh file for the pods of a topology: cart is a service, the intruder is refused by policy,
- * plain text by mode. Fails: HBK_NO_MEMORY, HBK_LIMIT. Pure. */
+ * plain text by mode. `engine` is the agents' TLS engine; NULL: their default. Fails:
+ * HBK_NO_MEMORY, HBK_LIMIT. Pure. */
 HBK_MUST_USE hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology,
-                                              struct hbk_buffer *out_text);
+                                              const char *engine, struct hbk_buffer *out_text);
 
 struct hbk_scene {
     struct hbk_topology topology;
@@ -41,6 +42,10 @@ struct hbk_scene {
 HBK_MUST_USE hbk_status hbk_scene_init(struct hbk_scene *scene, unsigned places,
                                        struct hbk_error *error);
 void hbk_scene_fini(struct hbk_scene *scene);
+
+/* Writes the mesh file anew with that TLS engine, also under agents that run. */
+HBK_MUST_USE hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char *engine,
+                                             struct hbk_error *error);
 
 /* Makes the certificate authority at ca_path unless it is there. */
 HBK_MUST_USE hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error);

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <regex.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -11,7 +12,7 @@
 
 static const char usage[] =
     "usage: hauberk bench path [--json] [--seconds N] [--rounds N] [--only REGEX]\n"
-    "                          [--cores AGENTS,LOAD] [--haproxy PATH]\n"
+    "                          [--cores AGENTS,LOAD] [--haproxy PATH] [--engine NAME]\n"
     "\n"
     "Measures the path of a request in pods of its own (no root needed): no mesh, two bare "
     "relays,\n"
@@ -24,6 +25,7 @@ static const char usage[] =
     "                 \"hauberk/memory\"; modes: one-core, open-loop, bulk, connect, memory\n"
     "  --cores A,L    cores of the agents and of the load (0,1)\n"
     "  --haproxy PATH HAProxy's program (/usr/sbin/haproxy)\n"
+    "  --engine NAME  the agents' TLS engine: native or openssl (their default)\n"
     "  --json         an array with one object per case\n"
     "\n"
     "Ratios to the bare relays are of the CPU that a system adds to a request; goals stand beside\n"
@@ -36,6 +38,7 @@ enum {
     OPTION_ONLY,
     OPTION_CORES,
     OPTION_HAPROXY,
+    OPTION_ENGINE,
     OPTION_HELP
 };
 
@@ -48,6 +51,7 @@ static const struct option options[] = {
     {"only", required_argument, NULL, OPTION_ONLY},
     {"cores", required_argument, NULL, OPTION_CORES},
     {"haproxy", required_argument, NULL, OPTION_HAPROXY},
+    {"engine", required_argument, NULL, OPTION_ENGINE},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -93,6 +97,16 @@ static bool read_pattern(const char *text, regex_t *pattern, struct hbk_path_opt
     return true;
 }
 
+static bool read_engine(const char *text, struct hbk_path_options *path)
+{
+    if (strcmp(text, "native") == 0 || strcmp(text, "openssl") == 0) {
+        path->engine = text;
+        return true;
+    }
+    fprintf(stderr, "hauberk bench: --engine \"%s\": native or openssl is allowed\n", text);
+    return false;
+}
+
 static bool read_option(int code, const char *text, struct hbk_path_options *path, regex_t *pattern)
 {
     uint64_t count = 0;
@@ -119,6 +133,8 @@ static bool read_option(int code, const char *text, struct hbk_path_options *pat
     case OPTION_HAPROXY:
         path->haproxy = text;
         return true;
+    case OPTION_ENGINE:
+        return read_engine(text, path);
     default:
         return false;
     }

@@ -43,7 +43,7 @@ enum hbk_mesh_part {
 enum hbk_mesh_tls_engine {
     HBK_MESH_TLS_NATIVE,
     HBK_MESH_TLS_OPENSSL,
-    HBK_MESH_TLS_DEFAULT = HBK_MESH_TLS_OPENSSL, /* of a source that says nothing */
+    HBK_MESH_TLS_DEFAULT = HBK_MESH_TLS_NATIVE, /* of a source that says nothing */
 };
 
 /* Lengths of an address block's prefix, 0 to 128. */

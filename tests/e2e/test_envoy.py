@@ -10,6 +10,9 @@ import pytest
 
 from harness import certificates, envoy, hbone, http, mesh, service, siege, wait
 from harness.envoy import Envoy
+from harness.town import ENGINES
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES, scope="module")
 
 AGENT_OPTIONS = []
 FRONT, PEER = mesh.spiffe_id("front"), mesh.spiffe_id("peer")

@@ -13,8 +13,11 @@ import pytest
 
 from harness import certificates, frames, hbone, mesh, service, siege, wait
 from harness.siege import assert_serves
+from harness.town import ENGINES
 
 SHORT = f"{wait.SLOWNESS}s"
+pytestmark = pytest.mark.parametrize("engine", ENGINES, scope="module")
+
 AGENT_OPTIONS = [
     *("--connect-timeout", SHORT),
     *("--handshake-timeout", SHORT),

@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from harness import certificates, hbone, http, mesh, service, wait
+from harness.town import ENGINES
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -94,6 +95,7 @@ def test_a_client_of_another_root_is_refused(town, authority, outsider, cart_ser
     assert_still_serves(town)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_client_without_a_certificate_is_refused(town, authority, outsider, cart_service):
     nobody = certificates.Identity(None, None, authority.roots)
     assert_tunnel_is_refused(town, outsider, nobody)
@@ -109,12 +111,18 @@ def assert_tunnel_is_refused(town, namespace, identity):
             client.status_of(authority_of(cart, mesh.CART_PORT))
 
 
-def test_tls_1_2_is_refused(town, authority, outsider):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tls_1_2_is_refused_and_no_other_engine_takes_it(town, authority, outsider, engine):
     context = hbone.tls_context(authority.issue("old", [FRONT]), is_server=False)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises((ssl.SSLError, ConnectionError)):
         context.wrap_socket(outsider.connect(town.pair.cart.v4, hbone.HBONE_PORT))
+    failures = "hauberk_tls_handshake_failures_total"
+    town.beta.wait_metric(failures, 1, engine=engine, reason="protocol")
+    assert town.beta.metrics().sum(failures) == 1
+    assert town.beta.metrics().sum("hauberk_tls_handshakes_total") == 0
+    town.beta.wait_for_log(rf'connection failed\t.*tls\.engine="{engine}" error="tls error')
 
 
 def test_each_refused_connect_has_its_status_and_the_tunnel_lives_on(
@@ -124,7 +132,7 @@ def test_each_refused_connect_has_its_status_and_the_tunnel_lives_on(
     with hbone.Client(outsider, cart, authority.issue("front", [FRONT])) as client:
         neighbour = authority_of(town.pair.neighbour.v4, mesh.CART_PORT)
         assert client.status_of(neighbour) == 400, "another pod's address"
-        assert client.status_of("not an address") == 400
+        assert client.status_of("not-an-address") == 400
         get = [(":scheme", "https"), (":path", "/")]
         assert client.status_of(authority_of(cart, mesh.CART_PORT), get, method="GET") == 400
         assert client.status_of(authority_of(cart, 7999)) == 503, "a closed port"

@@ -6,11 +6,14 @@ import pytest
 
 from harness import http, mesh, service
 from harness.capture import Capture
+from harness.town import ENGINES
 
 FAMILIES = pytest.mark.parametrize("family", ["v4", "v6"])
+BY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 MARKER = "marker-that-must-not-be-on-any-wire"
 
 
+@BY_ENGINE
 @FAMILIES
 def test_front_reaches_cart_over_mutual_tls_and_no_wire_shows_the_request(town, family):
     cart = town.pair.cart.ip(family)
@@ -100,6 +103,7 @@ def test_a_policy_refuses_a_caller_and_the_log_names_it(town):
     town.beta.wait_for_log(r"allow policies exist, but none allowed")
 
 
+@BY_ENGINE
 def test_a_policy_change_ends_a_live_connection_that_it_forbids(town):
     cart = town.pair.cart
     with service.Service(cart.namespace, cart.v4, mesh.CART_PORT, service.echo):
@@ -167,6 +171,7 @@ def test_each_direction_ends_on_its_own(town, family):
     assert len(answer) == 64
 
 
+@BY_ENGINE
 @FAMILIES
 def test_large_transfers_arrive_whole_in_both_directions(town, family):
     size = 64 << 20
@@ -192,6 +197,7 @@ def test_large_transfers_arrive_whole_in_both_directions(town, family):
     assert received == [service.pattern_digest(size)]
 
 
+@BY_ENGINE
 def test_many_streams_share_one_tunnel(town):
     cart = town.pair.cart
     with service.Service(cart.namespace, cart.v4, mesh.CART_PORT, service.echo):

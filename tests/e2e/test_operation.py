@@ -9,7 +9,7 @@ from harness.agent import READY_PORT, Agent
 from harness.callers import Callers
 from harness.capture import Capture
 from harness.program import hauberk
-from harness.town import Town
+from harness.town import ENGINES, Town
 
 MARKER = b"marker-that-must-not-be-on-any-wire"
 
@@ -172,11 +172,12 @@ def test_an_agent_does_not_start_without_its_files(town, what):
 
 
 @pytest.fixture
-def short_lived(pair, tmp_path, start):
+def short_lived(pair, tmp_path, start, engine):
     """The town with certificates of a few seconds."""
-    return Town(pair, tmp_path, start, ttl="4s")
+    return Town(pair, tmp_path, start, ttl="4s", engine=engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_certificates_rotate_and_no_request_fails(short_lived):
     town = short_lived
     front, cart = town.pair.front, town.pair.cart

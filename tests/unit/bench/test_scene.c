@@ -6,7 +6,7 @@
 #include "harness.h"
 #include "policy/authorize.h"
 
-static struct hbk_mesh *load_scene(void)
+static struct hbk_mesh *load_scene(const char *engine)
 {
     static struct hbk_topology topology;
     struct hbk_buffer text;
@@ -14,7 +14,7 @@ static struct hbk_mesh *load_scene(void)
     struct hbk_report report;
     hbk_topology_plan(&topology, HBK_PLACES_OF_MESH);
     hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
-    assert_int_equal(hbk_scene_render_mesh(&topology, &text), HBK_OK);
+    assert_int_equal(hbk_scene_render_mesh(&topology, engine, &text), HBK_OK);
     hbk_status status =
         hbk_mesh_file_parse("mesh.yaml", hbk_buffer_slice(&text), NULL, &mesh, &report);
     hbk_buffer_fini(&text);
@@ -50,7 +50,7 @@ static void the_intruder_is_refused_by_the_policy_that_the_log_will_name(void **
         const char *account;
         bool expected;
     } cases[] = {{"front", true}, {"neighbour", true}, {"intruder", false}, {"cart", false}};
-    struct hbk_mesh *mesh = load_scene();
+    struct hbk_mesh *mesh = load_scene(NULL);
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         char text[HBK_AUTHORIZATION_TEXT_BYTES_MAX];
         assert_true(is_allowed(mesh, cases[i].account, text) == cases[i].expected);
@@ -62,7 +62,7 @@ static void the_intruder_is_refused_by_the_policy_that_the_log_will_name(void **
 static void cart_takes_no_plain_text(void **state)
 {
     (void)state;
-    struct hbk_mesh *mesh = load_scene();
+    struct hbk_mesh *mesh = load_scene(NULL);
     const struct hbk_workload *cart = hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/cart"));
     assert_non_null(cart);
     assert_false(hbk_inbound_plain_allowed(mesh, cart, HBK_SCENE_PORT));
@@ -72,9 +72,17 @@ static void cart_takes_no_plain_text(void **state)
 static void the_agent_understands_the_mesh_file_of_the_scene(void **state)
 {
     (void)state;
-    struct hbk_mesh *mesh = load_scene();
-    assert_non_null(mesh);
-    hbk_mesh_unref(mesh);
+    static const struct {
+        const char *engine;
+        enum hbk_mesh_tls_engine expected;
+    } cases[] = {{NULL, HBK_MESH_TLS_DEFAULT},
+                 {"native", HBK_MESH_TLS_NATIVE},
+                 {"openssl", HBK_MESH_TLS_OPENSSL}};
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_mesh *mesh = load_scene(cases[i].engine);
+        assert_int_equal(mesh->tls_engine, cases[i].expected);
+        hbk_mesh_unref(mesh);
+    }
 }
 
 int main(void)

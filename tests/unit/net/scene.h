@@ -67,6 +67,7 @@ struct scene {
 };
 
 static struct scene scene;
+static enum hbk_tls_engine_kind scene_engine; /* of both sides */
 
 /* The server's side ------------------------------------------------------------------------- */
 
@@ -317,8 +318,7 @@ static struct hbk_tls_credential *credential_of(const struct forged *leaf)
     struct hbk_tls_credential *credential = NULL;
     struct hbk_error error = {0};
     assert_int_equal(
-        hbk_tls_credential_new(svid, scene.bundles, 1, HBK_TLS_ENGINE_OPENSSL, &credential, &error),
-        HBK_OK);
+        hbk_tls_credential_new(svid, scene.bundles, 1, scene_engine, &credential, &error), HBK_OK);
     hbk_svid_unref(svid);
     return credential;
 }
@@ -414,5 +414,12 @@ static int tear_down(void **state)
     bench_fini(&scene.bench);
     return 0;
 }
+
+/* Runs an array of tests with each TLS engine. */
+#define run_with_each_engine(tests)                                     \
+    ((scene_engine = HBK_TLS_ENGINE_NATIVE,                             \
+      cmocka_run_group_tests_name("native", tests, NULL, NULL) != 0) || \
+     (scene_engine = HBK_TLS_ENGINE_OPENSSL,                            \
+      cmocka_run_group_tests_name("openssl", tests, NULL, NULL) != 0))
 
 #define scene_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -68,5 +68,5 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_worker_may_fail_to_begin),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_with_each_engine(tests);
 }

@@ -252,5 +252,5 @@ int main(void)
         scene_test(early_bytes_and_an_early_end_wait_for_the_answer),
         scene_test(a_tunnel_that_dies_resets_its_streams),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_with_each_engine(tests);
 }

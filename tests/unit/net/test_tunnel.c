@@ -15,7 +15,7 @@ static uint64_t ends(enum hbk_tunnel_end end)
 
 static uint64_t handshakes(enum hbk_handshake_end end)
 {
-    return scene.bench.net.counters.handshake_ends[HBK_TLS_ENGINE_OPENSSL][end];
+    return scene.bench.net.counters.handshake_ends[scene_engine][end];
 }
 
 static void a_connection_that_never_stands_times_out(void **state)
@@ -408,5 +408,5 @@ int main(void)
         waiting_test(nothing_is_read_while_a_handshake_waits),
         waiting_test(a_tunnel_that_closes_while_it_waits_is_not_heard_of_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_with_each_engine(tests);
 }
