@@ -28,7 +28,7 @@ a line is one that no test cites: that is no claim.
 
 `tests/e2e/test_tls_fuzzer.py` holds the cases of tlsfuzzer's scripts for TLS 1.3, written anew: the
 server's side. `tests/e2e/test_tls_strangers.py` has our engine speak with OpenSSL, GnuTLS, wolfSSL,
-Go and Python, in both roles. What an outside runner asks is in `docs/tls-shim.md`, and in the
+Go, Python and Envoy, in both roles. What an outside runner asks is in `docs/tls-shim.md`, and in the
 tables of tests/shim.
 
 """

@@ -1,6 +1,7 @@
 """Our TLS 1.3 with other people's, in both roles: every suite, group and kind of certificate,
-mutual and not, resumed and not. Our side is held to what a case is about and writes what was agreed
-on; the stranger is left as it comes.
+mutual and not, resumed and not, by the engine native; and what the engine openssl needs as the one
+to fall back on. Our side is held to what a case is about and writes what was agreed on; the
+stranger is left as it comes.
 """
 
 import subprocess
@@ -50,6 +51,27 @@ CASES["ALPN"] = Case(["--alpn", "h2,http/1.1"], protocol="http/1.1")
 CASES["fresh keys"] = Case(["--update-keys"])
 CASES["small records"] = Case(["--record-limit", 512])
 
+# The cases that the other engine is put to as well. It knows no record_size_limit.
+FALLBACK = [
+    *(f"suite {suite}" for suite in SUITES),
+    *(f"group {group}" for group in GROUPS),
+    *(f"server certificate {kind}" for kind in ("rsa2048", "p384", "ed25519")),
+    *(f"mutual with {kind}" for kind in ("rsa2048", "p256")),
+    *("resumed with TLS_AES_128_GCM_SHA256", "mutual and resumed", "ALPN", "fresh keys"),
+]
+for name in FALLBACK:
+    case = CASES[name]
+    CASES[f"openssl, {name}"] = Case(
+        ["--engine", "openssl", *case.flags],
+        case.key,
+        client_key=case.client_key,
+        group=case.group,
+        protocol=case.protocol,
+        count=case.count,
+        engine="openssl",
+        **case.expected,
+    )
+
 AS_SERVER = {**CASES, "a client certificate that is asked for": Case(["--ask"])}
 # A stranger that speaks one group only, for which our first hello brings no share.
 AS_CLIENT = {
@@ -62,8 +84,14 @@ AS_CLIENT = {
     },
 }
 
-# What a stranger's own program cannot be told: Python's ssl has no name for X25519.
-LEFT_OUT = {("python", "asked again for X25519")}
+# What a stranger's own program cannot be told: Python's ssl has no name for X25519. What it does not
+# speak: Envoy has no Ed25519.
+LEFT_OUT = {
+    ("python", "asked again for X25519"),
+    ("envoy", "server certificate ed25519"),
+    ("envoy", "mutual with ed25519"),
+    ("envoy", "openssl, server certificate ed25519"),
+}
 
 
 def pairs(cases):
@@ -177,6 +205,50 @@ def test_a_client_of_tls12_alone_is_told_the_version(hosts, start, peer_program)
     (failed,) = server.wait_for_events(1)
     assert (failed["event"], failed["alert"]) == ("failed", "protocol_version")
     assert not failed["received"]
+    server.end()
+
+
+# docs/tls.md: the table of ClientHellos that another engine goes on with.
+@pytest.mark.parametrize(
+    "flag,version,engine",
+    [("-tls1_2", "TLSv1.2", "openssl"), ("-tls1_3", "TLSv1.3", "native"), ("", "TLSv1.3", "native")],
+)
+@pytest.mark.parametrize("key,client_key", [("p256", None), ("rsa2048", "rsa2048"), ("p256", "p256")])
+def test_a_server_that_allows_tls12_hands_its_clients_over(
+    flag, version, engine, key, client_key, hosts, start, peer_program
+):
+    mutual = ["--mutual"] if client_key else []
+    server = serve(hosts, start, "--engine", "native", "--tls12", *mutual, key=key)
+    command = [peer_program("openssl"), "s_client", "-connect", f"127.0.0.1:{server.port}"]
+    command += ["-servername", tls_peer.HOST, "-verify_hostname", tls_peer.HOST]
+    command += ["-CAfile", hosts.roots, "-verify_return_error"] + ([flag] if flag else [])
+    if client_key:
+        command += ["-cert", hosts.of(client_key).chain, "-key", hosts.of(client_key).key]
+    strangers.run_until(command, strangers.LINE, strangers.LINE)
+    server.wait_for_events(2)
+    (agreed,) = server.handshakes()
+    assert (agreed["version"], agreed["engine"]) == (version, engine)
+    assert agreed["server_name"] == tls_peer.HOST
+    assert agreed["peer"] == (f"CN={client_key}" if client_key else None)
+    server.end()
+
+
+def test_a_client_of_tls12_without_a_suite_of_ours_is_refused_by_the_other_engine(
+    hosts, start, peer_program
+):
+    server = serve(hosts, start, "--engine", "native", "--tls12")
+    command = [peer_program("openssl"), "s_client", "-tls1_2", "-cipher", "AES128-SHA"]
+    finished = subprocess.run(
+        [*command, "-connect", f"127.0.0.1:{server.port}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=tls_peer.TIMEOUT_S,
+        check=False,
+    )
+    assert "alert handshake failure" in finished.stderr
+    (failed,) = server.wait_for_events(1)
+    assert (failed["event"], failed["alert"]) == ("failed", "handshake_failure")
     server.end()
 
 

@@ -1,4 +1,4 @@
-"""Envoy as a peer: bootstrap files for both ends of HBONE."""
+"""Envoy as a peer: bootstrap files, and both ends of HBONE."""
 
 import json
 
@@ -24,28 +24,37 @@ def cluster(name, ip, port):
     }
 
 
-def tls(identity, is_server):
+def tls_socket(identity, is_server, roots):
+    """TLS 1.3, with a certificate unless `identity` is None; whoever comes is judged by `roots`."""
     side = "DownstreamTlsContext" if is_server else "UpstreamTlsContext"
+    common = {
+        "tls_params": {
+            "tls_minimum_protocol_version": "TLSv1_3",
+            "tls_maximum_protocol_version": "TLSv1_3",
+        },
+        "validation_context": {"trusted_ca": {"filename": str(roots)}},
+    }
+    if identity is not None:
+        common["tls_certificates"] = [
+            {
+                "certificate_chain": {"filename": str(identity.chain)},
+                "private_key": {"filename": str(identity.key)},
+            }
+        ]
     config = {
         "@type": f"{TYPE}transport_sockets.tls.v3.{side}",
-        "common_tls_context": {
-            "alpn_protocols": ["h2"],
-            "tls_params": {
-                "tls_minimum_protocol_version": "TLSv1_3",
-                "tls_maximum_protocol_version": "TLSv1_3",
-            },
-            "tls_certificates": [
-                {
-                    "certificate_chain": {"filename": str(identity.chain)},
-                    "private_key": {"filename": str(identity.key)},
-                }
-            ],
-            "validation_context": {"trusted_ca": {"filename": str(identity.roots)}},
-        },
+        "common_tls_context": common,
     }
-    if is_server:
-        config["require_client_certificate"] = True
     return {"name": "envoy.transport_sockets.tls", "typed_config": config}
+
+
+def tls(identity, is_server):
+    """Mutual, for HBONE."""
+    socket = tls_socket(identity, is_server, identity.roots)
+    socket["typed_config"]["common_tls_context"]["alpn_protocols"] = ["h2"]
+    if is_server:
+        socket["typed_config"]["require_client_certificate"] = True
+    return socket
 
 
 def network_filter(name, kind, **config):

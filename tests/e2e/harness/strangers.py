@@ -5,12 +5,13 @@ the one that it must get; a client runs `count` connections, the later ones resu
 agreed on is read from our own side, which the tests restrict to one suite or group.
 """
 
+import contextlib
 import socket
 import ssl
 import subprocess
 import threading
 
-from harness import wait
+from harness import envoy, wait
 from harness.tls_peer import HOST, TIMEOUT_S
 
 LINE = "hello from a stranger"
@@ -219,5 +220,94 @@ class Python:
                 session = connection.session
 
 
-ALL = (OpenSsl(), GnuTls(), WolfSsl(), Go(), Python())
+def echo_plainly():
+    """A port behind which lines come back, without TLS, until the program ends."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def echo(accepted):
+        with accepted, contextlib.suppress(OSError):
+            for data in iter(lambda: accepted.recv(4096), b""):
+                accepted.sendall(data)
+
+    def accept():
+        while True:
+            threading.Thread(target=echo, args=(listening.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listening.getsockname()[1]
+
+
+class Envoy:
+    """Relays between TLS and TCP: the line and its echo go through it."""
+
+    name = "envoy"
+    connections_max = 8
+    program = "envoy"
+
+    def _tls(self, wish, identity, is_server):
+        socket_of = envoy.tls_socket(identity, is_server, wish.hosts.roots)
+        config = socket_of["typed_config"]
+        common = config["common_tls_context"]
+        groups = [wish.group] if wish.group else ["X25519", "P-256", "P-384"]
+        common["tls_params"]["ecdh_curves"] = groups
+        common["alpn_protocols"] = [wish.protocol] if wish.protocol else []
+        if not is_server:
+            config["sni"] = HOST
+        elif wish.client:
+            config["require_client_certificate"] = True
+        else:
+            del common["validation_context"]
+        return socket_of
+
+    def _command(self, path, listening, upstream):
+        config = envoy.bootstrap([listening], [upstream])
+        options = ["--disable-hot-restart", "-l", "warn", "--concurrency", 1]
+        return [path, "--config-yaml", config, *options]
+
+    def _listener(self, port):
+        relay = envoy.network_filter("tcp_proxy", "TcpProxy", stat_prefix="relay", cluster="peer")
+        chain = {"filters": [relay]}
+        return {"address": envoy.address("127.0.0.1", port), "filter_chains": [chain]}, chain
+
+    @staticmethod
+    def _reach(port):
+        """The connection itself: Envoy would dial its peer for one that only looks."""
+        return socket.create_connection(("127.0.0.1", port), timeout=wait.DEADLINE_S)
+
+    def serve(self, start, path, wish):
+        port = free_port()
+        listening, chain = self._listener(port)
+        chain["transport_socket"] = self._tls(wish, wish.identity, is_server=True)
+        upstream = envoy.cluster("peer", "127.0.0.1", echo_plainly())
+        running = start("envoy", self._command(path, listening, upstream))
+        running.wait_until(lambda: self._reach(port), "to accept").close()
+        return port, LINE + "\n", LINE + "\n"
+
+    def connect(self, path, port, wish, folder):
+        own_port = free_port()
+        listening, _ = self._listener(own_port)
+        upstream = envoy.cluster("peer", "127.0.0.1", port)
+        upstream["transport_socket"] = self._tls(wish, wish.client, is_server=False)
+        with open(folder / "envoy.log", "w", encoding="utf-8") as log:
+            command = list(map(str, self._command(path, listening, upstream)))
+            running = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            for _ in range(wish.count):
+                self._talk(own_port)
+        finally:
+            running.terminate()
+            running.wait(timeout=TIMEOUT_S)
+
+    def _talk(self, port):
+        with wait.until(lambda: self._reach(port), "Envoy to accept") as connection:
+            connection.sendall(LINE.encode())
+            received = b""
+            while len(received) < len(LINE):
+                more = connection.recv(4096)
+                assert more, f"Envoy closed behind {received!r}"
+                received += more
+            assert received == LINE.encode()
+
+
+ALL = (OpenSsl(), GnuTls(), WolfSsl(), Go(), Python(), Envoy())
 STRANGERS = {stranger.name: stranger for stranger in ALL}

@@ -171,6 +171,8 @@ static const struct difference differences[] = {
      "libssl says so of one that belongs to another message"},
     {HBK_ALERT_UNSUPPORTED_EXTENSION, HBK_ALERT_MISSING_EXTENSION, "",
      "libssl lets it pass and misses what it stands for"},
+    {HBK_ALERT_ILLEGAL_PARAMETER, HBK_ALERT_DECODE_ERROR, "the server answers another session id",
+     "a cut moves random bytes to where the session id's length stands, and each end has its own"},
     {HBK_ALERT_PROTOCOL_VERSION, HBK_ALERT_ILLEGAL_PARAMETER, "the server does not speak TLS 1.3",
      "libssl reads the other extensions first"},
     {HBK_ALERT_PROTOCOL_VERSION, HBK_ALERT_DECODE_ERROR, "the server does not speak TLS 1.3",
@@ -200,7 +202,7 @@ static const struct difference differences[] = {
     {HBK_ALERT_DECODE_ERROR, ACCEPTED, "the extension record_size_limit is malformed",
      "libssl 3.0 does not know RFC 8449"},
     {HBK_ALERT_DECODE_ERROR, RETRIED, "the extension record_size_limit is malformed", "the same"},
-    {HBK_ALERT_ILLEGAL_PARAMETER, ACCEPTED, "a record size limit that is too low", "the same"},
+    {HBK_ALERT_ILLEGAL_PARAMETER, ACCEPTED, "record_size_limit is below 64 bytes", "the same"},
     {HBK_ALERT_DECODE_ERROR, ACCEPTED, "the extension record_size_limit stands there twice",
      "the same"},
     {HBK_ALERT_DECODE_ERROR, ACCEPTED, "the extension cookie is malformed",
@@ -372,9 +374,27 @@ static size_t make_hello(unsigned kind, uint8_t *out)
     return size;
 }
 
+static void compare_hello(struct tally *tally, uint8_t hellos[HELLOS][MUTATION_BYTES_MAX],
+                          const size_t sizes[HELLOS], uint64_t seed)
+{
+    static struct mutation mutation;
+    uint8_t record[MUTATION_BYTES_MAX + HBK_TLS_RECORD_HEADER_BYTES];
+    const uint8_t *hello = hellos[seed % HELLOS];
+    mutation_make(&mutation,
+                  hbk_slice_of(hello + HBK_TLS_RECORD_HEADER_BYTES,
+                               sizes[seed % HELLOS] - HBK_TLS_RECORD_HEADER_BYTES),
+                  seed);
+    size_t size = wrap_clear(hbk_slice_of(mutation.bytes, mutation.size), record);
+    struct outcome native;
+    show_native_server(hbk_slice_of(record, size), &native);
+    compare(tally, &mutation, seed, &native, show_libssl_server(hbk_slice_of(record, size)));
+}
+
 static void hellos_are_judged_alike(void **state)
 {
     (void)state;
+    /* Seeds that once found a difference, tried each time: a limit of records below 64 bytes. */
+    static const uint64_t found[] = {136441, 140587};
     struct tally tally = {.kind = "ClientHello"};
     uint64_t count = number_of("HBK_DIFFERENTIAL_COUNT", COUNT);
     uint64_t seed = number_of("HBK_DIFFERENTIAL_SEED", 1);
@@ -383,18 +403,8 @@ static void hellos_are_judged_alike(void **state)
     for (unsigned i = 0; i < HELLOS; i++) {
         sizes[i] = make_hello(i, hellos[i]);
     }
-    for (uint64_t i = 0; i < count; i++, seed++) {
-        static struct mutation mutation;
-        uint8_t record[MUTATION_BYTES_MAX + HBK_TLS_RECORD_HEADER_BYTES];
-        const uint8_t *hello = hellos[i % HELLOS];
-        mutation_make(&mutation,
-                      hbk_slice_of(hello + HBK_TLS_RECORD_HEADER_BYTES,
-                                   sizes[i % HELLOS] - HBK_TLS_RECORD_HEADER_BYTES),
-                      seed);
-        size_t size = wrap_clear(hbk_slice_of(mutation.bytes, mutation.size), record);
-        struct outcome native;
-        show_native_server(hbk_slice_of(record, size), &native);
-        compare(&tally, &mutation, seed, &native, show_libssl_server(hbk_slice_of(record, size)));
+    for (uint64_t i = 0; i < count + HBK_COUNT(found); i++) {
+        compare_hello(&tally, hellos, sizes, i < count ? seed + i : found[i - count]);
     }
     finish(&tally);
 }
