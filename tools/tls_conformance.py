@@ -18,7 +18,8 @@ CITATION = re.compile(
 )
 PYTHON_TEST = re.compile(r"^(?:def (test_\w+)|([A-Z][A-Z_]+) = [{\[])")
 ROW = re.compile(r'^    (?:"([^"]+)": |\w+\()')
-C_TEST = re.compile(r"^static void (\w+)\(void \*\*state\)")
+C_TEST = re.compile(r"^static void (\w+)\(void \*\*\w+\)")
+CASE = re.compile(r'^\s+yield (client|server)\(f?"([^"]+)"')
 
 HEAD = """# What RFC 8446 demands, and the test that shows it
 
@@ -27,9 +28,10 @@ date. A line stands for a demand within the scope of docs/tls.md that a test cit
 a line is one that no test cites: that is no claim.
 
 `tests/e2e/test_tls_fuzzer.py` holds the cases of tlsfuzzer's scripts for TLS 1.3, written anew: the
-server's side. `tests/e2e/test_tls_strangers.py` has our engine speak with OpenSSL, GnuTLS, wolfSSL,
-Go, Python and Envoy, in both roles. What an outside runner asks is in `docs/tls-shim.md`, and in the
-tables of tests/shim.
+server's side. The client's side is in the tables of `tests/shim/cases`: a server that does as a
+case tells it meets `build/tests/tls-shim` (`docs/tls-shim.md`, which also says what an outside
+runner asks). `tests/e2e/test_tls_strangers.py` has our engine speak with OpenSSL, GnuTLS, wolfSSL,
+Go, Python and Envoy, in both roles.
 
 """
 
@@ -57,17 +59,29 @@ def c_place(lines, at):
     return None
 
 
+def case_place(lines, at):
+    """The case of the shim's tables behind a citation."""
+    match = next((CASE.match(line) for line in lines[at:] if CASE.match(line)), None)
+    return f"{match.group(1)}: {match.group(2)}" if match else None
+
+
+def place_of(path):
+    if path.suffix == ".c":
+        return c_place
+    return case_place if path.parent.name == "cases" else python_place
+
+
 def citations(root):
     """(section, text, file, place) of each; a citation that belongs to no test is an error."""
-    files = sorted([*root.glob("tests/**/test_*.py"), *root.glob("tests/unit/**/test_*.c")])
+    patterns = ("tests/**/test_*.py", "tests/unit/**/test_*.c", "tests/shim/cases/*.py")
+    files = sorted(path for pattern in patterns for path in root.glob(pattern))
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()
         for at, line in enumerate(lines):
             match = CITATION.match(line)
             if match is None:
                 continue
-            find = python_place if path.suffix == ".py" else c_place
-            place = find(lines, at)
+            place = place_of(path)(lines, at)
             name = path.relative_to(root).as_posix()
             if place is None:
                 sys.exit(f"tls_conformance: {name}:{at + 1}: a citation that belongs to no test")

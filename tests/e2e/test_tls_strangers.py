@@ -84,8 +84,8 @@ AS_CLIENT = {
     },
 }
 
-# What a stranger's own program cannot be told: Python's ssl has no name for X25519. What it does not
-# speak: Envoy has no Ed25519.
+# What a stranger's own program cannot be told: Python's ssl has no name for X25519. What it does
+# not speak: Envoy has no Ed25519.
 LEFT_OUT = {
     ("python", "asked again for X25519"),
     ("envoy", "server certificate ed25519"),
@@ -211,9 +211,15 @@ def test_a_client_of_tls12_alone_is_told_the_version(hosts, start, peer_program)
 # docs/tls.md: the table of ClientHellos that another engine goes on with.
 @pytest.mark.parametrize(
     "flag,version,engine",
-    [("-tls1_2", "TLSv1.2", "openssl"), ("-tls1_3", "TLSv1.3", "native"), ("", "TLSv1.3", "native")],
+    [
+        ("-tls1_2", "TLSv1.2", "openssl"),
+        ("-tls1_3", "TLSv1.3", "native"),
+        ("", "TLSv1.3", "native"),
+    ],
 )
-@pytest.mark.parametrize("key,client_key", [("p256", None), ("rsa2048", "rsa2048"), ("p256", "p256")])
+@pytest.mark.parametrize(
+    "key,client_key", [("p256", None), ("rsa2048", "rsa2048"), ("p256", "p256")]
+)
 def test_a_server_that_allows_tls12_hands_its_clients_over(
     flag, version, engine, key, client_key, hosts, start, peer_program
 ):

@@ -79,6 +79,7 @@ def ends():
         yield part("data behind close_notify", Plan(
             talk=lambda peer: (type(peer).exchange(peer), peer.send_alert(0, 1),
                                peer.send_data(b"late")), closes=False))
+    # RFC 8446 6.1: a closure during the handshake ends it
     yield client("close_notify within the handshake", Plan(
         before={"extensions": lambda peer: (peer.send_alert(0, 1), peer.sock.shutdown(1))}),
         fails="the peer closed during the handshake")
@@ -145,6 +146,7 @@ def updates():
         yield part("key updates of the shim", Plan(data=[b"abc", b"def"], talk=lambda peer: (
             type(peer).exchange(peer), counted(peer, 2))), flags=["-key-update"])
     unexpected = {"fails": ":UNEXPECTED_MESSAGE:", "alert": 10}
+    # RFC 8446 4.6.3: a client MUST refuse a KeyUpdate before Finished with unexpected_message
     yield client("a key update within the handshake", Plan(
         before={"extensions": lambda peer: raw(b"\0")(peer)}), **unexpected)
     yield server("a key update within the handshake", Plan(

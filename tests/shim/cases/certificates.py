@@ -32,6 +32,7 @@ def requests():
     yield server("nobody asks", Plan(credential=credential("rsa"), check=lambda peer: (
         check_none(peer.got_request))))
     yield client("asked, with a certificate", Plan(asks=True), flags=credential("rsa").flags())
+    # RFC 8446 4.4.2: a client without a fitting certificate MUST send an empty one
     yield client("asked, without a certificate", Plan(asks=True, requires=False), flags=[ASK])
     yield client("asked, without a certificate, which the server requires", Plan(asks=True),
                  fails="the peer sent the alert certificate_required")
@@ -41,6 +42,7 @@ def requests():
     def emptied(peer, item):
         item.entries = []
 
+    # RFC 8446 4.4.2: the Certificate of a server MUST NOT be empty: decode_error
     yield client("a server without a certificate", Plan(shape={"certificate": emptied}), alert=50,
                  fails=":PEER_DID_NOT_RETURN_A_CERTIFICATE:")
 
@@ -56,10 +58,12 @@ def requests():
     def with_context(peer, item):
         item.context = b"abc"
 
+    # RFC 8446 4.4.2: the context of a server's Certificate is empty
     yield client("a certificate with a context", Plan(shape={"certificate": with_context}),
                  alert=50, fails=":DECODE_ERROR:")
     yield client("a request with a context", Plan(asks=True, shape={"request": with_context}),
                  flags=credential("rsa").flags(), alert=50, fails=":DECODE_ERROR:")
+    # RFC 8446 4.3.2: signature_algorithms MUST be in a CertificateRequest
     yield client("a request without signature algorithms", Plan(
         asks=True, shape={"request": drop(h.SCHEMES)}), flags=credential("rsa").flags(), alert=109,
         fails=":DECODE_ERROR:")
@@ -109,6 +113,7 @@ def key_usages():
     allowed = credential("rsa", "rsa-signs", "digital_signature")
     denied = credential("rsa", "rsa-encrypts", "key_encipherment")
     yield client("key usage digitalSignature", Plan(credential=allowed))
+    # RFC 8446 4.4.2.2: a certificate with key usages MUST allow digitalSignature
     yield client("key usage keyEncipherment", Plan(credential=denied), alert=43,
                  fails=":KEY_USAGE_BIT_INCORRECT:")
     yield server("key usage digitalSignature", Plan(credential=allowed), flags=[REQUIRE])
@@ -130,12 +135,14 @@ def verifying():
         yield server(f"{kind} signs with {scheme:#06x}", Plan(
             sign_with=scheme, credential=credential(kind)), flags=[*expect, REQUIRE])
         bad = {"fails": ":BAD_SIGNATURE:", "alert": 51}
+        # RFC 8446 4.4.3: a client MUST refuse a signature that does not verify with decrypt_error
         yield client(f"{kind} signs with {scheme:#06x}, changed", Plan(
             sign_with=scheme, edit=flips), peer=kind, flags=all_known, **bad)
         yield server(f"{kind} signs with {scheme:#06x}, changed", Plan(
             sign_with=scheme, edit=flips, credential=credential(kind)), flags=[*all_known, REQUIRE],
             **bad)
         others = [other for other in USUAL if other != scheme]
+        # RFC 8446 4.4.3: a server MUST sign with an algorithm that the client offered
         yield client(f"{kind} signs with {scheme:#06x}, which was not offered", Plan(
             sign_with=scheme), peer=kind, flags=prefs("-verify-prefs", others), **wrong)
     never = (("rsa", PKCS1_256), ("rsa", PKCS1_SHA1), ("p256", ECDSA_SHA1), ("p256", ECDSA_P384),
@@ -146,6 +153,7 @@ def verifying():
                 continue
             tail = ", though we offered it" if extra else ""
             flags = prefs("-verify-prefs", [*USUAL, *extra])
+            # RFC 8446 4.4.3: PKCS#1 v1.5 and SHA-1 MUST NOT sign a CertificateVerify
             yield client(f"{kind} signs with {scheme:#06x} for TLS 1.3{tail}", Plan(
                 sign_with=scheme), peer=kind, flags=flags, **wrong)
             yield server(f"{kind} signs with {scheme:#06x} for TLS 1.3{tail}", Plan(

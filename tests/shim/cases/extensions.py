@@ -42,12 +42,14 @@ def shares():
     yield server("an empty share", Plan(
         shape={"hello": put(h.SHARES, vector(2, number(X25519, 2) + b"\0\0"))}),
         fails=":DECODE_ERROR:", alert=50)
+    # RFC 8446 4.2.8: a server MUST choose a group that the client sent a share of
     yield client("a share of a group without one of ours", Plan(
         shape={"server_hello": put(h.SHARES, number(P256, 2) + vector(2, Share(P256).public))}),
         fails=":WRONG_CURVE:", alert=47)
     yield client("a share of an unknown group", Plan(
         shape={"server_hello": put(h.SHARES, number(0x4242, 2) + vector(2, b"abc"))}),
         fails=":WRONG_CURVE:", alert=47)
+    # RFC 8446 9.2: a ServerHello without a share MUST be refused with missing_extension
     yield client("no share", Plan(shape={"server_hello": drop(h.SHARES)}),
                  fails=":MISSING_KEY_SHARE:", alert=109)
     yield server("no shares", Plan(shape={"hello": drop(h.SHARES)}), fails=":MISSING_KEY_SHARE:",
@@ -75,16 +77,20 @@ def has_shares(peer, groups):
 def in_messages():
     unexpected = {"fails": ":UNEXPECTED_EXTENSION:", "alert": 110}
     for place in ("server_hello", "extensions"):
+        # RFC 8446 4.2: an extension that a client did not ask for MUST be refused by it
         yield client(f"an unknown extension in {place}", Plan(shape={place: put(0x4242, b"")}),
                      **unexpected)
+        # RFC 8446 4.2: a server MUST NOT send two extensions of one type
         yield client(f"an extension twice in {place}", Plan(shape={place: twice}),
                      alert=47 if place == "server_hello" else 50, fails=":DUPLICATE_EXTENSION:")
     yield client("an extension of TLS 1.2 in the extensions", Plan(
         shape={"extensions": put(23, b"")}), **unexpected)
+    # RFC 8446 4.2: an extension in a message that it is not for MUST be refused
     yield client("a key share in the extensions", Plan(
         shape={"extensions": put(h.SHARES, bytes(36))}), fails=":UNEXPECTED_EXTENSION:", alert=47)
     yield client("a list of groups in the extensions", Plan(
         shape={"extensions": put(h.GROUPS, vector(2, h.pack([29, 23])))}))
+    # RFC 8446 4.2: a cookie belongs to a retry
     yield client("a cookie in ServerHello", Plan(
         shape={"server_hello": put(h.COOKIE, vector(2, b"abc"))}), **unexpected)
     yield client("early_data in the extensions", Plan(
@@ -100,6 +106,7 @@ def in_messages():
     yield server("an unknown extension in the certificate", Plan(
         shape={"certificate": in_leaf(0x4242, b"")}, credential=credential("rsa")),
         flags=["-require-any-client-certificate"], **unexpected)
+    # RFC 8446 4.4.2: a server MUST NOT staple what was not asked for
     yield client("an OCSP response that nobody asked for", Plan(staple=b"response"), **unexpected)
     yield client("an unknown extension in the request", Plan(
         asks=True, shape={"request": put(0x4242, b"abc")}), flags=credential("rsa").flags())

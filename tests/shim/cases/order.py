@@ -52,6 +52,7 @@ def bent_messages():
 def missing_messages():
     unexpected = {"fails": ":UNEXPECTED_MESSAGE:", "alert": 10}
     for place in ("extensions", "certificate", "verify"):
+        # RFC 8446 4.4: the messages of the server come in their order, none left out
         yield client(f"no {place}", Plan(edit={place: leave_out}), **unexpected)
         yield client(f"no {place}, mutual", Plan(edit={place: leave_out}, asks=True), **unexpected)
     yield client("Finished alone",
@@ -71,12 +72,15 @@ def missing_messages():
 def repeated_messages():
     unexpected = {"fails": ":UNEXPECTED_MESSAGE:", "alert": 10}
     for place in ("extensions", "request", "certificate", "verify"):
+        # RFC 8446 4.4: no message of the server comes twice
         yield client(f"{place} twice", to_client(place, repeat), **unexpected)
     for place in ("certificate", "verify"):
         yield server(f"{place} twice", to_server(place, repeat), flags=MUTUAL, **unexpected)
+    # RFC 8446 4.3.2: a CertificateRequest MUST follow EncryptedExtensions
     yield client("request behind the certificate", Plan(
         after={"certificate": lambda peer: peer.emit(
             "late", h.RequestMessage(peer.plan.schemes))}), **unexpected)
+    # RFC 8446 4.3.1: EncryptedExtensions MUST be the first message under keys
     yield client("certificate before the extensions", Plan(
         before={"extensions": lambda peer: peer.send_certificate()}), **unexpected)
 
@@ -86,8 +90,10 @@ def ends_of_keys():
     excess = {"fails": ":EXCESS_HANDSHAKE_DATA:", "alert": 10}
     more = h.message(h.EXTENSIONS, b"\0\0")
     for data, what in ((more, "a message"), (more[:1], "a byte")):
+        # RFC 8446 5.1: a client refuses bytes behind ServerHello in its record
         yield client(f"{what} behind ServerHello", to_client("server_hello", add(data)), **excess)
         yield client(f"{what} behind HelloRetryRequest", to_client("retry", add(data)), **excess)
+        # RFC 8446 5.1: a client refuses bytes behind Finished in its record
         yield client(f"{what} behind the server's Finished", to_client("finished", add(data)),
                      **excess)
         yield server(f"{what} behind ClientHello", to_server("hello", add(data)), **excess)
@@ -103,6 +109,7 @@ def wrong_finished():
 
     wrong = {"fails": ":DIGEST_CHECK_FAILED:", "alert": 51}
     for suite in (0x1301, 0x1302, 0x1303):
+        # RFC 8446 4.4.4: a client MUST refuse a wrong Finished of the server with decrypt_error
         yield client(f"a wrong Finished, suite {suite:#06x}",
                      Plan(edit={"finished": flip}, suites=[suite]), plain=False, **wrong)
         yield server(f"a wrong Finished, suite {suite:#06x}",
@@ -120,7 +127,9 @@ def late_messages():
                                        peer.read_until_end()))
 
     yield client("HelloRequest", send(0), **unexpected)
+    # RFC 8446 4: a client MUST refuse a ClientHello
     yield client("ClientHello", send(1, bytes(40)), **unexpected)
+    # RFC 8446 4.6.2: a client that did not offer it MUST refuse a request behind the handshake
     yield client("a request behind the handshake", send(h.REQUEST, b"\0\0\0"), **unexpected)
     yield client("Finished again", send(h.FINISHED, bytes(32)), **unexpected)
     yield server("HelloRequest", send(0), **unexpected)

@@ -44,6 +44,7 @@ def sizes():
         yield part("many records of one byte", Plan(data=[b"z"] * 200))
     yield client("a handshake record with padding", Plan(
         before={"extensions": lambda peer: pad_handshake(peer)}))
+    # RFC 8446 5.1: a client refuses zero-length fragments of handshake
     yield client("an empty handshake record", Plan(
         before={"extensions": lambda peer: peer.send_record(HANDSHAKE, b"")}),
         fails=":UNEXPECTED_MESSAGE:", alert=10)
@@ -87,9 +88,11 @@ def types():
     yield client("data before ServerHello", Plan(
         after={"client_hello": lambda peer: peer.send_plain(DATA, b"abc")}),
         fails=":UNEXPECTED_RECORD:", alert=10, plain=True)
+    # RFC 8446 2: a client takes no application data before Finished
     yield client("data under handshake keys", Plan(
         before={"extensions": lambda peer: peer.send_record(DATA, b"abc")}),
         fails=":UNEXPECTED_RECORD:", alert=10, plain=False)
+    # RFC 8446 5: a client MUST refuse plaintext where protected records are due
     yield client("a flight in the clear behind ServerHello", Plan(
         after={"server_hello": lambda peer: (peer.flush(), peer.send_plain(HANDSHAKE, bytes(8)))}),
         fails="a record in the clear", alert=10, plain=False)
@@ -137,6 +140,7 @@ def changes():
         peer.send_plain(CCS, body)
 
     wrong = {"fails": ":UNEXPECTED_RECORD:", "alert": 10}
+    # RFC 8446 5: a client drops a change_cipher_spec during the handshake
     yield client("change_cipher_spec behind ServerHello", Plan(after={"server_hello": ccs}))
     yield client("change_cipher_spec twice", Plan(after={"server_hello": lambda peer: (
         ccs(peer), ccs(peer))}))
@@ -164,6 +168,7 @@ def changes():
             fails=":TOO_MANY_EMPTY_FRAGMENTS:", alert=10)
         yield part("change_cipher_spec behind the handshake", talk(ccs), alert=10,
                    fails="a record that is not encrypted")
+    # RFC 8446 5.1: a client refuses another record within a message
     yield client("change_cipher_spec within a message", Plan(
         edit={"extensions": lambda peer, raw: (peer.send_record(HANDSHAKE, raw[:3]),
                                                ccs(peer), raw[3:])[2]}), **wrong)

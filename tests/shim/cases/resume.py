@@ -111,6 +111,7 @@ def of_servers():
         yield client(f"suite {suite:#06x}, three times",
                      Plan(suites=[suite]), Plan(suites=[suite]), Plan(suites=[suite]))
     yield client("another suite of the same hash", Plan(suites=[0x1301]), Plan(suites=[0x1303]))
+    # RFC 8446 4.1.4: a PSK of another hash than the retry's is not offered again
     yield client("a retry with a suite of another hash drops the ticket", Plan(suites=[0x1301]),
                  Plan(suites=[0x1302], retry=P256, check=lambda peer: check_offers(peer, 0)),
                  flags=[*miss, "-on-resume-expect-hrr"])
@@ -118,14 +119,17 @@ def of_servers():
     yield client("after ten seconds, the age is right", Plan(), Plan(
         check=lambda peer: check_age(peer, 10_000)), flags=["-resumption-delay", "10"])
     yield client("at once, the age is right", Plan(), Plan(check=lambda peer: check_age(peer, 0)))
+    # RFC 8446 4.6.1: a client MUST NOT use a ticket beyond its lifetime
     yield client("a ticket that has expired is not offered", Plan(), Plan(
         check=lambda peer: check_offers(peer, 0)), flags=[*miss, "-resumption-delay", "7201"])
+    # RFC 8446 4.6.1: a ticket of lifetime 0 is to be thrown away at once
     yield client("a ticket of lifetime 0 is not kept", Plan(shape={"ticket": dead}),
                  fails="no ticket", status=CHECK)
     yield client("one ticket", Plan(tickets=1), Plan(tickets=1))
     yield client("no ticket where none is expected", Plan(tickets=0), flags=["-expect-no-session"])
     yield client("no ticket where one is expected", Plan(tickets=0), fails="no ticket",
                  status=CHECK)
+    # RFC 8446 4.6.1: a client MUST ignore unknown extensions of a ticket
     yield client("a ticket with an unknown extension", Plan(shape={"ticket": put(0x4242, b"x")}),
                  Plan())
     bad = {"alert": 50, "fails": ":DECODE_ERROR:"}
@@ -134,22 +138,28 @@ def of_servers():
     yield client("a ticket cut short", Plan(edit={"ticket": clip()}), **bad)
     yield client("a ticket with an extension twice", Plan(shape={"ticket": twice}), alert=47,
                  fails=":DUPLICATE_EXTENSION:")
+    # RFC 8446 4.2.11: a client MUST refuse a PSK that it did not offer
     yield client("a PSK that was not offered", Plan(shape={"server_hello": put(h.PSK, b"\0\0")}),
                  alert=110, fails=":UNEXPECTED_EXTENSION:")
+    # RFC 8446 4.2.11: a client MUST check that the index of the PSK is one that it sent
     yield client("another PSK than the one that was offered", Plan(), Plan(
         shape={"server_hello": put(h.PSK, b"\0\1")}), alert=47, fails=":PSK_IDENTITY_NOT_FOUND:")
 
     def sha384(peer, item):
         item.suite = 0x1302
 
+    # RFC 8446 4.2.11: a client MUST check that the suite has the hash of the PSK
     yield client("a PSK with a suite of another hash", Plan(suites=[0x1301]), Plan(
         suites=[0x1301], shape={"server_hello": sha384}), alert=47,
         fails=":OLD_SESSION_PRF_HASH_MISMATCH:")
+    # RFC 8446 4.2.11: a resumption with an agreement MUST have a key share
     yield client("a resumption without share", Plan(), Plan(
         shape={"server_hello": drop(h.SHARES)}), alert=109, fails=":MISSING_KEY_SHARE:")
     unexpected = {"alert": 10, "fails": ":UNEXPECTED_MESSAGE:"}
+    # RFC 8446 4.4.2: a server MUST NOT send a certificate when it resumes
     yield client("a certificate on resumption", Plan(), Plan(
         before={"finished": lambda peer: peer.send_certificate()}), **unexpected)
+    # RFC 8446 4.3.2: a server MUST NOT ask for a certificate when it resumes
     yield client("a request on resumption", Plan(), Plan(before={
         "finished": lambda peer: peer.emit("extra", h.RequestMessage(peer.plan.schemes))}),
         **unexpected)

@@ -12,19 +12,24 @@ def of_servers():
                      Plan(retry=group, cookie=b"\1" * 200), flags=["-expect-hrr"])
         yield client(f"a retry for group {group}, async", Plan(retry=group, split=1),
                      flags=["-async", "-expect-hrr"])
+    # RFC 8446 4.2.2: a cookie MUST be sent back in the second hello
     yield client("a retry with a cookie alone", Plan(retry=0, cookie=b"cookie"))
     yield client("a retry on resumption too", Plan(retry=P256), Plan(retry=P256),
                  flags=["-expect-hrr"])
     yield client("no retry", Plan(), flags=["-expect-no-hrr"])
+    # RFC 8446 4.1.4: a retry for a group that has a share MUST be refused with illegal_parameter
     yield client("a retry for a group with a share", Plan(retry=X25519), **bad, plain=True)
+    # RFC 8446 4.1.4: a retry MUST ask for a group that the client listed
     yield client("a retry for an unknown group", Plan(
         retry=P256, shape={"retry": put(h.SHARES, number(0x4242, 2))}), **bad)
     yield client("a retry for a group not listed", Plan(retry=P384),
                  flags=["-curves", "29", "-curves", "23"], **bad)
+    # RFC 8446 4.1.4: a retry that would change nothing MUST be refused with illegal_parameter
     yield client("a retry that changes nothing", Plan(retry=0), alert=47,
                  fails=":EMPTY_HELLO_RETRY_REQUEST:")
     yield client("a retry with an empty cookie", Plan(retry=0, cookie=b""), alert=50,
                  fails=":DECODE_ERROR:")
+    # RFC 8446 4.2: an extension in a retry that was not asked for MUST be refused
     yield client("a retry with an unknown extension", Plan(
         retry=P256, shape={"retry": put(0x4242, b"")}), alert=110, fails=":UNEXPECTED_EXTENSION:")
     yield client("a retry with an extension twice", Plan(
@@ -40,19 +45,23 @@ def of_servers():
         answer.extensions.append((h.SHARES, number(P384, 2)))
         peer.send_message(answer.encode())
 
+    # RFC 8446 4.1.4: a second HelloRetryRequest MUST be refused with unexpected_message
     yield client("a second retry", Plan(retry=P256, before={"server_hello": again}), alert=10,
                  fails=":UNEXPECTED_MESSAGE:")
 
     def other_suite(peer, item):
         item.suite = 0x1302 if item.suite != 0x1302 else 0x1301
 
+    # RFC 8446 4.1.4: the ServerHello MUST keep the suite of the retry
     yield client("another suite behind a retry", Plan(
         retry=P256, shape={"server_hello": other_suite}), alert=47, fails=":WRONG_CIPHER_RETURNED:")
+    # RFC 8446 4.2.8: the share behind a retry MUST be of the group that was asked for
     yield client("another group behind a retry", Plan(
         retry=P256, shape={"server_hello": put(
             h.SHARES, number(X25519, 2) + vector(2, b"\1" * 32))}), **bad)
     for what, bend in (("no version", drop(h.VERSIONS)),
                        ("another version", put(h.VERSIONS, number(0x0303, 2)))):
+        # RFC 8446 4.1.4: the version MUST NOT change behind a retry
         yield client(f"{what} behind a retry", Plan(retry=P256, shape={"server_hello": bend}),
                      alert=47, fails=":SECOND_SERVERHELLO_VERSION_MISMATCH:")
     yield client("no share behind a retry", Plan(

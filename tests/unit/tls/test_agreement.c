@@ -92,6 +92,7 @@ static void a_server_presents_the_certificate_of_the_name(void **state)
 /* One name, three keys: what the client can verify decides, then the server's order. */
 static void a_server_presents_a_key_that_the_client_can_verify(void **state)
 {
+    /* RFC 8446 4.4.2.2: a server presents a key that the client can verify */
     (void)state;
     enum { RSA, P256, ED25519, P384, COUNT };
     EVP_PKEY *keys[COUNT] = {EVP_RSA_gen(2048), EVP_EC_gen("P-256"),
@@ -304,6 +305,7 @@ static void a_staple_is_sent_to_those_who_ask(void **state)
 /* RFC 8446, 4.2.4. */
 static void a_client_presents_the_certificate_of_an_authority_that_was_named(void **state)
 {
+    /* RFC 8446 4.4.2.3: a client presents one of an authority that was named */
     (void)state;
     struct forged strange_root = forge((struct forge)FORGE_ROOT("strange root"));
     struct forged strange = forge((struct forge){.signer = &strange_root});

@@ -219,6 +219,7 @@ static void every_suite_carries_data(void **state)
 /* RFC 8446, 4.6.3. */
 static void a_key_update_is_followed_and_answered_once(void **state)
 {
+    /* RFC 8446 4.6.3: a request for an update is answered once, by one that asks for nothing */
     (void)state;
     struct ends *ends = start();
     struct hbk_slice plain;
@@ -250,6 +251,7 @@ static void a_key_update_is_followed_and_answered_once(void **state)
 
 static void a_key_update_that_asks_for_nothing_is_not_answered(void **state)
 {
+    /* RFC 8446 4.6.3: update_not_requested is not answered */
     (void)state;
     struct ends *ends = start();
     struct hbk_slice plain;
@@ -264,6 +266,7 @@ static void a_key_update_that_asks_for_nothing_is_not_answered(void **state)
 
 static void keys_are_changed_before_their_limit(void **state)
 {
+    /* RFC 8446 5.5: a key MUST be replaced before its limit of records */
     (void)state;
     struct ends *ends = start();
     struct hbk_slice plain;
@@ -300,6 +303,7 @@ static void a_ticket_is_skipped_in_any_pieces(void **state)
 /* What a peer may not send behind the handshake, from client to server, and the alert for it. */
 static void what_may_not_come_ends_the_connection(void **state)
 {
+    /* RFC 8446 4.6: what may not come behind the handshake MUST be refused */
     (void)state;
     static const struct {
         uint8_t type;
@@ -436,6 +440,7 @@ static void tickets_are_not_counted_among_empty_records(void **state)
 /* RFC 8446, 6.1: each direction closes for itself. */
 static void a_close_ends_one_direction(void **state)
 {
+    /* RFC 8446 6.1: close_notify ends one direction alone */
     (void)state;
     struct ends *ends = start();
     struct hbk_slice plain = HBK_SLICE("late");

@@ -125,6 +125,7 @@ static void deliver_server_hello(struct rig *rig, const struct server_case *wish
 
 static void a_client_takes_of_a_server_only_what_it_offered(void **context)
 {
+    /* RFC 8446 4.1.3: a suite that was not offered MUST be refused with illegal_parameter */
     (void)context;
     for (size_t i = 0; i < HBK_COUNT(server_cases); i++) {
         struct rig *rig = client_rig();
@@ -182,6 +183,7 @@ static void a_client_holds_a_server_to_its_retry(void **context)
 /* The second hello is the first with what the retry asked for (4.1.2). */
 static void a_client_repeats_itself_after_a_retry(void **context)
 {
+    /* RFC 8446 4.1.2: a client sends its hello again, with what was asked for */
     (void)context;
     static const struct server_case retry = {
         .is_retry = true, .group = HBK_GROUP_P256, .has_cookie = true};
@@ -222,6 +224,7 @@ static void a_client_repeats_itself_after_a_retry(void **context)
 /* A server of TLS 1.2 is told so; one that was made to look like that is found out (4.1.3). */
 static void a_client_notices_a_downgrade(void **context)
 {
+    /* RFC 8446 4.1.3: a client MUST look for the mark of a downgrade in the random */
     (void)context;
     static const struct {
         const char *random_end; /* 8 bytes */

@@ -146,6 +146,7 @@ static void a_changed_bit_anywhere_is_found(void **state)
 
 static void a_record_twice_or_out_of_order_is_found(void **state)
 {
+    /* RFC 8446 5.3: the nonce of a record is its number, which is never sent */
     (void)state;
     uint8_t first[64] = {0};
     uint8_t second[64] = {0};
@@ -213,6 +214,7 @@ static size_t seal_inner(struct two *two, uint8_t *bytes, size_t text_bytes)
 /* RFC 8446, 5.4. */
 static void padding_is_taken_off_and_never_taken_for_a_type(void **state)
 {
+    /* RFC 8446 5.4: a record without a type behind its padding MUST be refused */
     (void)state;
     uint8_t bytes[128] = {0};
     struct two two;
@@ -236,6 +238,7 @@ static void padding_is_taken_off_and_never_taken_for_a_type(void **state)
 /* RFC 8446, 7.2: both sides step to the same next key, and the old one is gone. */
 static void updated_keys_fit_each_other_only(void **state)
 {
+    /* RFC 8446 7.2: the next traffic secret follows from the one before */
     (void)state;
     uint8_t bytes[64] = {0};
     uint8_t copy[64];

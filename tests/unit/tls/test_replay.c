@@ -554,6 +554,7 @@ static void client_goes_on(const struct hbk_tls_result *result)
 
 static void a_client_replays_every_trace(void **state)
 {
+    /* RFC 8446 7.1: the key schedule, as a client (RFC 8448) */
     (void)state;
     for (size_t i = 0; i < HBK_COUNT(rfc8448_traces); i++) {
         const struct rfc8448_trace *trace = rfc8448_traces[i];
@@ -677,6 +678,7 @@ static void server_goes_on(const struct hbk_tls_result *result)
 
 static void a_server_replays_every_trace(void **state)
 {
+    /* RFC 8446 7.1: the key schedule, as a server (RFC 8448) */
     (void)state;
     for (size_t i = 0; i < HBK_COUNT(rfc8448_traces); i++) {
         const struct rfc8448_trace *trace = rfc8448_traces[i];
@@ -715,6 +717,7 @@ static void a_server_replays_every_trace(void **state)
  * and never sends its own Finished. */
 static void a_client_notices_every_byte_that_was_changed(void **state)
 {
+    /* RFC 8446 4.4.4: Finished covers every byte that was said */
     (void)state;
     const struct rfc8448_trace *trace = &rfc8448_simple;
     const struct hbk_tls_context_options options = {.engine = HBK_TLS_ENGINE_NATIVE};

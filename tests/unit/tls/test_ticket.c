@@ -171,6 +171,7 @@ static void a_session_resumes_after_a_retry(void **state)
 /* A ticket is bound to the hash of its suite, not to the suite. */
 static void a_session_resumes_in_another_suite_of_the_same_hash_alone(void **state)
 {
+    /* RFC 8446 4.2.11: a session resumes in a suite of its hash alone */
     (void)state;
     static const uint16_t aes128[] = {HBK_SUITE_AES_128_GCM_SHA256};
     static const uint16_t chacha[] = {HBK_SUITE_CHACHA20_POLY1305_SHA256};
@@ -260,6 +261,7 @@ static void a_ticket_does_not_outlive_a_certificate(void **state)
 /* A chain of resumptions ends a week after its full handshake. */
 static void resumptions_end_a_week_after_the_full_handshake(void **state)
 {
+    /* RFC 8446 4.6.1: no ticket outlives seven days */
     (void)state;
     struct forged leaf = forge((struct forge){.signer = &authority.root,
                                               .names = "critical,DNS:cart.test",
