@@ -18,17 +18,19 @@ ignored=""
 case $variant in
 clang)
     compiler=clang
-    ignored="test_bench_paper test_fortio test_gateway_scanners test_tls_fuzzer test_tls_strangers"
+    ignored="test_bench_gateway test_bench_paper test_fortio test_gateway_scanners"
+    ignored="$ignored test_tls_fuzzer test_tls_strangers"
     options="-Dwerror=true"
     ;;
 asan)
     compiler=gcc
-    ignored="test_bench_paper test_fortio"
+    ignored="test_bench_gateway test_bench_paper test_fortio"
     options="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1"
     ;;
 tsan)
     compiler=gcc
-    ignored="test_bench_paper test_fortio test_gateway_scanners test_tls_fuzzer test_tls_strangers"
+    ignored="test_bench_gateway test_bench_paper test_fortio test_gateway_scanners"
+    ignored="$ignored test_tls_fuzzer test_tls_strangers"
     options="-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debug -Doptimization=1"
     # gcc 12's runtime does not know the address layouts that newer kernels choose at random.
     run="setarch -R"

@@ -53,6 +53,10 @@ struct hbk_descriptor_text {
 extern const struct hbk_descriptor_text hbk_builtin_systems[];
 extern const unsigned hbk_builtin_systems_count;
 
+/* The configurations of `bench gateway`, with the same placeholders. */
+extern const struct hbk_descriptor_text hbk_gateway_configurations[];
+extern const unsigned hbk_gateway_configurations_count;
+
 /* Reads one. Fails: HBK_INVALID (reported with line and column), HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_descriptor_read(const char *file, struct hbk_slice text,
                                             struct hbk_arena *arena, struct hbk_report *report,

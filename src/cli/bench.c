@@ -5,9 +5,10 @@
 #include "cli/command.h"
 
 static const char usage[] =
-    "usage: hauberk bench path|paper|compare [OPTIONS]\n"
+    "usage: hauberk bench path|gateway|paper|compare [OPTIONS]\n"
     "\n"
     "  path     the path of a request: no mesh, bare relays, two agents, HAProxy\n"
+    "  gateway  handshakes and requests at the gateway: HAProxy, nginx, Envoy beside it\n"
     "  paper    the tables and figures of \"Performance Comparison of Service Mesh Frameworks\"\n"
     "  compare  two results of paper against each other\n"
     "\n"
@@ -20,6 +21,7 @@ int hbk_command_bench(int argc, char **argv)
         int (*run)(int argc, char **argv);
     } parts[] = {
         {"path", hbk_command_bench_path},
+        {"gateway", hbk_command_bench_gateway},
         {"paper", hbk_command_bench_paper},
         {"compare", hbk_command_bench_compare},
     };

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "bench/path.h"
+#include "cli/bench_option.h"
 #include "cli/command.h"
-#include "os/isolation.h"
 
 static const char usage[] =
     "usage: hauberk bench path [--json] [--seconds N] [--rounds N] [--only REGEX]\n"
@@ -42,7 +42,7 @@ enum {
     OPTION_HELP
 };
 
-enum { SECONDS_MAX = 120, CORES_MAX = 1023 };
+enum { SECONDS_MAX = 120 };
 
 static const struct option options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
@@ -55,47 +55,6 @@ static const struct option options[] = {
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
-
-static bool read_count(const char *name, const char *text, uint64_t max, uint64_t *out_count)
-{
-    if (!hbk_slice_to_u64(hbk_slice_text(text), max, out_count) || *out_count == 0) {
-        fprintf(stderr, "hauberk bench: --%s \"%s\": a number from 1 to %llu is allowed\n", name,
-                text, (unsigned long long)max);
-        return false;
-    }
-    return true;
-}
-
-static bool read_cores(const char *text, struct hbk_path_options *path)
-{
-    struct hbk_slice whole = hbk_slice_text(text);
-    size_t comma = 0;
-    uint64_t agents = 0;
-    uint64_t load = 0;
-    if (!hbk_slice_find(whole, ',', &comma) ||
-        !hbk_slice_to_u64(hbk_slice_part(whole, 0, comma), CORES_MAX, &agents) ||
-        !hbk_slice_to_u64(hbk_slice_part(whole, comma + 1, whole.size), CORES_MAX, &load)) {
-        fprintf(stderr, "hauberk bench: --cores \"%s\": two numbers such as 0,1 are allowed\n",
-                text);
-        return false;
-    }
-    path->agent_core = (unsigned)agents;
-    path->load_core = (unsigned)load;
-    return true;
-}
-
-static bool read_pattern(const char *text, regex_t *pattern, struct hbk_path_options *path)
-{
-    int failed = regcomp(pattern, text, REG_EXTENDED | REG_NOSUB);
-    if (failed != 0) {
-        char why[128];
-        (void)regerror(failed, pattern, why, sizeof why);
-        fprintf(stderr, "hauberk bench: --only \"%s\": %s\n", text, why);
-        return false;
-    }
-    path->only = pattern;
-    return true;
-}
 
 static bool read_engine(const char *text, struct hbk_path_options *path)
 {
@@ -115,21 +74,22 @@ static bool read_option(int code, const char *text, struct hbk_path_options *pat
         path->is_json = true;
         return true;
     case OPTION_SECONDS:
-        if (!read_count("seconds", text, SECONDS_MAX, &count)) {
+        if (!hbk_bench_read_count("seconds", text, SECONDS_MAX, &count)) {
             return false;
         }
         path->measure_ns = count * HBK_NS_PER_S;
         return true;
     case OPTION_ROUNDS:
-        if (!read_count("rounds", text, HBK_PATH_ROUNDS_MAX, &count)) {
+        if (!hbk_bench_read_count("rounds", text, HBK_PATH_ROUNDS_MAX, &count)) {
             return false;
         }
         path->rounds = (unsigned)count;
         return true;
     case OPTION_ONLY:
-        return read_pattern(text, pattern, path);
+        path->only = pattern;
+        return hbk_bench_read_pattern(text, pattern);
     case OPTION_CORES:
-        return read_cores(text, path);
+        return hbk_bench_read_cores(text, &path->agent_core, &path->load_core);
     case OPTION_HAPROXY:
         path->haproxy = text;
         return true;
@@ -143,17 +103,6 @@ static bool read_option(int code, const char *text, struct hbk_path_options *pat
 static int run_path(void *argument)
 {
     return hbk_path_run(argument) ? HBK_EXIT_OK : HBK_EXIT_FAILED;
-}
-
-static int isolate_and_run(struct hbk_path_options *path)
-{
-    struct hbk_error error = {0};
-    int exit_status = HBK_EXIT_FAILED;
-    if (hbk_isolation_run(run_path, path, &exit_status, &error) != HBK_OK) {
-        fprintf(stderr, "hauberk bench: %s\n", error.text);
-        return HBK_EXIT_FAILED;
-    }
-    return exit_status;
 }
 
 int hbk_command_bench_path(int argc, char **argv)
@@ -179,7 +128,7 @@ int hbk_command_bench_path(int argc, char **argv)
         fputs(usage, stderr);
         return HBK_EXIT_USAGE;
     }
-    int exit_status = isolate_and_run(&path);
+    int exit_status = hbk_bench_isolate(run_path, &path);
     if (path.only != NULL) {
         regfree(&pattern);
     }

@@ -21,6 +21,7 @@ extern const struct hbk_command hbk_commands[];
 /* One function per subcommand, each in its own file. */
 int hbk_command_bench(int argc, char **argv);
 int hbk_command_bench_compare(int argc, char **argv); /* of hbk_command_bench */
+int hbk_command_bench_gateway(int argc, char **argv);
 int hbk_command_bench_paper(int argc, char **argv);
 int hbk_command_bench_path(int argc, char **argv);
 int hbk_command_ca(int argc, char **argv);

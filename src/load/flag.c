@@ -50,7 +50,8 @@ const char hbk_load_usage[] =
     "  https://, tls://      over TLS: -cacert FILE (the system's roots), -cert FILE -key FILE "
     "for\n"
     "                  mutual TLS, -k believes anybody, --any-name whoever the roots vouch for,\n"
-    "                  --sni NAME, --resume uses tickets, --engine openssl|native\n"
+    "                  --sni NAME, --resume uses tickets, --engine openssl|native,\n"
+    "                  --tls 1.2|1.3\n"
     "\n"
     "  -p LIST         percentiles (50,75,90,99,99.9)\n"
     "  --threshold T   a condition such as p99<20ms, service.p50<1ms, errors<0.1% or rate>=99%;\n"
@@ -285,6 +286,17 @@ static hbk_status read_engine(struct reading *reading, struct hbk_slice text)
     return HBK_OK;
 }
 
+static hbk_status read_tls(struct reading *reading, struct hbk_slice text)
+{
+    bool is_12 = hbk_slice_equal(text, HBK_SLICE("1.2"));
+    if (!is_12 && !hbk_slice_equal(text, HBK_SLICE("1.3"))) {
+        return hbk_error_set(reading->error, HBK_INVALID, "--tls \"%.*s\": 1.2 and 1.3 are allowed",
+                             HBK_SLICE_ARGS(text));
+    }
+    reading->command->tls.is_tls12 = is_12;
+    return HBK_OK;
+}
+
 static hbk_status read_core(struct reading *reading, struct hbk_slice text)
 {
     uint64_t core;
@@ -369,6 +381,7 @@ static const struct flag flags[] = {
     {"any-name", KIND_BOOL, IN_COMMAND(tls.takes_any_name), 0, NULL, NULL},
     {"resume", KIND_BOOL, IN_PLAN(resumes), 0, NULL, NULL},
     {"engine", KIND_SPECIAL, 0, 0, read_engine, NULL},
+    {"tls", KIND_SPECIAL, 0, 0, read_tls, NULL},
     /* Statistics and output. */
     {"p", KIND_SPECIAL, 0, 0, read_percentiles, NULL},
     {"r", KIND_SPECIAL, 0, 0, read_unit, NULL},
@@ -553,6 +566,10 @@ static hbk_status complete(struct reading *reading)
     if (plan->labels.size > HBK_LOAD_LABELS_BYTES_MAX) {
         return hbk_error_set(reading->error, HBK_LIMIT, "-labels: at most %d bytes are allowed",
                              HBK_LOAD_LABELS_BYTES_MAX);
+    }
+    if (command->tls.is_tls12 && command->tls.is_native) {
+        return hbk_error_set(reading->error, HBK_INVALID,
+                             "--tls 1.2 needs --engine openssl: the native engine speaks 1.3");
     }
     command->tls.is_http2 = plan->is_http2;
     command->tls.resumes = plan->resumes;

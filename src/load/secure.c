@@ -114,6 +114,8 @@ static hbk_status make(const struct hbk_secure_options *options, struct making *
         .protocols = options->is_http2 ? HBK_SLICE("\x02h2") : HBK_SLICE("\x08http/1.1"),
         .requires_protocol = options->is_http2,
         .resumes = options->resumes,
+        .allows_tls12 = options->is_tls12,
+        .only_tls12 = options->is_tls12,
     };
     return hbk_tls_context_new(&context, out_context, error);
 }

@@ -29,6 +29,7 @@ struct hbk_secure_options {
     bool is_http2;         /* a client: h2 by ALPN, or nothing */
     bool resumes;          /* a client: keeps tickets and uses them */
     bool is_native;        /* our own engine instead of libssl */
+    bool is_tls12;         /* a client: TLS 1.2 and nothing newer, by libssl */
     const char *ca_path;   /* a client without: the system's roots */
     const char *cert_path; /* leaf first */
     const char *key_path;

@@ -325,6 +325,7 @@ static void take_scalars(struct hbk_tls_context *context,
                          const struct hbk_tls_context_options *options)
 {
     context->allows_tls12 = options->allows_tls12;
+    context->only_tls12 = options->only_tls12;
     context->veto = options->veto;
     context->veto_owner = options->veto_owner;
     context->asks_staple = options->asks_staple;

@@ -113,6 +113,7 @@ struct hbk_tls_context_options {
     /* TLS 1.2 for peers that do not speak 1.3; the engine is then openssl for those connections,
      * which hbk_tls_engine() of the session tells. */
     bool allows_tls12;
+    bool only_tls12; /* and nothing newer; with `allows_tls12` and the engine openssl */
 
     bool asks_staple; /* a client asks its server for one (status_request) */
 

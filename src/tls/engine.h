@@ -53,6 +53,7 @@ struct hbk_tls_context {
     struct hbk_tls_list suites, groups, verify_schemes;
     struct hbk_tls_list shares; /* groups of which a client sends a key share */
     bool allows_tls12;
+    bool only_tls12;
     bool asks_staple;
     struct hbk_tls_ticket_keys *ticket_keys; /* held; may be NULL */
     unsigned ticket_count;

@@ -256,8 +256,9 @@ static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context
     SSL_CTX_set_max_cert_list(ssl, HBK_CHAIN_BYTES_MAX);
     set_callbacks(ssl);
     int version_min = context->allows_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    int version_max = context->only_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
     bool is_good = SSL_CTX_set_min_proto_version(ssl, version_min) == 1 &&
-                   SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
+                   SSL_CTX_set_max_proto_version(ssl, version_max) == 1 &&
                    SSL_CTX_set_num_tickets(ssl, 0) == 1 && set_suites(ssl, context) &&
                    set_groups(ssl, context) && set_protocols(ssl, context) &&
                    set_authorities(ssl, context) && hbk_openssl_set_up_tickets(own, context);

@@ -88,6 +88,8 @@ static void what_is_not_understood_is_refused_by_its_name(void **state)
         {"-connection-reuse 0:2 http://a/", "0:2", HBK_INVALID},
         {"-calc-qps -n 3 -t 0 http://a/", "-calc-qps", HBK_INVALID},
         {"--arrival later http://a/", "later", HBK_INVALID},
+        {"--tls 1.1 http://a/", "1.1", HBK_INVALID},
+        {"--tls 1.2 --engine native http://a/", "native", HBK_INVALID},
         {"--fortio --ramp 1s http://a/", "ramp", HBK_INVALID},
         {"-jitter http://a/", "--fortio", HBK_INVALID},
         {"-s 2 http://a/", "2 streams", HBK_INVALID},
