@@ -1,7 +1,8 @@
 #!/bin/sh
 # peers.sh FOLDER: installs the peers of the end-to-end tests that are no Debian packages into a
 # virtual environment at FOLDER. The tests look in build/peers; HBK_ENVOY and HBK_FORTIO name other
-# ones. Fortio is built from tests/fortio, with the machine's Go when it is new enough.
+# ones. Fortio and h2spec are built from tests/fortio and tests/h2spec, with the machine's Go when
+# it is new enough.
 set -eu
 
 folder=$1
@@ -36,5 +37,12 @@ if [ ! -x "$folder/bin/hbk-go-tls" ]; then
     [ -x "$go" ] || go=$(command -v go)
     output=$(cd "$folder/bin" && pwd)/hbk-go-tls
     (cd "$root/tests/strangers/go" && "$go" build -o "$output" .)
+fi
+if [ ! -x "$folder/bin/hbk-h2spec" ]; then
+    go=$folder/bin/go
+    [ -x "$go" ] || go=$(command -v go)
+    output=$(cd "$folder/bin" && pwd)/hbk-h2spec
+    (cd "$root/tests/h2spec" &&
+        "$go" build -o "$output" github.com/summerwind/h2spec/cmd/h2spec)
 fi
 echo "fortio: $folder/bin/hbk-fortio"

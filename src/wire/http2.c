@@ -121,6 +121,7 @@ enum h2_step h2_fail_stream(struct hbk_h2_session *session, uint32_t stream_id,
     h2_write_reset(session, stream_id, code);
     if (stream == NULL) {
         session->stray_bytes_max += session->config.stream_window_bytes;
+        h2_expect_late(session, stream_id);
         return H2_STEP_ON;
     }
     h2_detach(session, stream);
@@ -162,14 +163,14 @@ void h2_end_side(struct hbk_h2_session *session, struct hbk_h2_stream *stream, u
 
 enum h2_step h2_add_noise(struct hbk_h2_session *session, int32_t weight)
 {
-    session->noise += weight;
-    if (session->noise <= HBK_H2_NOISE_MAX) {
-        return H2_STEP_ON;
-    }
+    /* Time pays off first what there was; paying later would allow a second burst at once. */
     uint64_t now_ms = session->now_ns / 1000000;
     uint64_t paid = (now_ms - session->noise_at_ms) * HBK_H2_NOISE_PER_MS;
-    session->noise -= paid < (uint64_t)session->noise ? (int32_t)paid : session->noise;
+    if (session->noise > 0) {
+        session->noise -= paid < (uint64_t)session->noise ? (int32_t)paid : session->noise;
+    }
     session->noise_at_ms = now_ms;
+    session->noise += weight;
     if (session->noise <= HBK_H2_NOISE_MAX) {
         return H2_STEP_ON;
     }
@@ -178,19 +179,45 @@ enum h2_step h2_add_noise(struct hbk_h2_session *session, int32_t weight)
 
 enum h2_step h2_add_early_reset(struct hbk_h2_session *session)
 {
-    session->early_resets++;
-    if (session->early_resets <= HBK_H2_EARLY_RESETS_MAX) {
-        return H2_STEP_ON;
-    }
+    enum { MS_PER_RESET = 1000 / HBK_H2_EARLY_RESETS_PER_S };
     uint64_t now_ms = session->now_ns / 1000000;
-    uint64_t paid = (now_ms - session->early_resets_at_ms) * HBK_H2_EARLY_RESETS_PER_S / 1000;
+    uint64_t paid = (now_ms - session->early_resets_at_ms) / MS_PER_RESET;
     session->early_resets -= paid < session->early_resets ? (uint32_t)paid : session->early_resets;
-    session->early_resets_at_ms = now_ms;
+    session->early_resets_at_ms += paid * MS_PER_RESET; /* a part of one is kept for the next */
+    session->early_resets++;
     if (session->early_resets <= HBK_H2_EARLY_RESETS_MAX) {
         return H2_STEP_ON;
     }
     return h2_fail(session, HBK_H2_ENHANCE_YOUR_CALM,
                    "too many requests were reset before their answer");
+}
+
+void h2_expect_late(struct hbk_h2_session *session, uint32_t stream_id)
+{
+    uint32_t *place = &session->late_ids[session->late_next];
+    if (*place > session->late_forgotten_id) {
+        session->late_forgotten_id = *place;
+    }
+    *place = stream_id;
+    session->late_next = (uint8_t)((session->late_next + 1) % HBK_H2_LATE_STREAMS_MAX);
+}
+
+bool h2_is_late(const struct hbk_h2_session *session, uint32_t stream_id)
+{
+    bool is_late = stream_id <= session->late_forgotten_id;
+    for (size_t i = 0; i < HBK_H2_LATE_STREAMS_MAX && !is_late; i++) {
+        is_late = session->late_ids[i] == stream_id;
+    }
+    return is_late;
+}
+
+void h2_forget_late(struct hbk_h2_session *session, uint32_t stream_id)
+{
+    for (size_t i = 0; i < HBK_H2_LATE_STREAMS_MAX; i++) {
+        if (session->late_ids[i] == stream_id) {
+            session->late_ids[i] = 0;
+        }
+    }
 }
 
 bool h2_is_idle(const struct hbk_h2_session *session, uint32_t stream_id)
@@ -261,6 +288,7 @@ void hbk_h2_refuse_with_code(struct hbk_h2_session *session, const struct hbk_h2
     h2_write_reset(session, event->stream_id, code);
     if (!session->pending_is_last) {
         session->stray_bytes_max += session->config.stream_window_bytes;
+        h2_expect_late(session, event->stream_id);
     }
 }
 

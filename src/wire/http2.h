@@ -46,6 +46,8 @@ enum {
     /* Requests that the client resets before they were answered (CVE-2023-44487). */
     HBK_H2_EARLY_RESETS_MAX = 4096,
     HBK_H2_EARLY_RESETS_PER_S = 200,
+    /* Streams that we closed first and on which the peer's frames may still come: remembered. */
+    HBK_H2_LATE_STREAMS_MAX = 16,
 };
 
 /* RFC 9113, section 7. A peer may send other numbers too. */
@@ -220,9 +222,13 @@ struct hbk_h2_session {
     int64_t peer_stream_window; /* the peer's initial window */
     int64_t send_credit_max;    /* upper bound of all streams' send_credit */
     uint32_t peer_frame_bytes_max;
-    uint32_t growth_bytes;    /* of stream windows beyond the initial one */
-    uint64_t stray_bytes_max; /* DATA that may still come on streams we reset */
-    int32_t noise;            /* see HBK_H2_NOISE_MAX */
+    uint32_t growth_bytes;                      /* of stream windows beyond the initial one */
+    uint64_t stray_bytes_max;                   /* DATA that may still come on streams we reset */
+    uint32_t late_ids[HBK_H2_LATE_STREAMS_MAX]; /* such streams, a ring; 0: none */
+    uint32_t late_forgotten_id;                 /* up to this one, the ring does not know */
+    uint32_t gap_first_id, gap_last_id;         /* server: ids that were left out last; 0: none */
+    uint8_t late_next;
+    int32_t noise; /* see HBK_H2_NOISE_MAX */
     uint32_t early_resets;
     uint64_t noise_at_ms, early_resets_at_ms; /* when time last paid off */
     uint64_t now_ns;

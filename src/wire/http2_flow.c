@@ -44,6 +44,7 @@ void h2_flow_close(struct hbk_h2_session *session, struct hbk_h2_stream *stream)
     if ((stream->flags & HBK_H2_FLAG_REMOTE_ENDED) == 0) {
         /* We end it first: what the peer still sends on old credit is no fault of its. */
         session->stray_bytes_max += (uint64_t)stream->receive_credit;
+        h2_expect_late(session, stream->id);
     }
 }
 
@@ -67,10 +68,15 @@ enum h2_step h2_receive(struct hbk_h2_session *session, struct hbk_h2_stream *st
     return_connection_credit(session);
 
     if (stream == NULL) {
-        if (size > session->stray_bytes_max) {
-            return h2_fail(session, HBK_H2_STREAM_CLOSED, "DATA on a closed stream");
+        uint32_t id = session->frame_stream_id;
+        if (size > session->stray_bytes_max || !h2_is_late(session, id)) {
+            return h2_fail(session, HBK_H2_STREAM_CLOSED,
+                           "DATA on a closed stream (RFC 9113, 5.1)");
         }
         session->stray_bytes_max -= size;
+        if ((session->frame_flags & H2_FLAG_END_STREAM) != 0) {
+            h2_forget_late(session, id);
+        }
         return H2_STEP_ON;
     }
     if ((int64_t)size > stream->receive_credit) {

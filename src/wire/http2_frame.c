@@ -25,6 +25,29 @@ static enum h2_block_kind kind_on_stream(const struct hbk_h2_session *session,
     return is_response ? H2_BLOCK_RESPONSE : H2_BLOCK_TRAILERS;
 }
 
+/* The id of a client's next stream when it leaves none out. */
+static uint32_t next_peer_id(const struct hbk_h2_session *session)
+{
+    return session->last_peer_stream_id == 0 ? 1 : session->last_peer_stream_id + 2;
+}
+
+/* HEADERS on a stream that is closed, or was left out and so cannot be opened any more. */
+static enum h2_step pass_over(struct hbk_h2_session *session, const struct hbk_h2_block *block)
+{
+    uint32_t id = block->stream_id;
+    if (session->gap_last_id != 0 && id >= session->gap_first_id && id <= session->gap_last_id) {
+        return h2_fail(session, HBK_H2_PROTOCOL_ERROR,
+                       "a new stream has a lower id than the last one (RFC 9113, 5.1.1)");
+    }
+    if (!h2_is_late(session, id)) {
+        return h2_fail(session, HBK_H2_STREAM_CLOSED, "HEADERS on a closed stream (RFC 9113, 5.1)");
+    }
+    if (block->is_last) {
+        h2_forget_late(session, id);
+    }
+    return h2_add_noise(session, H2_NOISE_BLOCK);
+}
+
 /* Decides what a HEADERS frame begins; FAILED when it may not be there at all. */
 static enum h2_step classify(struct hbk_h2_session *session, struct hbk_h2_block *block)
 {
@@ -39,7 +62,7 @@ static enum h2_step classify(struct hbk_h2_session *session, struct hbk_h2_block
     }
     block->kind = H2_BLOCK_DROPPED;
     if (!h2_is_idle(session, id)) {
-        return h2_add_noise(session, H2_NOISE_BLOCK);
+        return pass_over(session, block);
     }
     if (!session->is_server) {
         return h2_fail(session, HBK_H2_PROTOCOL_ERROR, "HEADERS on an idle stream");
@@ -48,9 +71,14 @@ static enum h2_step classify(struct hbk_h2_session *session, struct hbk_h2_block
         return h2_fail(session, HBK_H2_PROTOCOL_ERROR,
                        "a client's stream has an even id (RFC 9113, 5.1.1)");
     }
+    if (id > next_peer_id(session)) {
+        session->gap_first_id = next_peer_id(session);
+        session->gap_last_id = id - 2;
+    }
     session->last_peer_stream_id = id;
     if (id > session->refuse_above_id) {
         session->stray_bytes_max += session->config.stream_window_bytes;
+        h2_expect_late(session, id);
         return h2_add_noise(session, H2_NOISE_BLOCK);
     }
     block->kind = H2_BLOCK_REQUEST;
@@ -94,7 +122,9 @@ static enum h2_step give_response(struct hbk_h2_session *session, const struct h
         .code = block->fields.status,
         .fields = &block->fields,
     };
-    stream->flags |= HBK_H2_FLAG_ANSWERED;
+    if (is_response) {
+        stream->flags |= HBK_H2_FLAG_ANSWERED;
+    }
     if (is_response && block->fields.status / 100 != 2) {
         /* No tunnel came of it, so an ordinary body may follow. */
         stream->flags &= (uint8_t)~HBK_H2_FLAG_CONNECT;
@@ -145,9 +175,17 @@ static enum h2_step add_fragment(struct hbk_h2_session *session, struct hbk_slic
     return step != H2_STEP_ON || !is_final ? step : finish_block(session, out_event);
 }
 
+/* Priorities mean nothing any more (RFC 9113, 5.3.2), but a stream that depends on itself was an
+ * error of that stream when they did (RFC 7540, 5.3.1), and still shows a broken peer. */
+static bool is_own_parent(const struct hbk_h2_session *session, struct hbk_slice priority)
+{
+    return (h2_load_u32(priority.bytes) & H2_STREAM_ID_MAX) == session->frame_stream_id;
+}
+
 static enum h2_step take_headers(struct hbk_h2_session *session, struct hbk_slice payload,
                                  struct hbk_h2_event *out_event)
 {
+    bool depends_on_itself = false;
     if (!strip_padding(session->frame_flags, &payload)) {
         return h2_fail(session, HBK_H2_PROTOCOL_ERROR,
                        "padding is longer than its frame (RFC 9113, 6.2)");
@@ -157,6 +195,7 @@ static enum h2_step take_headers(struct hbk_h2_session *session, struct hbk_slic
             return h2_fail(session, HBK_H2_FRAME_SIZE_ERROR,
                            "HEADERS has no room for its priority (RFC 9113, 6.2)");
         }
+        depends_on_itself = is_own_parent(session, payload);
         payload = hbk_slice_part(payload, 5, payload.size);
     }
     struct hbk_h2_block *block = malloc(sizeof(*block));
@@ -167,6 +206,7 @@ static enum h2_step take_headers(struct hbk_h2_session *session, struct hbk_slic
     session->block = block;
     block->stream_id = session->frame_stream_id;
     block->is_last = (session->frame_flags & H2_FLAG_END_STREAM) != 0;
+    block->is_malformed = depends_on_itself;
     enum h2_step step = classify(session, block);
     return step == H2_STEP_ON ? add_fragment(session, payload, out_event) : step;
 }
@@ -191,14 +231,17 @@ static enum h2_step take_priority(struct hbk_h2_session *session, struct hbk_sli
     if (id == 0) {
         return h2_fail(session, HBK_H2_PROTOCOL_ERROR, "PRIORITY on stream 0 (RFC 9113, 6.3)");
     }
-    if (payload.size == 5) {
+    enum hbk_h2_code code = payload.size != 5                 ? HBK_H2_FRAME_SIZE_ERROR
+                            : is_own_parent(session, payload) ? HBK_H2_PROTOCOL_ERROR
+                                                              : HBK_H2_NO_ERROR;
+    if (code == HBK_H2_NO_ERROR) {
         return h2_add_noise(session, H2_NOISE_SMALL);
     }
     struct hbk_h2_stream *stream = h2_table_find(&session->table, id);
     if (stream == NULL) {
-        return h2_fail(session, HBK_H2_FRAME_SIZE_ERROR, "PRIORITY is not 5 bytes");
+        return h2_fail(session, code, "PRIORITY is not 5 bytes, or of a stream on itself");
     }
-    return h2_fail_stream(session, id, stream, HBK_H2_FRAME_SIZE_ERROR, out_event);
+    return h2_fail_stream(session, id, stream, code, out_event);
 }
 
 static enum h2_step take_reset(struct hbk_h2_session *session, struct hbk_slice payload,
@@ -210,6 +253,7 @@ static enum h2_step take_reset(struct hbk_h2_session *session, struct hbk_slice 
     }
     struct hbk_h2_stream *stream = h2_table_find(&session->table, id);
     if (stream == NULL) {
+        h2_forget_late(session, id);
         return id == 0 || h2_is_idle(session, id)
                    ? h2_fail(session, HBK_H2_PROTOCOL_ERROR,
                              "RST_STREAM on an idle stream (RFC 9113, 6.4)")

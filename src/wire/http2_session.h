@@ -161,6 +161,16 @@ enum h2_step h2_add_noise(struct hbk_h2_session *session, int32_t weight);
 /* Counts a request that its client reset before the answer; the same results. */
 enum h2_step h2_add_early_reset(struct hbk_h2_session *session);
 
+/*
+ * A stream that we close before the peer has ended it: what the peer sent until it heard of that is
+ * passed over, and nothing else that comes on a closed stream (RFC 9113, 5.1). Of more streams than
+ * are remembered, the older ones are given the benefit of the doubt.
+ */
+void h2_expect_late(struct hbk_h2_session *session, uint32_t stream_id);
+bool h2_is_late(const struct hbk_h2_session *session, uint32_t stream_id);
+/* The peer has ended it now. */
+void h2_forget_late(struct hbk_h2_session *session, uint32_t stream_id);
+
 /* A stream id that no HEADERS has used yet (RFC 9113, 5.1: idle). */
 bool h2_is_idle(const struct hbk_h2_session *session, uint32_t stream_id);
 

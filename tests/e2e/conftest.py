@@ -67,6 +67,7 @@ def find_peer_program():
         places = {
             "hbk-fortio": [os.environ.get("HBK_FORTIO", ""), str(PEERS / "bin" / "hbk-fortio")],
             "hbk-go-tls": [str(PEERS / "bin" / "hbk-go-tls")],
+            "hbk-h2spec": [str(PEERS / "bin" / "hbk-h2spec")],
             "wolfssl-tls": [str(tls_peer.path_of("wolfssl-tls"))],
             "envoy": [os.environ.get("HBK_ENVOY", ""), *find_in_peers("envoy/_bin/envoy")],
         }.get(name, [])

@@ -227,6 +227,30 @@ static void events_and_answers_are_the_same_however_the_bytes_are_split(void **s
     hbk_buffer_fini(&bytes);
 }
 
+static void a_request_with_trailers_is_answered_behind_them(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct hbk_h2_request request = {.method = HBK_SLICE("POST"),
+                                     .scheme = HBK_SLICE("http"),
+                                     .authority = HBK_SLICE("a"),
+                                     .path = HBK_SLICE("/")};
+    pair_init(&pair);
+    assert_int_equal(hbk_h2_open(&pair.client.session, &pair.near, &request, NULL, 0, false),
+                     HBK_OK);
+    struct hbk_h2_event event = ends_wait(&pair.client, &pair.server, HBK_H2_REQUEST);
+    assert_int_equal(hbk_h2_accept(&pair.server.session, &event, &pair.far), HBK_OK);
+    assert_int_equal(hbk_h2_trail(&pair.client.session, &pair.near, baggage, HBK_COUNT(baggage)),
+                     HBK_OK);
+    event = ends_wait(&pair.client, &pair.server, HBK_H2_TRAILERS);
+    assert_true(event.is_last);
+    assert_int_equal(hbk_h2_respond(&pair.server.session, &pair.far, 200, NULL, 0, true), HBK_OK);
+    event = ends_wait(&pair.server, &pair.client, HBK_H2_RESPONSE);
+    assert_int_equal(event.code, 200);
+    assert_true(hbk_h2_is_closed(&pair.near) && hbk_h2_is_closed(&pair.far));
+    pair_fini(&pair);
+}
+
 static void a_request_that_is_not_accepted_is_refused_by_the_next_read(void **state)
 {
     (void)state;
@@ -679,6 +703,7 @@ int main(void)
         cmocka_unit_test(a_connect_request_arrives_with_its_fields),
         cmocka_unit_test(data_passes_both_ways_and_half_close_keeps_the_other_half),
         cmocka_unit_test(events_and_answers_are_the_same_however_the_bytes_are_split),
+        cmocka_unit_test(a_request_with_trailers_is_answered_behind_them),
         cmocka_unit_test(a_request_that_is_not_accepted_is_refused_by_the_next_read),
         cmocka_unit_test(a_request_may_be_refused_with_a_status),
         cmocka_unit_test(a_stream_may_be_reset_in_the_midst_of_its_data),

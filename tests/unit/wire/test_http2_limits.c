@@ -47,12 +47,27 @@ static void time_and_work_pay_for_frames_that_achieve_nothing(void **state)
     end_fini(&scene.end);
 }
 
+/* A session that is old, and quiet until then, allows no second burst on top of the first. */
+static void time_that_has_passed_pays_for_no_more_than_there_was(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_init(&scene, HBK_H2_SERVER);
+    struct sent ping = ZEROS(H2_PING, 0, 0, 8);
+    hbk_h2_set_time(&scene.end.session, UINT64_C(1000000000000));
+    size_t count = flood(&scene, &ping, 4 * HBK_H2_NOISE_MAX);
+    assert_int_equal(scene.end.session.failure_code, HBK_H2_ENHANCE_YOUR_CALM);
+    assert_in_range(count, HBK_H2_NOISE_MAX / 5, HBK_H2_NOISE_MAX / 5 + 20);
+    end_fini(&scene.end);
+}
+
 /* CVE-2023-44487. */
 static void requests_that_are_reset_at_once_are_stopped(void **state)
 {
     (void)state;
     struct scene scene;
     scene_init(&scene, HBK_H2_SERVER);
+    hbk_h2_set_time(&scene.end.session, UINT64_C(1000000000000));
     uint32_t id = 3;
     for (; id < 10 * HBK_H2_EARLY_RESETS_MAX && !scene.end.session.has_failed; id += 2) {
         struct hbk_buffer bytes;
@@ -197,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floods_of_frames_that_achieve_nothing_are_stopped),
         cmocka_unit_test(time_and_work_pay_for_frames_that_achieve_nothing),
+        cmocka_unit_test(time_that_has_passed_pays_for_no_more_than_there_was),
         cmocka_unit_test(requests_that_are_reset_at_once_are_stopped),
         cmocka_unit_test(blocks_of_header_fields_have_limits),
         cmocka_unit_test(streams_beyond_the_limit_are_refused_and_leave_the_rest_alone),
