@@ -1,7 +1,6 @@
 #include "bench/path.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,8 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "bench/bare_place.h"
 #include "bench/path_report.h"
-#include "os/fd.h"
-#include "os/netns.h"
-#include "os/socket.h"
 
 enum { OPEN_LOOP_CONNECTIONS = 1600, CONNECT_CONNECTIONS = 8 };
 
@@ -68,31 +65,6 @@ static void list_cases(struct hbk_path *path)
     }
 }
 
-hbk_status hbk_path_start_server(const struct hbk_path *path, const struct hbk_path_system *system,
-                                 int cpu, _Atomic uint64_t *swallowed_bytes,
-                                 struct hbk_process *out_process, struct hbk_error *error)
-{
-    HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
-    HBK_CLEANUP(hbk_fd_close) int listener = -1;
-    struct hbk_address address = {.ip = {.size = 16}, .port = HBK_SCENE_PORT};
-    struct hbk_listen_options options = {0};
-    HBK_TRY(hbk_netns_enter(path->scene.topology.places[system->server].netns_fd, &visit));
-    hbk_status status = hbk_socket_listen(&address, &options, &listener);
-    if (status != HBK_OK) {
-        return hbk_error_set(error, status, "cannot listen on port %d: %s", HBK_SCENE_PORT,
-                             hbk_status_text(status));
-    }
-    struct hbk_bare_server server = {
-        .listener = listener,
-        .is_sink = swallowed_bytes != NULL,
-        .swallowed_bytes = swallowed_bytes,
-    };
-    struct hbk_process_spec spec = hbk_process_spec_call(hbk_bare_server_run, &server);
-    spec.cpu = cpu;
-    spec.death_signal = SIGKILL;
-    return hbk_process_start(&spec, out_process, error);
-}
-
 /* What client and sink write and we read. */
 struct shared {
     struct hbk_bare_result result;
@@ -103,12 +75,9 @@ static hbk_status run_client(const struct hbk_path *path, const struct hbk_path_
                              const struct hbk_bare_client *client, int cpu, struct hbk_error *error)
 {
     struct hbk_bare_client copy = *client;
-    struct hbk_process_spec spec = hbk_process_spec_call(hbk_bare_client_run, &copy);
     struct hbk_process process = hbk_process_none();
-    spec.netns_fd = path->scene.topology.places[system->client].netns_fd;
-    spec.cpu = cpu;
-    spec.death_signal = SIGKILL;
-    HBK_TRY(hbk_process_start(&spec, &process, error));
+    HBK_TRY(hbk_bare_start_client(&path->scene.topology, system->client, cpu, hbk_bare_client_run,
+                                  &copy, &process, error));
     int exit_status = 0;
     hbk_status status = hbk_process_wait(&process, case_timeout_ns, &exit_status);
     if (status != HBK_OK) {
@@ -187,7 +156,7 @@ static hbk_status measure(const struct hbk_path *path, const struct hbk_path_cas
     struct hbk_process server = hbk_process_none();
     memset(shared, 0, sizeof *shared);
     HBK_TRY(place_agents(path, on));
-    HBK_TRY(hbk_path_start_server(path, system, cpu,
+    HBK_TRY(hbk_bare_start_server(&path->scene.topology, system->server, cpu,
                                   on->mode == HBK_PATH_BULK ? &shared->swallowed_bytes : NULL,
                                   &server, error));
     struct hbk_bare_client client = {

@@ -112,13 +112,6 @@ void hbk_path_stop_systems(struct hbk_path *path);
 /* Measures the agents' memory; needs them stopped, and starts them anew with two workers. */
 void hbk_path_measure_memory(struct hbk_path *path);
 
-/* Starts a bare server in the system's pod. Owned: hbk_process_stop(). */
-HBK_MUST_USE hbk_status hbk_path_start_server(const struct hbk_path *path,
-                                              const struct hbk_path_system *system, int cpu,
-                                              _Atomic uint64_t *swallowed_bytes,
-                                              struct hbk_process *out_process,
-                                              struct hbk_error *error);
-
 bool hbk_path_is_wanted(const struct hbk_path *path, const char *name);
 
 /* Median of `count` values; sorts them. 0 of none. Pure. */

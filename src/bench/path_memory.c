@@ -3,13 +3,13 @@
  * are open and idle. The difference, divided, is what one more connection costs. Kernel memory of
  * sockets, of client, agents and server together, is told apart.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "bench/bare_place.h"
 #include "bench/path.h"
 
 enum { WORKERS = 2, CONNECTIONS = 6000, PROC_FILE_BYTES_MAX = 16 << 10, PAGE_BYTES = 4096 };
@@ -77,12 +77,10 @@ static hbk_status measure_held(struct hbk_path *path, struct hbk_bare_result *re
                  .connections = CONNECTIONS},
         .result = result,
     };
-    struct hbk_process_spec spec = hbk_process_spec_call(hbk_bare_client_run, &client);
     struct hbk_process process = hbk_process_none();
-    spec.netns_fd = path->scene.topology.places[system->client].netns_fd;
-    spec.death_signal = SIGKILL;
     uint64_t kernel_before = kernel_bytes();
-    HBK_TRY(hbk_process_start(&spec, &process, error));
+    HBK_TRY(hbk_bare_start_client(&path->scene.topology, system->client, -1, hbk_bare_client_run,
+                                  &client, &process, error));
     hbk_status status = HBK_OK;
     uint64_t held[2];
     if (!wait_until_holding(result, &process)) {
@@ -117,7 +115,8 @@ static hbk_status measure_with_server(struct hbk_path *path, struct hbk_path_mem
     if (result == MAP_FAILED) {
         return HBK_NO_MEMORY;
     }
-    hbk_status status = hbk_path_start_server(path, system, -1, NULL, &server, error);
+    hbk_status status =
+        hbk_bare_start_server(&path->scene.topology, system->server, -1, NULL, &server, error);
     if (status == HBK_OK) {
         status = measure_held(path, result, memory, error);
         hbk_process_stop(&server, 0);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bench/bare_place.h"
 #include "bench/path.h"
 #include "os/fd.h"
 #include "os/netns.h"
@@ -19,24 +20,6 @@ enum { TEXT_BYTES_MAX = 8 << 10 };
 static int netns_of(const struct hbk_path *path, enum hbk_place place)
 {
     return path->scene.topology.places[place].netns_fd;
-}
-
-/* Lets thousands of short connections a second find ports and room; where the kernel does not let
- * us, the figures show it. */
-static void ease_short_connections(const struct hbk_path *path, enum hbk_place place)
-{
-    static const char *const settings[][2] = {
-        {"net/ipv4/tcp_tw_reuse", "1"},
-        {"net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1"},
-        {"net/netfilter/nf_conntrack_tcp_timeout_close", "1"},
-    };
-    HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
-    if (hbk_netns_enter(netns_of(path, place), &visit) != HBK_OK) {
-        return;
-    }
-    for (size_t i = 0; i < HBK_COUNT(settings); i++) {
-        (void)!hbk_netns_set(settings[i][0], settings[i][1], NULL);
-    }
 }
 
 static hbk_status start_relay(struct hbk_path *path, enum hbk_place place, uint16_t port,
@@ -179,7 +162,7 @@ static hbk_status wait_for_answer(struct hbk_path *path, const struct hbk_path_s
 {
     uint64_t end_ns = hbk_clock_monotonic_ns() + answer_timeout_ns;
     struct hbk_process server = hbk_process_none();
-    HBK_TRY(hbk_path_start_server(path, system, -1, NULL, &server, error));
+    HBK_TRY(hbk_bare_start_server(&path->scene.topology, system->server, -1, NULL, &server, error));
     struct hbk_address to =
         hbk_topology_address(&path->scene.topology, system->server, HBK_SCENE_PORT);
     bool is_answered = false;
@@ -252,8 +235,8 @@ hbk_status hbk_path_start_systems(struct hbk_path *path, struct hbk_error *error
             continue;
         }
         hbk_status status = starts[i](path, system, &failure);
-        ease_short_connections(path, system->client);
-        ease_short_connections(path, system->server);
+        hbk_bare_ease_short_connections(&path->scene.topology, system->client);
+        hbk_bare_ease_short_connections(&path->scene.topology, system->server);
         status = status == HBK_OK ? wait_for_answer(path, system, &failure) : status;
         system->is_up = status == HBK_OK;
         (void)hbk_error_set(&failure, status, "%s", hbk_status_text(status));

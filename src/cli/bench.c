@@ -5,12 +5,14 @@
 #include "cli/command.h"
 
 static const char usage[] =
-    "usage: hauberk bench path|gateway|paper|compare [OPTIONS]\n"
+    "usage: hauberk bench path|handshakes|gateway|paper|compare [OPTIONS]\n"
     "\n"
-    "  path     the path of a request: no mesh, bare relays, two agents, HAProxy\n"
-    "  gateway  handshakes and requests at the gateway: HAProxy, nginx, Envoy beside it\n"
-    "  paper    the tables and figures of \"Performance Comparison of Service Mesh Frameworks\"\n"
-    "  compare  two results of paper against each other\n"
+    "  path        the path of a request: no mesh, bare relays, two agents, HAProxy\n"
+    "  handshakes  tunnels to an agent, with each TLS engine\n"
+    "  gateway     handshakes and requests at the gateway: HAProxy, nginx, Envoy beside it\n"
+    "  paper       the tables and figures of \"Performance Comparison of Service Mesh "
+    "Frameworks\"\n"
+    "  compare     two results of paper against each other\n"
     "\n"
     "Each has its own --help. All make namespaces of their own and need no root.\n";
 
@@ -20,9 +22,8 @@ int hbk_command_bench(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } parts[] = {
-        {"path", hbk_command_bench_path},
-        {"gateway", hbk_command_bench_gateway},
-        {"paper", hbk_command_bench_paper},
+        {"path", hbk_command_bench_path},       {"handshakes", hbk_command_bench_handshakes},
+        {"gateway", hbk_command_bench_gateway}, {"paper", hbk_command_bench_paper},
         {"compare", hbk_command_bench_compare},
     };
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {

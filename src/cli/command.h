@@ -22,6 +22,7 @@ extern const struct hbk_command hbk_commands[];
 int hbk_command_bench(int argc, char **argv);
 int hbk_command_bench_compare(int argc, char **argv); /* of hbk_command_bench */
 int hbk_command_bench_gateway(int argc, char **argv);
+int hbk_command_bench_handshakes(int argc, char **argv);
 int hbk_command_bench_paper(int argc, char **argv);
 int hbk_command_bench_path(int argc, char **argv);
 int hbk_command_ca(int argc, char **argv);

@@ -92,6 +92,27 @@ def test_the_benchmark_tells_every_figure_of_every_system(private_namespaces):
     assert all(case["agent_cpu_us_per_request"] > 0 for case in told[1:])
 
 
+def test_the_benchmark_of_handshakes_tells_what_each_engine_did(private_namespaces):
+    done = hauberk(
+        "bench", "handshakes", "--json", "--seconds", "1", "--rounds", "1", timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(row["engine"], row["mode"]) for row in told] == [
+        ("native", "handshakes"),
+        ("native", "requests"),
+        ("openssl", "handshakes"),
+        ("openssl", "requests"),
+        (None, "requests"),
+    ]
+    for row in told[0::2][:2]:
+        assert row["handshakes_per_core_second"] > 0 and row["handshakes_per_second"] > 0
+        assert row["cpu_us_per_handshake"] > 0 and row["native_to_openssl"] > 0
+    for row in told[1::2] + told[-1:]:
+        assert (row["handshakes_per_second"] > 0) == (row["engine"] is not None)
+        assert row["achieved_rps"] > 0 and row["p99_us"] >= row["p50_us"] > 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -103,6 +124,10 @@ def test_the_benchmark_tells_every_figure_of_every_system(private_namespaces):
         ("bench", "path", "--rounds", "99"),
         ("bench", "path", "--only", "("),
         ("bench", "path", "--cores", "0"),
+        ("bench", "path", "--engine", "wolfssl"),
+        ("bench", "handshakes", "--rounds", "0"),
+        ("bench", "handshakes", "--seconds", "1h"),
+        ("bench", "handshakes", "now"),
         ("redirect", "apply", "--kind", "node"),
         ("redirect", "print", "--outbound", "80"),
     ],
