@@ -46,6 +46,10 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
         free(vault->watched[i]);
     }
     vault->watched_count = 0;
+    for (size_t i = 0; i < vault->bundle_count; i++) {
+        hbk_bundle_unref(vault->bundles[i].bundle);
+    }
+    vault->bundle_count = 0;
 }
 
 /* Remembers the directory of a file, once. */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "crypto/hash.h"
 #include "model/gateway.h"
 #include "tls/context.h"
 
@@ -15,12 +16,24 @@ enum {
     HBK_GW_SECRET_BYTES_MAX = 4 << 20,  /* of a file of secrets, or of roots */
 };
 
-enum { HBK_GW_WATCHED_MAX = 64 }; /* directories whose changes may mean new secrets */
+enum {
+    HBK_GW_WATCHED_MAX = 64,  /* directories whose changes may mean new secrets */
+    HBK_GW_BUNDLES_MAX = 256, /* of different content that are kept once for all contexts */
+};
+
+/* Roots and lists by what they were read from: a large list is kept once, however many contexts
+ * use it. */
+struct hbk_gw_known_bundle {
+    uint8_t sha256[HBK_SHA256_BYTES];
+    struct hbk_bundle *bundle; /* owned */
+};
 
 /* Where secrets come from that have names. */
 struct hbk_gw_vault {
     char *watched[HBK_GW_WATCHED_MAX]; /* owned: directories of files that secrets came from */
     size_t watched_count;
+    struct hbk_gw_known_bundle bundles[HBK_GW_BUNDLES_MAX];
+    size_t bundle_count;
     const struct hbk_gw_static_resources *resources; /* borrowed */
     struct hbk_qat *qat;                             /* owned; NULL until a provider asks for it */
     bool has_tried_qat;

@@ -97,6 +97,58 @@ static hbk_status find_validation(struct hbk_gw_building *building,
                : HBK_OK;
 }
 
+/* ---- roots and lists, kept once ---- */
+
+static void hash_part(struct hbk_hash_state *state, struct hbk_slice part)
+{
+    hbk_hash_update(state, hbk_slice_of(&part.size, sizeof part.size));
+    hbk_hash_update(state, part);
+}
+
+/* Bundles that no context uses any more make room. */
+static void drop_unused(struct hbk_gw_vault *vault)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < vault->bundle_count; i++) {
+        if (hbk_bundle_is_shared(vault->bundles[i].bundle)) {
+            vault->bundles[kept++] = vault->bundles[i];
+        } else {
+            hbk_bundle_unref(vault->bundles[i].bundle);
+        }
+    }
+    vault->bundle_count = kept;
+}
+
+/* `trust_domain` without bytes: roots of any kind. */
+static hbk_status find_bundle(struct hbk_gw_building *building, struct hbk_slice trust_domain,
+                              struct hbk_slice roots, struct hbk_slice crl,
+                              struct hbk_bundle **out_bundle)
+{
+    struct hbk_gw_vault *vault = building->vault;
+    struct hbk_hash_state state;
+    struct hbk_gw_known_bundle known;
+    hbk_hash_init(&state, HBK_HASH_SHA256);
+    hash_part(&state, trust_domain);
+    hash_part(&state, roots);
+    hash_part(&state, crl);
+    hbk_hash_digest(&state, known.sha256);
+    for (size_t i = 0; i < vault->bundle_count; i++) {
+        if (memcmp(vault->bundles[i].sha256, known.sha256, sizeof known.sha256) == 0) {
+            *out_bundle = hbk_bundle_ref(vault->bundles[i].bundle);
+            return HBK_OK;
+        }
+    }
+    HBK_TRY(trust_domain.bytes == NULL
+                ? hbk_bundle_new_roots(roots, crl, out_bundle, building->error)
+                : hbk_bundle_new(trust_domain, roots, crl, out_bundle, building->error));
+    drop_unused(vault);
+    if (vault->bundle_count < HBK_GW_BUNDLES_MAX) {
+        known.bundle = hbk_bundle_ref(*out_bundle);
+        vault->bundles[vault->bundle_count++] = known;
+    }
+    return HBK_OK;
+}
+
 /* ---- what it means ---- */
 
 /* The roots of one trust domain of a SPIFFE validator. */
@@ -107,7 +159,7 @@ static hbk_status read_domain(struct hbk_gw_building *building,
     struct hbk_slice roots;
     HBK_TRY(hbk_gw_read_data(building, domain->trust_bundle, HBK_BUNDLE_BYTES_MAX, &roots));
     hbk_status status =
-        hbk_bundle_new(domain->name, roots, hbk_slice_of(NULL, 0), out_bundle, building->error);
+        find_bundle(building, domain->name, roots, hbk_slice_of(NULL, 0), out_bundle);
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "trust_bundle %s of trust domain \"%s\"",
                          hbk_gw_source_name(domain->trust_bundle),
@@ -169,7 +221,7 @@ static hbk_status read_roots(struct hbk_gw_building *building,
     if (context->crl != NULL) {
         HBK_TRY(hbk_gw_read_data(building, context->crl, HBK_BUNDLE_CRL_BYTES_MAX, &crl));
     }
-    hbk_status status = hbk_bundle_new_roots(roots, crl, &building->roots, building->error);
+    hbk_status status = find_bundle(building, hbk_slice_of(NULL, 0), roots, crl, &building->roots);
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "trusted_ca %s", hbk_gw_source_name(context->trusted_ca));
     }

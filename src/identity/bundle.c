@@ -172,6 +172,12 @@ struct hbk_bundle *hbk_bundle_ref(struct hbk_bundle *bundle)
     return bundle;
 }
 
+bool hbk_bundle_is_shared(const struct hbk_bundle *bundle)
+{
+    const struct bundle *shared = HBK_CONTAINER((uintptr_t)bundle, const struct bundle, public);
+    return atomic_load_explicit(&shared->references, memory_order_relaxed) > 1;
+}
+
 void hbk_bundle_unref(struct hbk_bundle *bundle)
 {
     if (bundle == NULL) {

@@ -57,6 +57,10 @@ HBK_MUST_USE hbk_status hbk_bundle_new_roots(struct hbk_slice roots_pem, struct 
 struct hbk_bundle *hbk_bundle_ref(struct hbk_bundle *bundle);
 void hbk_bundle_unref(struct hbk_bundle *bundle); /* NULL is allowed */
 
+/* Whether anybody but the caller holds it. It may end to be so at any time, and begins to be only
+ * by the caller's doing. */
+bool hbk_bundle_is_shared(const struct hbk_bundle *bundle);
+
 /* One bundle per trust domain. Immutable and shared. */
 struct hbk_bundle_set {
     size_t count;

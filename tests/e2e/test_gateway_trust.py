@@ -1,6 +1,8 @@
 """Whom the gateway believes: validation contexts in all their forms, and secrets beside them."""
 
 import os
+import pathlib
+import re
 import socket
 import ssl
 
@@ -129,6 +131,36 @@ def test_with_a_list_every_certificate_needs_one(place, start, leaf_only):
     serve(start, place.folder, chain(PORT, place.tls(validation(place, more)), HELLO))
     assert place.is_served(good)
     assert not place.is_served(bad)
+
+
+def private_kib(running):
+    rollup = pathlib.Path(f"/proc/{running.process.pid}/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty: +(\d+) kB", rollup).group(1))
+
+
+@pytest.mark.skipif(
+    os.environ.get("HBK_VARIANT") in ("asan", "tsan"), reason="a sanitizer has memory of its own"
+)
+def test_a_long_list_is_kept_once_however_many_contexts_use_it(place, start):
+    revoked = [place.one.issue(f"bad{i}", []) for i in range(2)]
+    crl = place.one.revocation_list("list", revoked * 5000)
+    more = f", crl: {{filename: {crl}}}"
+
+    def used_kib(count):
+        listeners = "".join(
+            chain(PORT + i, place.tls(validation(place, more)), HELLO, f"front{i}")
+            for i in range(count)
+        )
+        running = serve(start, place.folder, listeners, name=f"gateway{count}")
+        used = private_kib(running)
+        assert not place.is_served(revoked[0])
+        assert place.is_served(place.one.issue("good", []))
+        running.process.terminate()
+        running.process.wait()
+        return used
+
+    # One copy takes a MiB or two.
+    assert used_kib(5) - used_kib(1) < 1024
 
 
 def test_a_list_that_is_past_lets_nobody_in(place, start):
