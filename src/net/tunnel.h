@@ -58,6 +58,7 @@ struct hbk_tunnel {
     bool is_pinging;
     bool has_heard;                             /* bytes came since the last look */
     bool is_promising;                          /* the pool's own; see net/upstream.c */
+    uint64_t number;                            /* the same */
     struct hbk_tls_session *tls;                /* owned */
     struct hbk_h2_session h2;                   /* made when the handshake is done */
     struct hbk_block *first_block, *last_block; /* plain text of this turn */

@@ -5,8 +5,11 @@
  * Invariants
  * 1. While a waiter waits in a group, a tunnel of that group is promising (it is being dialled, or
  *    its peer has not yet said how many streams it takes), or stands without room and will say when
- *    there is some.
+ *    there is some. A waiter that passes over tunnels which stand already waits for a promising one
+ *    alone.
  * 2. A group without tunnels and waiters does not exist.
+ * 3. A connection that failed is not dialled again on its own: the next caller, or the next room,
+ *    does so.
  */
 #include "net/upstream.h"
 
@@ -25,6 +28,7 @@ struct hbk_upstream_group {
     struct hbk_list waiting; /* through waiter->link, oldest first */
     unsigned promising;      /* tunnels with is_promising set */
     size_t waiting_count;
+    uint64_t opened; /* tunnels so far; a tunnel's number is this when it opened */
 };
 
 static void on_open(struct hbk_tunnel *tunnel);
@@ -114,7 +118,7 @@ static struct hbk_upstream_group *find_or_make(struct hbk_upstream *upstream,
 
 static void drop_if_unused(struct hbk_upstream_group *group)
 {
-    if (hbk_list_is_empty(&group->tunnels) && hbk_list_is_empty(&group->waiting)) {
+    if (hbk_list_is_empty(&group->tunnels) && group->waiting_count == 0) {
         (void)hbk_map_remove(&group->upstream->groups, group->hash, group);
         hbk_link_remove(&group->in_all);
         hbk_spiffe_unref(group->key.identity);
@@ -127,9 +131,11 @@ static void drop_if_unused(struct hbk_upstream_group *group)
 
 /* Waiters ----------------------------------------------------------------------------------- */
 
-static void add_waiter(struct hbk_upstream_group *group, struct hbk_waiter *waiter)
+static void add_waiter(struct hbk_upstream_group *group, bool is_fresh_wanted,
+                       struct hbk_waiter *waiter)
 {
     waiter->group = group;
+    waiter->passes_over = is_fresh_wanted ? group->opened : 0;
     hbk_list_append(&group->waiting, &waiter->link);
     group->waiting_count++;
     group->upstream->waiters++;
@@ -144,11 +150,21 @@ static void remove_waiter(struct hbk_waiter *waiter)
     group->upstream->waiters--;
 }
 
-static void fail_waiters(struct hbk_upstream_group *group, const struct hbk_failure *failure)
+/* Fails those who pass over all tunnels that stand, whose last has this number; 0: there are none,
+ * and everybody fails. */
+static void fail_waiters(struct hbk_upstream_group *group, uint64_t newest,
+                         const struct hbk_failure *failure)
 {
-    while (!hbk_list_is_empty(&group->waiting)) {
-        struct hbk_waiter *waiter =
-            HBK_CONTAINER(group->waiting.head.next, struct hbk_waiter, link);
+    struct hbk_list failing;
+    hbk_list_init(&failing);
+    HBK_LIST_EACH (link, &group->waiting) {
+        if (HBK_CONTAINER(link, struct hbk_waiter, link)->passes_over >= newest) {
+            hbk_link_remove(link);
+            hbk_list_append(&failing, link);
+        }
+    }
+    while (!hbk_list_is_empty(&failing)) {
+        struct hbk_waiter *waiter = HBK_CONTAINER(failing.head.next, struct hbk_waiter, link);
         remove_waiter(waiter);
         waiter->events->on_failed(waiter, failure);
     }
@@ -166,16 +182,26 @@ void hbk_upstream_cancel(struct hbk_upstream *upstream, struct hbk_waiter *waite
 
 /* Tunnels ----------------------------------------------------------------------------------- */
 
-/* Whether some tunnel will have room: one under way, or a full one that takes new streams. */
-static bool has_prospects(const struct hbk_upstream_group *group)
+/* The number of the last tunnel that stands and takes new streams, though it may be full now; 0:
+ * there is none. */
+static uint64_t newest_standing(const struct hbk_upstream_group *group)
 {
+    uint64_t newest = 0;
     HBK_LIST_EACH (link, &group->tunnels) {
         const struct hbk_tunnel *tunnel = HBK_CONTAINER(link, struct hbk_tunnel, link);
-        if (tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining) {
-            return true;
+        if (tunnel->state == HBK_TUNNEL_OPEN && !tunnel->is_draining && tunnel->number > newest) {
+            newest = tunnel->number;
         }
     }
-    return group->promising > 0;
+    return newest;
+}
+
+/* A connection could not be had. While another is under way everybody waits on. */
+static void dial_failed(struct hbk_upstream_group *group, const struct hbk_failure *failure)
+{
+    if (group->promising == 0) {
+        fail_waiters(group, newest_standing(group), failure);
+    }
 }
 
 static void dial(struct hbk_upstream_group *group)
@@ -198,8 +224,8 @@ static void dial(struct hbk_upstream_group *group)
         tunnel->is_promising = true;
         group->promising++;
         hbk_list_append(&group->tunnels, &tunnel->link);
-    } else if (!has_prospects(group)) {
-        fail_waiters(group, &failure);
+    } else {
+        dial_failed(group, &failure);
     }
     hbk_failure_clear(&failure);
 }
@@ -224,12 +250,24 @@ static struct hbk_tunnel *find_room(struct hbk_upstream_group *group)
     return NULL;
 }
 
+/* The oldest waiter that takes this tunnel; NULL: there is none. */
+static struct hbk_waiter *next_waiter(const struct hbk_tunnel *tunnel)
+{
+    const struct hbk_upstream_group *group = tunnel->owner;
+    HBK_LIST_EACH (link, &group->waiting) {
+        struct hbk_waiter *waiter = HBK_CONTAINER(link, struct hbk_waiter, link);
+        if (waiter->passes_over < tunnel->number) {
+            return waiter;
+        }
+    }
+    return NULL;
+}
+
 static void serve_waiters(struct hbk_tunnel *tunnel, bool is_fresh)
 {
     struct hbk_upstream_group *group = tunnel->owner;
-    while (!hbk_list_is_empty(&group->waiting) && hbk_tunnel_can_open(tunnel)) {
-        struct hbk_waiter *waiter =
-            HBK_CONTAINER(group->waiting.head.next, struct hbk_waiter, link);
+    struct hbk_waiter *waiter = NULL;
+    while (hbk_tunnel_can_open(tunnel) && (waiter = next_waiter(tunnel)) != NULL) {
         remove_waiter(waiter);
         waiter->events->on_tunnel(waiter, tunnel, is_fresh);
     }
@@ -240,6 +278,7 @@ static void on_open(struct hbk_tunnel *tunnel)
 {
     struct hbk_upstream_group *group = tunnel->owner;
     const struct hbk_upstream_config *config = &group->upstream->config;
+    tunnel->number = ++group->opened;
     if (config->on_open != NULL) {
         config->on_open(config->context, &group->key, tunnel);
     }
@@ -270,10 +309,9 @@ static void on_closed(struct hbk_tunnel *tunnel)
     hbk_link_remove(&tunnel->link);
     bool was_dialling = !tunnel->has_opened;
     promise_no_more(tunnel);
-    if (was_dialling && !has_prospects(group)) {
-        fail_waiters(group, &tunnel->failure);
-    }
-    if (!hbk_list_is_empty(&group->waiting)) {
+    if (was_dialling) {
+        dial_failed(group, &tunnel->failure);
+    } else if (!hbk_list_is_empty(&group->waiting)) {
         dial_for_waiters(group);
     }
     drop_if_unused(group);
@@ -299,7 +337,7 @@ void hbk_upstream_acquire(struct hbk_upstream *upstream, const struct hbk_upstre
         waiter->events->on_tunnel(waiter, tunnel, false);
         return;
     }
-    add_waiter(group, waiter);
+    add_waiter(group, is_fresh_wanted, waiter);
     dial_for_waiters(group);
     drop_if_unused(group);
 }

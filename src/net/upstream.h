@@ -38,6 +38,7 @@ struct hbk_waiter_events {
 struct hbk_waiter {
     struct hbk_link link;
     struct hbk_upstream_group *group; /* while it waits */
+    uint64_t passes_over;             /* tunnels up to this number: they stood before it came */
     const struct hbk_waiter_events *events;
 };
 

@@ -102,6 +102,88 @@ static void a_request_lost_with_its_old_tunnel_is_tried_on_a_fresh_one(void **st
     assert_int_equal(scene.dials, 2);
 }
 
+/* A connection that nobody takes. */
+static int refused_connection(void)
+{
+    struct sockaddr_in name;
+    close(loopback_listen(1, &name));
+    return loopback_connect(&name);
+}
+
+static uint64_t closed_clients(void)
+{
+    return scene.bench.net.counters.tunnels_closed[0];
+}
+
+static void a_dial_that_fails_is_not_repeated_while_a_tunnel_stands(void **state)
+{
+    (void)state;
+    scene.bench.net.config.streams_max = 1;
+    struct flow *first = join(0);
+    scene.dial_fd = refused_connection();
+    struct flow *second = begin(1);
+    turn_until(&scene.bench, closed_clients() == 1);
+    turns(&scene.bench, 5);
+    assert_int_equal(scene.dials, 2);
+    assert_false(second->was_given);
+    assert_int_equal(second->closed, 0);
+    close_fd(&first->app);
+    close_fd(&scene.served[0].app);
+    turn_until(&scene.bench, second->answers == 1);
+    assert_false(second->is_fresh);
+}
+
+/* Two tunnels stand; the stream of the second is lost with it, and wants a fresh one. */
+static struct flow *lose_a_stream_beside_a_full_tunnel(int dial_fd)
+{
+    scene.bench.net.config.streams_max = 1;
+    (void)join(0);
+    struct flow *second = join(1);
+    close_fd(&second->app);
+    close_fd(&scene.served[1].app);
+    turn_until(&scene.bench, second->closed == 1);
+    assert_int_equal(scene.dials, 2);
+    scene.serving = SERVE_CLOSE;
+    scene.dial_fd = dial_fd;
+    struct flow *flow = begin(2);
+    flow->retries = true;
+    assert_true(flow->was_given);
+    flow->was_given = false;
+    turn_until(&scene.bench, flow->refusals == 1);
+    assert_int_equal(scene.dials, 3);
+    return flow;
+}
+
+static void a_dial_that_fails_fails_who_wants_a_fresh_tunnel_though_another_stands(void **state)
+{
+    (void)state;
+    struct flow *flow = lose_a_stream_beside_a_full_tunnel(refused_connection());
+    turn_until(&scene.bench, flow->closed == 1);
+    assert_string_equal(flow->why, "connection failed: Connection refused");
+    assert_int_equal(scene.dials, 3);
+    assert_int_equal(scene.flows[0].closed, 0);
+}
+
+static void who_wants_a_fresh_tunnel_is_not_given_the_room_of_an_old_one(void **state)
+{
+    (void)state;
+    struct sockaddr_in name;
+    int listener = loopback_listen(1, &name); /* takes connections, and says nothing */
+    struct flow *flow = lose_a_stream_beside_a_full_tunnel(loopback_connect(&name));
+    scene.serving = SERVE;
+    close_fd(&scene.flows[0].app);
+    close_fd(&scene.served[0].app);
+    turn_until(&scene.bench, scene.flows[0].closed == 1);
+    turns(&scene.bench, 5);
+    assert_false(flow->was_given);
+    assert_int_equal(scene.upstream.waiters, 1);
+    /* Others take it. */
+    assert_false(join(3)->is_fresh);
+    assert_int_equal(scene.dials, 3);
+    assert_int_equal(flow->closed, 0);
+    close(listener);
+}
+
 static void cancelling_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -175,6 +257,9 @@ int main(void)
         scene_test(callers_do_not_get_a_tunnel_that_is_drained_as_it_opens),
         scene_test(callers_do_not_wait_for_a_tunnel_that_takes_nothing_more),
         scene_test(a_request_lost_with_its_old_tunnel_is_tried_on_a_fresh_one),
+        scene_test(a_dial_that_fails_is_not_repeated_while_a_tunnel_stands),
+        scene_test(a_dial_that_fails_fails_who_wants_a_fresh_tunnel_though_another_stands),
+        scene_test(who_wants_a_fresh_tunnel_is_not_given_the_room_of_an_old_one),
         scene_test(cancelling_leaves_nothing_behind),
         scene_test(other_keys_have_other_tunnels),
         scene_test(a_walk_sees_every_tunnel_though_new_groups_come),
