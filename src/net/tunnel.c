@@ -445,12 +445,14 @@ static void read_plain(struct hbk_tunnel *tunnel, struct hbk_slice plain)
 
 /* Input ------------------------------------------------------------------------------------- */
 
-static void tls_failed(struct hbk_tunnel *tunnel)
+/* Keeps why, before the alert is sent: the socket of a peer that has gone may fail next, and is
+ * not the reason. The caller sends, and closes. */
+static void keep_tls_failure(struct hbk_tunnel *tunnel)
 {
     struct hbk_tls_failure failure = hbk_tls_failure(tunnel->tls);
     bool is_identity = failure.status == HBK_UNTRUSTED;
-    hbk_tunnel_fail(tunnel, is_identity ? HBK_FAILURE_IDENTITY : HBK_FAILURE_TLS, failure.status,
-                    failure.alert < 0 ? 0 : (uint32_t)failure.alert, "%s: %s",
+    hbk_failure_set(&tunnel->failure, is_identity ? HBK_FAILURE_IDENTITY : HBK_FAILURE_TLS,
+                    failure.status, failure.alert < 0 ? 0 : (uint32_t)failure.alert, "%s: %s",
                     is_identity ? "identity error" : "tls error", failure.text);
 }
 
@@ -515,10 +517,9 @@ static bool step_handshake(struct hbk_tunnel *tunnel, struct hbk_span *input)
                         "tls error: closed during the handshake");
         return false;
     case HBK_TLS_FAILED:
+        keep_tls_failure(tunnel);
         (void)send_backlog(tunnel); /* the alert, as far as the socket takes it now */
-        if (tunnel->state != HBK_TUNNEL_CLOSED) {
-            tls_failed(tunnel);
-        }
+        hbk_tunnel_close(tunnel);
         return false;
     }
     HBK_UNREACHABLE();
@@ -548,10 +549,9 @@ static bool open_record(struct hbk_tunnel *tunnel, struct hbk_span *input)
         hbk_tunnel_close(tunnel);
         return false;
     case HBK_TLS_FAILED:
+        keep_tls_failure(tunnel);
         (void)flush_tls(tunnel); /* the alert, as far as the socket takes it now */
-        if (tunnel->state != HBK_TUNNEL_CLOSED) {
-            tls_failed(tunnel);
-        }
+        hbk_tunnel_close(tunnel);
         return false;
     }
     HBK_UNREACHABLE();

@@ -90,6 +90,31 @@ static void bytes_that_are_not_tls_fail_the_handshake(void **state)
                      HBK_COUNT(garbage));
 }
 
+/* The alert cannot be sent any more: what the peer did is the reason all the same. */
+static void a_failure_is_told_though_its_alert_cannot_be_sent(void **state)
+{
+    (void)state;
+    static const char hello_of_nothing[] = "\x16\x03\x01\x00\x05\x01\x00\x00\x01";
+    static const char unsealed[5 + 32] = "\x17\x03\x03\x00\x20";
+    int fds[2];
+    loopback_pair(fds, false);
+    serve(fds[1]);
+    assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    assert_int_equal(send(fds[0], hello_of_nothing, sizeof hello_of_nothing, 0),
+                     sizeof hello_of_nothing);
+    turn_until(&scene.bench, scene.servers_closed == 1);
+    assert_int_equal(handshakes(HBK_HANDSHAKE_PROTOCOL), 1);
+    assert_int_equal(ends(HBK_TUNNEL_END_PROTOCOL), 1);
+    close(fds[0]);
+
+    struct flow *flow = join(0);
+    assert_int_equal(shutdown(first_server()->source.fd, SHUT_WR), 0);
+    assert_int_equal(send(tunnel_of(flow)->source.fd, unsealed, sizeof unsealed, 0),
+                     sizeof unsealed);
+    turn_until(&scene.bench, scene.servers_closed == 2);
+    assert_int_equal(ends(HBK_TUNNEL_END_PROTOCOL), 2);
+}
+
 /* The server's part of the handshake cut after every number of bytes, by an end or by a reset. */
 static void a_peer_may_go_at_every_byte_of_the_handshake(void **state)
 {
@@ -392,6 +417,7 @@ int main(void)
         scene_test(a_server_that_says_nothing_times_out_in_the_handshake),
         scene_test(a_client_that_says_nothing_times_out_in_the_handshake),
         scene_test(bytes_that_are_not_tls_fail_the_handshake),
+        scene_test(a_failure_is_told_though_its_alert_cannot_be_sent),
         scene_test(a_peer_may_go_at_every_byte_of_the_handshake),
         scene_test(an_idle_tunnel_is_closed_in_peace),
         scene_test(an_idle_time_below_the_ping_interval_holds),
