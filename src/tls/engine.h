@@ -158,11 +158,16 @@ struct hbk_tls_engine {
     struct hbk_tls_failure (*failure)(const void *handshake);
 
     /*
-     * After a server's HBK_TLS_FAILED with protocol_version, before anything was written: the
-     * ClientHello as records, with which another engine may begin. Empty: there is nothing to hand
-     * over. NULL: the engine never hands over. Borrowed from the handshake.
+     * After a server's HBK_TLS_FAILED with protocol_version, before anything was written: gives
+     * away, once, the ClientHello as records, with which another engine may begin; the caller's
+     * from then on (hbk_buffer_fini()). False: there is nothing to hand over. NULL: the engine
+     * never hands over.
      */
-    struct hbk_slice (*handed_over)(const void *handshake);
+    bool (*hand_over)(void *handshake, struct hbk_buffer *out_hello);
+
+    /* After hand_over(): no other engine could begin, for the reason `status`. The next steps send
+     * internal_error. */
+    void (*take_back)(void *handshake, hbk_status status);
 
     /* For connections that keep their engine. NULL in one whose results never say so. */
     const struct hbk_tls_kept_data *data;

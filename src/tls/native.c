@@ -716,7 +716,7 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
         setup->role == HBK_TLS_CLIENT ? HBK_NATIVE_CLIENT_BEGIN : HBK_NATIVE_SERVER_CLIENT_HELLO;
     hbk_flight_init(&handshake->flight, setup->role);
     handshake->flight.record_bytes_max = setup->context->sent_record_bytes_max;
-    hbk_buffer_init(&handshake->hello, HBK_NATIVE_HELLO_BYTES_MAX);
+    hbk_buffer_init(&handshake->hello, HBK_NATIVE_HELLO_BYTES_MAX + HBK_TLS_TICKET_BYTES_MAX);
     hbk_buffer_init(&handshake->cookie, HBK_MESSAGE_COOKIE_BYTES_MAX);
     *out_handshake = handshake;
     return HBK_OK;
@@ -741,10 +741,22 @@ static struct hbk_tls_failure failure(const void *argument)
     return handshake->failure;
 }
 
-static struct hbk_slice handed_over(const void *argument)
+static bool hand_over(void *argument, struct hbk_buffer *out_hello)
 {
-    const struct hbk_native *handshake = argument;
-    return hbk_buffer_slice(&handshake->hello);
+    struct hbk_native *handshake = argument;
+    if (handshake->setup->role != HBK_TLS_SERVER || hbk_buffer_is_empty(&handshake->hello)) {
+        return false;
+    }
+    *out_hello = handshake->hello;
+    hbk_buffer_init(&handshake->hello, 0);
+    return true;
+}
+
+static void take_back(void *argument, hbk_status status)
+{
+    struct hbk_native *handshake = argument;
+    free(handshake->failure_text);
+    (void)hbk_native_fail_internal(handshake, status);
 }
 
 const struct hbk_tls_engine hbk_tls_native = {
@@ -756,5 +768,6 @@ const struct hbk_tls_engine hbk_tls_native = {
     .step = step,
     .take_result = take_result,
     .failure = failure,
-    .handed_over = handed_over,
+    .hand_over = hand_over,
+    .take_back = take_back,
 };

@@ -88,7 +88,8 @@ struct hbk_native {
     uint8_t session_id[HBK_MESSAGE_SESSION_ID_BYTES_MAX];
     uint8_t session_id_bytes;
 
-    /* A client's hello, kept until the suite says by which hash; and what it needs again. */
+    /* A client's hello, kept until the suite says by which hash; and what it needs again. A server
+     * keeps one of TLS 1.2 here, as records, for the engine that speaks it. */
     struct hbk_buffer hello;
     struct hbk_buffer cookie;
 

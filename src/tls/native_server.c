@@ -43,6 +43,7 @@ static enum hbk_native_next refuse_version(struct hbk_native *handshake,
         header[4] = (uint8_t)piece.size;
         if (hbk_buffer_append(&handshake->hello, hbk_slice_of(header, sizeof header)) != HBK_OK ||
             hbk_buffer_append(&handshake->hello, piece) != HBK_OK) {
+            hbk_buffer_fini(&handshake->hello); /* a part of it is nothing to hand over */
             return hbk_native_fail_internal(handshake, HBK_NO_MEMORY);
         }
         left = hbk_slice_part(left, piece.size, left.size);

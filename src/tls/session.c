@@ -20,6 +20,7 @@ struct opening {
     struct hbk_tls_setup setup;
     const struct hbk_tls_engine *engine;
     void *handshake;                   /* the engine's */
+    struct hbk_buffer handed;          /* a hello from another engine, not yet taken */
     bool is_in_flight;                 /* counted in the worker */
     const struct hbk_spiffe_id *ids[]; /* a reference to each of setup.expectation.ids; behind them
                                           trust domain and server name */
@@ -86,6 +87,7 @@ static void opening_free(struct opening *opening)
     if (opening->handshake != NULL) {
         opening->engine->handshake_free(opening->handshake);
     }
+    hbk_buffer_fini(&opening->handed);
     for (size_t i = 0; i < opening->setup.expectation.id_count; i++) {
         hbk_spiffe_unref(opening->ids[i]);
     }
@@ -352,32 +354,55 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
 
 /*
  * A server's engine has read a hello of TLS 1.2 and nothing of it was answered: libssl begins anew
- * with the same hello. True: its answer is in `*answer`.
+ * with the same hello. False: nothing was handed over, or it could not be, which the engine says.
  */
-static bool hand_over(struct opening *opening, struct hbk_span output, size_t *out_written,
-                      enum hbk_tls_answer *answer)
+static bool hand_over(struct opening *opening)
 {
     const struct hbk_tls_engine *from = opening->engine;
     const struct hbk_tls_engine *to = hbk_tls_engine_of(HBK_TLS_ENGINE_OPENSSL);
     if (opening->setup.role != HBK_TLS_SERVER || !opening->setup.context->allows_tls12 ||
-        from->handed_over == NULL) {
+        from->hand_over == NULL || !from->hand_over(opening->handshake, &opening->handed)) {
         return false;
     }
-    struct hbk_slice hello = from->handed_over(opening->handshake);
     void *handshake = NULL;
-    if (hello.size == 0 || to->handshake_new(&opening->setup, &handshake) != HBK_OK) {
-        return false;
+    hbk_status status = to->handshake_new(&opening->setup, &handshake);
+    if (status != HBK_OK) {
+        hbk_buffer_fini(&opening->handed);
+        from->take_back(opening->handshake, status);
+        return true;
     }
-    size_t consumed = 0;
-    *answer = to->step(handshake, hbk_span_of((uint8_t *)(uintptr_t)hello.bytes, hello.size),
-                       &consumed, output, out_written);
-    bool is_read = consumed == hello.size || *answer == HBK_TLS_FAILED;
-    HBK_ASSERT(is_read); /* it is one message, which libssl reads before it does anything */
     from->handshake_free(opening->handshake);
     opening->handshake = handshake;
     opening->engine = to;
     opening->setup.worker->counters.handed_over++;
     return true;
+}
+
+/* A step of the engine: with what was handed over, as long as it has not taken all of it, and only
+ * then with what arrived behind that. libssl may wait in line before it reads at all. */
+static enum hbk_tls_answer step(struct opening *opening, struct hbk_span input,
+                                size_t *out_consumed, struct hbk_span output, size_t *out_written)
+{
+    const struct hbk_tls_engine *engine = opening->engine;
+    size_t written = 0;
+    *out_consumed = 0;
+    *out_written = 0;
+    if (!hbk_buffer_is_empty(&opening->handed)) {
+        struct hbk_slice hello = hbk_buffer_slice(&opening->handed);
+        size_t consumed = 0;
+        enum hbk_tls_answer answer = engine->step(
+            opening->handshake, hbk_span_of((uint8_t *)(uintptr_t)hello.bytes, hello.size),
+            &consumed, output, out_written);
+        hbk_buffer_consume(&opening->handed, consumed);
+        if (answer != HBK_TLS_WANT_INPUT || !hbk_buffer_is_empty(&opening->handed)) {
+            return answer;
+        }
+    }
+    enum hbk_tls_answer answer = engine->step(
+        opening->handshake, input, out_consumed,
+        hbk_span_of(output.bytes + *out_written, output.size - *out_written), &written);
+    *out_written += written;
+    return answer;
 }
 
 enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hbk_span input,
@@ -391,10 +416,12 @@ enum hbk_tls_answer hbk_tls_handshake(struct hbk_tls_session *session, struct hb
     if (session->has_failed) {
         return HBK_TLS_FAILED;
     }
-    enum hbk_tls_answer answer =
-        opening->engine->step(opening->handshake, input, out_consumed, output, out_written);
-    if (answer == HBK_TLS_FAILED) {
-        (void)hand_over(opening, output, out_written, &answer);
+    enum hbk_tls_answer answer = step(opening, input, out_consumed, output, out_written);
+    if (answer == HBK_TLS_FAILED && hand_over(opening)) {
+        size_t consumed = 0;
+        struct hbk_span rest = hbk_span_of(input.bytes + *out_consumed, input.size - *out_consumed);
+        answer = step(opening, rest, &consumed, output, out_written);
+        *out_consumed += consumed;
     }
     if (answer == HBK_TLS_DONE) {
         return begin_channel(session, output, out_written);
