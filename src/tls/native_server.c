@@ -393,6 +393,10 @@ static enum hbk_native_next answer_hello(struct hbk_native *handshake,
                                          const struct hbk_client_hello *hello)
 {
     const struct hbk_key_share *share = find_share(hello, handshake->group);
+    if (!handshake->is_resuming && (hello->has & HBK_HAS_SCHEMES) == 0) { /* 4.2.3 */
+        return refuse(handshake, HBK_ALERT_MISSING_EXTENSION,
+                      "a hello without signature algorithms, and no session to resume");
+    }
     if (share->key.size != hbk_tls_group_share_bytes((enum hbk_tls_group)handshake->group)) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER, "a key share of a wrong size");
     }

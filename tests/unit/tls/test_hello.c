@@ -283,6 +283,46 @@ static void a_server_holds_a_client_to_its_first_hello(void **context)
     rig_free(rig);
 }
 
+/* A server that would have to sign must be told by which algorithms it may (4.2.3), whatever the
+ * client would have liked to resume. */
+static void a_server_signs_nothing_for_a_client_that_named_no_algorithm(void **context)
+{
+    (void)context;
+    static const uint16_t suites[] = {HBK_SUITE_AES_128_GCM_SHA256};
+    static const uint16_t groups[] = {HBK_GROUP_X25519};
+    static const uint16_t schemes[] = {HBK_SIGN_ECDSA_P256_SHA256};
+    static const uint8_t point[32] = {9};
+    const struct hbk_key_share share = {HBK_GROUP_X25519, hbk_slice_of(point, sizeof point)};
+    for (size_t scheme_count = 0; scheme_count <= HBK_COUNT(schemes); scheme_count++) {
+        struct rig *rig = rig_new(ONE_WAY, HBK_TLS_SERVER);
+        uint8_t hello[HELLO_BYTES_MAX];
+        struct hbk_writer writer = hbk_writer_of(hbk_span_of(hello, sizeof hello));
+        const struct hbk_client_hello_content content = {
+            .random = random_bytes,
+            .suites = suites,
+            .suite_count = HBK_COUNT(suites),
+            .groups = groups,
+            .group_count = HBK_COUNT(groups),
+            .schemes = schemes,
+            .scheme_count = scheme_count,
+            .shares = &share,
+            .share_count = 1,
+            .offers_psk_dhe = true,
+            .psk_identity = HBK_SLICE("a ticket of somebody else"),
+            .binder_bytes = HBK_SHA256_BYTES,
+        };
+        hbk_client_hello_write(&writer, &content);
+        assert_false(writer.has_failed);
+        deliver_record(rig, HBK_TLS_RECORD_HANDSHAKE, hbk_slice_of(hello, writer.used));
+        if (scheme_count == 0) {
+            expect_alert(rig, HBK_ALERT_MISSING_EXTENSION);
+        } else {
+            assert_int_equal(rig->victim->answer, HBK_TLS_WAITING);
+        }
+        rig_free(rig);
+    }
+}
+
 static int set_up(void **context)
 {
     (void)context;
@@ -314,6 +354,7 @@ int main(void)
         cmocka_unit_test(a_client_repeats_itself_after_a_retry),
         cmocka_unit_test(a_client_notices_a_downgrade),
         cmocka_unit_test(a_server_holds_a_client_to_its_first_hello),
+        cmocka_unit_test(a_server_signs_nothing_for_a_client_that_named_no_algorithm),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
