@@ -132,8 +132,8 @@ struct hbk_tls_context_options {
      * waits for whole records; 0: as many as the peer takes. */
     uint16_t sent_record_bytes_max;
 
-    /* The native engine's alone. Bytes of a Certificate message that a peer may send; 0:
-     * HBK_TLS_MESSAGE_BYTES_MAX, which is also the most. */
+    /* Bytes of a Certificate message that a peer may send; 0: HBK_TLS_MESSAGE_BYTES_MAX, which is
+     * also the most. */
     uint32_t certificate_bytes_max;
 
     /*

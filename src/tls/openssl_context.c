@@ -253,7 +253,7 @@ static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(ssl, 0);
-    SSL_CTX_set_max_cert_list(ssl, HBK_CHAIN_BYTES_MAX);
+    SSL_CTX_set_max_cert_list(ssl, (long)context->certificate_bytes_max);
     set_callbacks(ssl);
     int version_min = context->allows_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
     int version_max = context->only_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;

@@ -73,7 +73,7 @@ static int on_ticket_made(SSL *ssl, void *argument)
     struct hbk_slice name =
         result->server_name == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_text(result->server_name);
     struct hbk_buffer binding;
-    hbk_buffer_init(&binding, HBK_TLS_TICKET_BYTES_MAX);
+    hbk_buffer_init(&binding, HBK_TLS_TICKET_GIVEN_BYTES_MAX);
     if (handshake->certificate != NULL) {
         (void)!hbk_tls_ticket_write_binding(handshake->setup, handshake->certificate, peer, name,
                                             handshake->begun_ns, &binding);

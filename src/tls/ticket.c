@@ -207,13 +207,14 @@ hbk_status hbk_tls_ticket_issue(const struct hbk_tls_setup *setup,
 {
     const int64_t now_s = setup->now_ns / (int64_t)HBK_NS_PER_S;
     int64_t expires_s = expiry_s(setup, result->peer, certificate, begun_ns);
-    if (expires_s <= now_s) {
-        return HBK_OK; /* it would not live */
+    size_t content_bytes = content_bytes_max(result->peer);
+    if (expires_s <= now_s || SEALED_EXTRA_BYTES + content_bytes > HBK_TLS_TICKET_GIVEN_BYTES_MAX) {
+        return HBK_OK; /* it would not live; or nobody could bring it back */
     }
     uint8_t nonce[NONCE_BYTES] = {(uint8_t)number};
     uint8_t psk[HBK_TLS_HASH_BYTES_MAX];
     uint32_t age_add = 0;
-    size_t size = MESSAGE_EXTRA_BYTES + SEALED_EXTRA_BYTES + content_bytes_max(result->peer);
+    size_t size = MESSAGE_EXTRA_BYTES + SEALED_EXTRA_BYTES + content_bytes;
     struct hbk_span room;
     HBK_TRY(hbk_tls_worker_random(setup->worker, hbk_span_of(&age_add, sizeof age_add)));
     HBK_TRY(hbk_buffer_reserve(messages, 2 * size, &room));

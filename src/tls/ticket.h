@@ -20,6 +20,11 @@ enum {
     HBK_TLS_TICKET_LIFETIME_S = 7200,       /* what we give */
     HBK_TLS_TICKETS_DEFAULT = 2,            /* after a full handshake */
     HBK_TLS_TICKET_BYTES_MAX = 16 << 10,    /* one that we accept from a server */
+
+    /* One that we give: the hello that brings it back, with all else that a client says, stays
+     * below what a server of ours takes (16 KiB). It holds chains of up to 7 KiB; who presents a
+     * longer one gets no ticket and shakes hands in full. */
+    HBK_TLS_TICKET_GIVEN_BYTES_MAX = 8 << 10,
 };
 
 /* Keys that a server seals tickets with, shared by all workers and immutable: a rotation makes new

@@ -334,6 +334,67 @@ static void without_keys_there_are_no_tickets(void **state)
     hbk_tls_context_unref(visit.server);
 }
 
+/* Behind a leaf, certificates that nobody needs, so that all are of `bytes` in DER. */
+static void fill_chain(X509 *first, size_t bytes, X509 *out_chain[HBK_CHAIN_CERTIFICATES_MAX])
+{
+    enum { PART_BYTES = 9000 };
+    size_t left = bytes - (size_t)i2d_X509(first, NULL);
+    EVP_PKEY *key = EVP_RSA_gen(2048); /* signs in one size */
+    out_chain[0] = first;
+    for (size_t i = 1; i < HBK_CHAIN_CERTIFICATES_MAX; i++) {
+        size_t wanted = i + 1 == HBK_CHAIN_CERTIFICATES_MAX ? left : PART_BYTES;
+        size_t name_bytes = wanted - 1000;
+        for (size_t size = 0; size != wanted; name_bytes += wanted - size) {
+            char *name = calloc(1, name_bytes + sizeof "DNS:");
+            memcpy(name, "DNS:", 4);
+            memset(name + 4, 'a', name_bytes);
+            X509_free(size == 0 ? NULL : out_chain[i]);
+            struct forged forged = forge((struct forge){.names = name, .key = key});
+            out_chain[i] = forged.certificate;
+            EVP_PKEY_free(forged.key);
+            size = (size_t)i2d_X509(out_chain[i], NULL);
+            free(name);
+        }
+        left -= wanted;
+    }
+    assert_int_equal(left, 0);
+    EVP_PKEY_free(key);
+}
+
+/* A ticket carries its client's chain; one that is too long for a ticket is none of a failure. */
+static void a_client_with_the_longest_chain_shakes_hands_in_full(void **state)
+{
+    (void)state;
+    X509 *chain[HBK_CHAIN_CERTIFICATES_MAX] = {NULL};
+    fill_chain(client.certificate, HBK_CHAIN_BYTES_MAX, chain);
+    for (size_t count = 1; count <= HBK_CHAIN_CERTIFICATES_MAX; count++) {
+        const struct hbk_tls_certificate_options own = {
+            .chain = chain, .chain_count = count, .private_key = client.key};
+        struct visit visit = {
+            .client = context_of((struct hbk_tls_context_options){.certificates = &own,
+                                                                  .certificate_count = 1,
+                                                                  .trust = name_trust,
+                                                                  .resumes = true}),
+            .server = server_of((struct stand){0}),
+        };
+        struct outcome outcome = call(visit);
+        assert_true(outcome.knows_client);
+        /* libssl gives one that is good for nothing. */
+        assert_true(count == 1 || pair_engine == HBK_TLS_ENGINE_OPENSSL || outcome.ticket == NULL);
+        visit.ticket = outcome.ticket;
+        outcome = call(visit);
+        assert_true(outcome.knows_client);
+        assert_int_equal(outcome.was_resumed, count == 1);
+        hbk_tls_ticket_unref(visit.ticket);
+        hbk_tls_ticket_unref(outcome.ticket);
+        hbk_tls_context_unref(visit.client);
+        hbk_tls_context_unref(visit.server);
+    }
+    for (size_t i = 1; i < HBK_CHAIN_CERTIFICATES_MAX; i++) {
+        X509_free(chain[i]);
+    }
+}
+
 /* ---- strangers ---- */
 
 static SSL_SESSION *newest; /* of the stranger as a client */
@@ -437,6 +498,7 @@ static int run(enum hbk_tls_engine_kind engine)
         cmocka_unit_test(a_ticket_without_a_certificate_opens_no_door_that_requires_one),
         cmocka_unit_test(a_client_does_not_resume_with_a_server_that_it_would_refuse),
         cmocka_unit_test(without_keys_there_are_no_tickets),
+        cmocka_unit_test(a_client_with_the_longest_chain_shakes_hands_in_full),
         cmocka_unit_test(strangers_resume_with_us),
         cmocka_unit_test(we_resume_with_strangers),
     };

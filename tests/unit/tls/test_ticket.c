@@ -656,6 +656,39 @@ static void our_client_resumes_sessions_of_libssl(void **state)
     house_free(&house);
 }
 
+/* The largest that a client keeps, by a server that does not know it: what goes wrong is the
+ * resumption alone. */
+static void a_ticket_of_any_size_that_is_kept_can_be_offered(void **state)
+{
+    (void)state;
+    static uint8_t bytes[HBK_TLS_TICKET_BYTES_MAX] = {1};
+    static const size_t sizes[] = {1, HBK_TLS_TICKET_BYTES_MAX / 2, HBK_TLS_TICKET_BYTES_MAX};
+    struct house house = house_of((struct plan){0});
+    struct stranger stranger;
+    stranger_init(&stranger, true);
+    for (size_t i = 0; i < HBK_COUNT(sizes); i++) {
+        struct hbk_tls_ticket *ticket = meet_first(&house);
+        ticket->identity = hbk_slice_of(bytes, sizes[i]);
+        const struct hbk_tls_options options = {.role = HBK_TLS_CLIENT,
+                                                .worker = worker.tls,
+                                                .server_name = HBK_SLICE("cart.test"),
+                                                .ticket = ticket};
+        struct hbk_tls_session *session = NULL;
+        stranger_begin(&stranger, true);
+        assert_int_equal(hbk_tls_session_new(house.client, &options, FORGE_NOW_NS, &session),
+                         HBK_OK);
+        assert_int_equal(meet_stranger(&stranger, session), HBK_TLS_DONE);
+        assert_int_equal(stranger.result, 1);
+        assert_false(hbk_tls_agreement(session).was_resumed);
+        hbk_tls_ticket_unref(ticket);
+        hbk_tls_session_free(session);
+        SSL_free(stranger.ssl);
+        stranger.ssl = NULL;
+    }
+    stranger_fini(&stranger);
+    house_free(&house);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -693,6 +726,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_resume_is_given_no_ticket),
         cmocka_unit_test(libssl_resumes_sessions_of_our_server),
         cmocka_unit_test(our_client_resumes_sessions_of_libssl),
+        cmocka_unit_test(a_ticket_of_any_size_that_is_kept_can_be_offered),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
