@@ -14,7 +14,9 @@ struct peer {
     struct hbk_peer public;
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
     uint8_t *names;              /* owned: subject, DNS names and URIs; NULL: none of them */
-    uint8_t certificate_bytes[]; /* all certificates, one behind the other */
+    bool has_question;
+    uint8_t question[HBK_SHA256_BYTES]; /* the cache's key, if has_question */
+    uint8_t certificate_bytes[];        /* all certificates, one behind the other */
 };
 
 const struct hbk_peer *hbk_peer_ref(const struct hbk_peer *peer)
@@ -60,6 +62,20 @@ struct hbk_peer *hbk_peer_new(const struct hbk_chain *chain)
     peer->public.certificate_count = chain->count;
     SHA256(chain->certificates[0].bytes, chain->certificates[0].size, peer->public.leaf_sha256);
     return &peer->public;
+}
+
+void hbk_peer_set_question(const struct hbk_peer *peer,
+                           const uint8_t question[static HBK_SHA256_BYTES])
+{
+    struct peer *own = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
+    memcpy(own->question, question, sizeof own->question);
+    own->has_question = true;
+}
+
+const uint8_t *hbk_peer_question(const struct hbk_peer *peer)
+{
+    const struct peer *own = HBK_CONTAINER((uintptr_t)peer, struct peer, public);
+    return own->has_question ? own->question : NULL;
 }
 
 /* ---- subject and names ---- */

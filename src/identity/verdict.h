@@ -139,14 +139,26 @@ struct hbk_verdict_cache {
     uint64_t hits, misses;
 };
 
-enum { HBK_VERDICT_CACHE_ENTRIES = 1024 }; /* a usual size; an entry takes one to two KiB */
+enum {
+    HBK_VERDICT_CACHE_ENTRIES = 1024, /* a usual size; an entry takes one to two KiB */
+
+    /* Of a chain that is kept, in DER; a longer one is judged each time. So a worker's cache of the
+     * usual size never holds more than 13 MiB, names included. */
+    HBK_VERDICT_CACHE_CHAIN_BYTES_MAX = 8 << 10,
+};
 
 void hbk_verdict_cache_init(struct hbk_verdict_cache *cache, size_t entries_max);
 void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache);
 
-/* As hbk_verdict_judge(), asking the cache first. A full heap only keeps a verdict out of it. */
+/* As hbk_verdict_judge(), asking the cache first. A good verdict that it did not know is not kept
+ * yet: see hbk_verdict_cache_keep(). */
 HBK_MUST_USE hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache,
                                                 const struct hbk_chain *chain,
                                                 const struct hbk_question *question,
                                                 const struct hbk_peer **out_peer,
                                                 struct hbk_verdict_failure *failure);
+
+/* Keeps the verdict on a peer that hbk_verdict_cache_judge() judged and that has proved to have its
+ * key since. Until then a chain is nobody's: whoever knows some could fill the cache with them. A
+ * full heap only keeps a verdict out. */
+void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer *peer);

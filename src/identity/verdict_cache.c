@@ -6,11 +6,13 @@
  * that neither a withdrawn root nor the passing of time outlives an entry's next use. Trusts that
  * differ in nothing but their generation share entries: a renewed identity finds its peers known.
  * Refusals are not kept: a stranger could fill the cache with them, and a refused handshake is not
- * retried fast.
+ * retried fast. Nor is a good chain before its peer has proved that it has the key, since chains
+ * are public and go from hand to hand.
  */
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "identity/peer.h"
 #include "identity/verdict.h"
 
 struct entry {
@@ -123,12 +125,18 @@ static const struct hbk_peer *find(struct hbk_verdict_cache *cache,
     return peer;
 }
 
-static void keep(struct hbk_verdict_cache *cache, const uint8_t key[static HBK_SHA256_BYTES],
-                 const struct hbk_peer *peer)
+static size_t chain_bytes(const struct hbk_peer *peer)
 {
-    if (cache->entries_max == 0) {
-        return;
+    size_t total = 0;
+    for (size_t i = 0; i < peer->certificate_count; i++) {
+        total += peer->certificates[i].size;
     }
+    return total;
+}
+
+static void add(struct hbk_verdict_cache *cache, const uint8_t key[static HBK_SHA256_BYTES],
+                const struct hbk_peer *peer)
+{
     if (cache->entries.count >= cache->entries_max) {
         drop(cache, HBK_CONTAINER(cache->by_use.head.previous, struct entry, link));
     }
@@ -160,6 +168,23 @@ hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct
     }
     cache->misses++;
     HBK_TRY(hbk_verdict_judge(chain, question, out_peer, failure));
-    keep(cache, key, *out_peer);
+    hbk_peer_set_question(*out_peer, key);
     return HBK_OK;
+}
+
+void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer *peer)
+{
+    const uint8_t *key = hbk_peer_question(peer);
+    if (cache->entries_max == 0 || key == NULL ||
+        chain_bytes(peer) > HBK_VERDICT_CACHE_CHAIN_BYTES_MAX) {
+        return;
+    }
+    struct entry *entry = hbk_map_find(&cache->entries, hash_of(key), has_key, key);
+    if (entry != NULL && entry->peer == peer) {
+        return;
+    }
+    if (entry != NULL) { /* two were judged at once, or the bundle is another */
+        drop(cache, entry);
+    }
+    add(cache, key, peer);
 }

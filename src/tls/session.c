@@ -320,6 +320,15 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
     return HBK_OK;
 }
 
+/* The peer has proved to have its key, here or in the session that is resumed. */
+static void keep_verdict(const struct hbk_tls_session *session)
+{
+    struct hbk_verdict_cache *verdicts = session->opening->setup.worker->options.verdicts;
+    if (verdicts != NULL && session->peer != NULL) {
+        hbk_verdict_cache_keep(verdicts, session->peer);
+    }
+}
+
 /* Turns a handshake that is done into a channel. */
 static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct hbk_span output,
                                          size_t *out_written)
@@ -338,6 +347,7 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
         counters->handshakes_failed[session->engine]++;
         return HBK_TLS_FAILED;
     }
+    keep_verdict(session);
     session->is_kept = keeps_engine;
     if (!keeps_engine) {
         session->has_channel = true;

@@ -429,7 +429,9 @@ static const struct hbk_peer *ask_cache(struct hbk_verdict_cache *cache,
                                           .host = hbk_slice_text(asked.host)};
     const struct hbk_peer *peer = NULL;
     struct hbk_verdict_failure failure = {0};
-    (void)!hbk_verdict_cache_judge(cache, &chain, &question, &peer, &failure);
+    if (hbk_verdict_cache_judge(cache, &chain, &question, &peer, &failure) == HBK_OK) {
+        hbk_verdict_cache_keep(cache, peer);
+    }
     return peer;
 }
 

@@ -609,6 +609,91 @@ static const struct hbk_peer *judge_cached(struct hbk_verdict_cache *cache,
     return peer;
 }
 
+/* ... and the peer has proved to have its key. */
+static const struct hbk_peer *judge_proven(struct hbk_verdict_cache *cache,
+                                           const struct chain *chain, struct hbk_bundle_set *set,
+                                           enum hbk_peer_role role, int64_t now_ns)
+{
+    const struct hbk_peer *peer = judge_cached(cache, chain, set, role, now_ns);
+    if (peer != NULL) {
+        hbk_verdict_cache_keep(cache, peer);
+    }
+    return peer;
+}
+
+static void a_chain_is_not_kept_before_its_peer_has_proved_its_key(void **state)
+{
+    (void)state;
+    struct forged leaf = forge((struct forge){.signer = &root});
+    struct chain chain = {0};
+    struct hbk_verdict_cache cache;
+    const struct hbk_peer *peers[3];
+    chain_add(&chain, leaf.certificate);
+    hbk_verdict_cache_init(&cache, 8);
+    for (size_t i = 0; i < HBK_COUNT(peers); i++) {
+        peers[i] = judge_cached(&cache, &chain, bundles, HBK_PEER_CLIENT, FORGE_NOW_NS);
+        assert_non_null(peers[i]);
+    }
+    assert_int_equal(cache.entries.count, 0);
+    assert_int_equal(cache.misses, HBK_COUNT(peers));
+    /* All prove it: the last stays, once. */
+    for (size_t i = 0; i < HBK_COUNT(peers); i++) {
+        hbk_verdict_cache_keep(&cache, peers[i]);
+        hbk_verdict_cache_keep(&cache, peers[i]);
+        assert_int_equal(cache.entries.count, 1);
+    }
+    const struct hbk_peer *known =
+        judge_cached(&cache, &chain, bundles, HBK_PEER_CLIENT, FORGE_NOW_NS);
+    assert_ptr_equal(known, peers[2]);
+    hbk_peer_unref(known);
+    for (size_t i = 0; i < HBK_COUNT(peers); i++) {
+        hbk_peer_unref(peers[i]);
+    }
+    /* A peer that no cache was asked about is no answer of one. */
+    struct hbk_verdict_failure failure = {0};
+    hbk_verdict_cache_fini(&cache);
+    hbk_verdict_cache_init(&cache, 8);
+    assert_int_equal(hbk_verdict_judge(&chain.chain,
+                                       forge_question(bundles, HBK_PEER_CLIENT, FORGE_NOW_NS),
+                                       &known, &failure),
+                     HBK_OK);
+    hbk_verdict_cache_keep(&cache, known);
+    assert_int_equal(cache.entries.count, 0);
+    hbk_peer_unref(known);
+    hbk_verdict_cache_fini(&cache);
+    chain_free(&chain);
+    forged_free(&leaf);
+}
+
+static void a_chain_that_is_long_is_judged_each_time(void **state)
+{
+    (void)state;
+    char names[HBK_VERDICT_CACHE_CHAIN_BYTES_MAX] =
+        "critical,URI:spiffe://td.test/ns/shop/sa/cart,DNS:";
+    struct forged leaf = forge((struct forge){.signer = &root});
+    memset(names + strlen(names), 'a', sizeof names - 1 - strlen(names));
+    struct forged long_leaf = forge((struct forge){.signer = &root, .names = names});
+    struct chain chains[2] = {0};
+    struct hbk_verdict_cache cache;
+    hbk_verdict_cache_init(&cache, 8);
+    chain_add(&chains[0], leaf.certificate);
+    chain_add(&chains[1], long_leaf.certificate);
+    for (size_t i = 0; i < 4; i++) {
+        const struct hbk_peer *peer =
+            judge_proven(&cache, &chains[i % 2], bundles, HBK_PEER_CLIENT, FORGE_NOW_NS);
+        assert_non_null(peer);
+        assert_int_equal(cache.entries.count, 1);
+        hbk_peer_unref(peer);
+    }
+    assert_int_equal(cache.hits, 1);
+    hbk_verdict_cache_fini(&cache);
+    for (size_t i = 0; i < HBK_COUNT(chains); i++) {
+        chain_free(&chains[i]);
+    }
+    forged_free(&leaf);
+    forged_free(&long_leaf);
+}
+
 static void the_cache_answers_only_what_a_judge_would(void **state)
 {
     (void)state;
@@ -620,21 +705,21 @@ static void the_cache_answers_only_what_a_judge_would(void **state)
     hbk_verdict_cache_init(&cache, 8);
 
     const struct hbk_peer *first =
-        judge_cached(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS);
+        judge_proven(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS);
     const struct hbk_peer *second =
-        judge_cached(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS);
+        judge_proven(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS);
     assert_non_null(first);
     assert_ptr_equal(first, second);
     assert_int_equal(cache.hits, 1);
 
     /* Another part, another time, another bundle: asked anew. */
-    assert_null(judge_cached(&cache, &chain, bundles, HBK_PEER_CLIENT, FORGE_NOW_NS));
+    assert_null(judge_proven(&cache, &chain, bundles, HBK_PEER_CLIENT, FORGE_NOW_NS));
     assert_null(
-        judge_cached(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS + FORGE_DAY_NS));
+        judge_proven(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS + FORGE_DAY_NS));
     assert_null(
-        judge_cached(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS - FORGE_DAY_NS));
+        judge_proven(&cache, &chain, bundles, HBK_PEER_SERVER, FORGE_NOW_NS - FORGE_DAY_NS));
     const struct hbk_peer *third =
-        judge_cached(&cache, &chain, other, HBK_PEER_SERVER, FORGE_NOW_NS);
+        judge_proven(&cache, &chain, other, HBK_PEER_SERVER, FORGE_NOW_NS);
     assert_non_null(third);
     assert_ptr_not_equal(first, third);
     assert_int_equal(cache.hits, 1);
@@ -663,7 +748,7 @@ static void the_cache_drops_what_was_used_least_recently(void **state)
     for (size_t i = 0; i < HBK_COUNT(order); i++) {
         uint64_t hits = cache.hits;
         hbk_peer_unref(
-            judge_cached(&cache, &chains[order[i]], bundles, HBK_PEER_CLIENT, FORGE_NOW_NS));
+            judge_proven(&cache, &chains[order[i]], bundles, HBK_PEER_CLIENT, FORGE_NOW_NS));
         assert_int_equal(cache.hits - hits, is_hit[i]);
         assert_true(cache.entries.count <= 2);
     }
@@ -687,6 +772,8 @@ int main(void)
         cmocka_unit_test(what_is_no_certificate_is_refused),
         cmocka_unit_test(revoked_certificates_are_refused),
         cmocka_unit_test(a_live_peer_is_judged_again),
+        cmocka_unit_test(a_chain_is_not_kept_before_its_peer_has_proved_its_key),
+        cmocka_unit_test(a_chain_that_is_long_is_judged_each_time),
         cmocka_unit_test(the_cache_answers_only_what_a_judge_would),
         cmocka_unit_test(the_cache_drops_what_was_used_least_recently),
     };

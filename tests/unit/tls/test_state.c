@@ -653,6 +653,26 @@ static int tear_down(void **context)
     return 0;
 }
 
+/* ---- what a peer has not proved ---- */
+
+/* Good chains of others are easy to get: they leave nothing in the cache of verdicts before their
+ * owner has signed. (A session keeps what it has seen proved; see test_interop.c.) */
+static void a_chain_without_a_signature_takes_no_place_in_the_cache(void **state)
+{
+    (void)state;
+    static const enum hbk_native_state behind_the_chain[] = {HBK_NATIVE_CLIENT_CERTIFICATE_VERIFY,
+                                                             HBK_NATIVE_SERVER_CERTIFICATE_VERIFY};
+    for (enum hbk_tls_role role = HBK_TLS_CLIENT; role <= HBK_TLS_SERVER; role++) {
+        struct rig *rig = rig_new(MUTUAL, role);
+        struct hbk_verdict_cache *verdicts = &rig->victims_worker.verdicts;
+        verdicts->entries_max = 8;
+        reach(rig, behind_the_chain[role]);
+        assert_int_equal(verdicts->misses, 1);
+        assert_int_equal(verdicts->entries.count, 0);
+        rig_free(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +693,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_while_jobs_run),
         cmocka_unit_test(a_wrong_finished_is_refused_in_every_byte),
         cmocka_unit_test(a_wrong_signature_is_refused),
+        cmocka_unit_test(a_chain_without_a_signature_takes_no_place_in_the_cache),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
