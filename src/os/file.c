@@ -55,7 +55,7 @@ hbk_status hbk_file_read(struct hbk_arena *arena, const char *path, size_t bytes
     /* On failure the space stays with the arena, whose owner drops it with the failed load. */
     struct stat about;
     size_t guess = fstat(fd, &about) == 0 && about.st_size > 0 ? (size_t)about.st_size : 0;
-    size_t size = guess > READ_STEP_BYTES ? guess : READ_STEP_BYTES;
+    size_t size = guess > 0 ? guess : READ_STEP_BYTES; /* procfs says zero */
     struct hbk_span space = {0};
     size_t used = 0;
     do {
