@@ -115,13 +115,18 @@ bool hbk_proto_base64_parse(struct hbk_slice text, struct hbk_span room,
     return bits < 6;
 }
 
+static uint8_t to_upper(uint8_t byte)
+{
+    return (uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
+}
+
+/* Words have small letters, too: TLSv1_3. */
 bool hbk_proto_word_matches(const char *word, struct hbk_slice text)
 {
     size_t i = 0;
     for (; word[i] != '\0' && i < text.size; i++) {
         uint8_t byte = text.bytes[i] == '-' ? '_' : text.bytes[i];
-        byte = (uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
-        if (byte != (uint8_t)word[i]) {
+        if (to_upper(byte) != to_upper((uint8_t)word[i])) {
             return false;
         }
     }

@@ -277,6 +277,32 @@ static void test_a_second_document_is_laid_over_the_first(void **state)
     hbk_gw_config_unref(config);
 }
 
+static void test_a_version_of_tls_is_told_by_name_or_number_in_any_case(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"TLSv1_3", "TLSV1_3", "tlsv1-3", "4"};
+    for (size_t i = 0; i < HBK_COUNT(names); i++) {
+        char text[768];
+        struct hbk_gw_config *config = NULL;
+        struct hbk_bootstrap_options options = {0};
+        (void)snprintf(text, sizeof text,
+                       "static_resources: {clusters: [{name: c, type: ORIGINAL_DST, lb_policy: "
+                       "CLUSTER_PROVIDED, transport_socket: {name: tls, typed_config: {\"@type\": "
+                       "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
+                       "UpstreamTlsContext, common_tls_context: {tls_params: "
+                       "{tls_minimum_protocol_version: %s}}}}}]}",
+                       names[i]);
+        assert_int_equal(
+            hbk_bootstrap_parse("f", hbk_slice_text(text), &options, &config, &report, &warnings),
+            HBK_OK);
+        const struct hbk_gw_cluster *cluster = &config->bootstrap->static_resources->clusters[0];
+        const struct hbk_gw_upstream_tls *tls = cluster->transport_socket->typed_config.message;
+        assert_int_equal(tls->common_tls_context->tls_params->tls_minimum_protocol_version,
+                         HBK_GW_TLS_1_3);
+        hbk_gw_config_unref(config);
+    }
+}
+
 /* ---- mending ---- */
 
 static struct hbk_slice read_text(struct hbk_arena *arena, const char *folder, const char *name)
@@ -428,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_a_second_document_is_laid_over_the_first),
         cmocka_unit_test(test_the_papers_listings_are_refused_as_printed_and_served_as_mended),
         cmocka_unit_test(test_lines_in_a_wrong_column_are_moved_with_what_is_nested_in_them),
+        cmocka_unit_test(test_a_version_of_tls_is_told_by_name_or_number_in_any_case),
         cmocka_unit_test(test_what_cannot_be_mended_is_told),
         cmocka_unit_test(test_durations_are_protobufs_unless_lenience_is_asked_for),
         cmocka_unit_test(test_the_documentation_lists_the_fields_as_the_tables_do),
