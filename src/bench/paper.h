@@ -14,7 +14,7 @@
 #include "bench/scene.h"
 
 enum {
-    HBK_PAPER_SYSTEMS_MAX = 12,
+    HBK_PAPER_SYSTEMS_MAX = 16,
     HBK_PAPER_CELLS_MAX = 128,
     HBK_PAPER_BLOCKS_MAX = 100,
     HBK_PAPER_SAMPLES_MAX = HBK_PAPER_SYSTEMS_MAX * HBK_PAPER_CELLS_MAX * 8,
@@ -52,6 +52,8 @@ struct hbk_paper_system {
     char title[HBK_SAMPLE_NAME_BYTES_MAX];
     enum hbk_paper_kind kind;
     bool encrypts;
+    bool is_quiet;   /* a sidecar of ours without statistics */
+    bool is_variant; /* of Figure 7, and in no other */
     bool is_usable;
     char reason[HBK_PAPER_REASON_BYTES_MAX]; /* why it is left out */
     char version[HBK_PAPER_REASON_BYTES_MAX];

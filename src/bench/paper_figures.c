@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOADS = 3, LINE_POINTS_MAX = 32, GROUPS_MAX = 12 };
+enum { LOADS = 3, LINE_POINTS_MAX = 32, GROUPS_MAX = HBK_PAPER_SYSTEMS_MAX };
 
 static const unsigned load_rates[LOADS] = {320, 3200, 12800};
 
@@ -63,7 +63,7 @@ static void draw(struct hbk_page *page, const struct chart *chart, const char *t
 
 static bool has_part(const struct hbk_paper_system *system, unsigned kinds)
 {
-    return system->is_usable && (kinds >> system->kind & 1) != 0;
+    return system->is_usable && !system->is_variant && (kinds >> system->kind & 1) != 0;
 }
 
 enum {
@@ -150,7 +150,7 @@ static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
     chart = (struct chart){0};
     for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
-        if (!system->is_usable) {
+        if (!system->is_usable || system->is_variant) {
             continue;
         }
         for (enum hbk_placement placement = 0; placement < HBK_PLACEMENTS; placement++) {
@@ -187,8 +187,12 @@ static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
     end_series(&chart, "requests per second");
     draw(page, &chart, "Closed loop without a delay, between nodes", "system",
          "requests per second");
-    hbk_page_put(page, "<p>The paper's five variants of Istio's sidecar are variants of an L7 "
-                       "sidecar; they come with <code>hauberk gateway</code>.</p>\n");
+    hbk_page_put(page, "<p>The paper's five variants of Istio's sidecar are here: with mutual TLS "
+                       "<code>sidecar-l7</code>; in plain text <code>sidecar-l7-plain</code>; "
+                       "without metrics, too, "
+                       "<code>sidecar-l7-quiet</code>; without HTTP "
+                       "<code>sidecar-tcp-plain</code>; without metrics "
+                       "<code>sidecar-tcp-quiet</code>.</p>\n");
 }
 
 /* Figure 8: memory over connections, with the line through it. */

@@ -66,6 +66,11 @@ static void find_binary(const struct hbk_paper *paper, struct hbk_paper_system *
     const char *given = given_binary(paper, system->name);
     size_t slash;
     char reason[HBK_PAPER_REASON_BYTES_MAX];
+    if (hbk_slice_equal(descriptor->binary, HBK_SLICE("hauberk")) && given == NULL) {
+        (void)snprintf(system->binary, sizeof system->binary, "/proc/self/exe");
+        (void)snprintf(system->version, sizeof system->version, "hauberk %s", HBK_VERSION);
+        return;
+    }
     bool is_path = given != NULL || hbk_slice_find(descriptor->binary, '/', &slash);
     if (is_path) {
         (void)snprintf(system->binary, sizeof system->binary, "%.*s",
@@ -137,39 +142,91 @@ static void add_own(struct hbk_paper *paper, const char *name)
     } else if (strcmp(name, "baseline-mtls") == 0) {
         (void)add(paper, name, "no mesh, mutual TLS between the applications", HBK_BASELINE_MTLS,
                   true);
-    } else if (strcmp(name, "node") == 0) {
+    } else {
         struct hbk_paper_system *system = add(paper, name, "hauberk node", HBK_NODE, true);
         (void)snprintf(system->version, sizeof system->version, "hauberk %s", HBK_VERSION);
-    } else {
-        struct hbk_paper_system *system = add(paper, name, name, HBK_PAIR, true);
-        leave_out(system, "left out: hauberk gateway speaks no TLS to the other sidecar yet");
     }
 }
 
-static const char *const own_names[] = {"baseline", "baseline-mtls", "node", "sidecar-tcp",
-                                        "sidecar-l7"};
+static const char *const own_names[] = {"baseline", "baseline-mtls", "node"};
+
+/* The gateway program as a pair of sidecars, and the variants of Figure 7: what costs something is
+ * switched off, one after the other. */
+static const struct sidecar {
+    const char *name, *title;
+    const char *base; /* name of its descriptor */
+    bool encrypts, is_quiet, is_variant;
+} sidecars[] = {
+    {"sidecar-tcp", "hauberk sidecar pair, TCP", "sidecar-tcp", true, false, false},
+    {"sidecar-l7", "hauberk sidecar pair, HTTP", "sidecar-l7", true, false, false},
+    {"sidecar-l7-plain", "the same in plain text", "sidecar-l7", false, false, true},
+    {"sidecar-l7-quiet", "the same without metrics", "sidecar-l7", false, true, true},
+    {"sidecar-tcp-plain", "sidecar pair, TCP, plain text", "sidecar-tcp", false, false, true},
+    {"sidecar-tcp-quiet", "the same without metrics", "sidecar-tcp", false, true, true},
+};
+
+static const char *builtin_text(const char *name)
+{
+    for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
+        if (strcmp(name, hbk_builtin_systems[i].name) == 0) {
+            return hbk_builtin_systems[i].text;
+        }
+    }
+    return NULL;
+}
+
+static hbk_status add_sidecar(struct hbk_paper *paper, const struct sidecar *sidecar,
+                              struct hbk_error *error)
+{
+    HBK_TRY(
+        add_descriptor(paper, sidecar->base, hbk_slice_text(builtin_text(sidecar->base)), error));
+    struct hbk_paper_system *system = &paper->systems[paper->system_count - 1];
+    (void)snprintf(system->name, sizeof system->name, "%s", sidecar->name);
+    (void)snprintf(system->title, sizeof system->title, "%s", sidecar->title);
+    system->encrypts = sidecar->encrypts;
+    system->is_quiet = sidecar->is_quiet;
+    system->is_variant = sidecar->is_variant;
+    if (system->is_quiet) {
+        leave_out(system, "left out: hauberk gateway does not switch its statistics off yet");
+    }
+    return HBK_OK;
+}
+
+static bool is_sidecar(const char *builtin)
+{
+    return strncmp(builtin, "sidecar-", 8) == 0;
+}
 
 static hbk_status add_named(struct hbk_paper *paper, const char *name, struct hbk_error *error)
 {
+    for (size_t i = 0; i < HBK_COUNT(sidecars); i++) {
+        if (strcmp(name, sidecars[i].name) == 0) {
+            return add_sidecar(paper, &sidecars[i], error);
+        }
+    }
     for (size_t i = 0; i < HBK_COUNT(own_names); i++) {
         if (strcmp(name, own_names[i]) == 0) {
             add_own(paper, name);
             return HBK_OK;
         }
     }
-    for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
-        const struct hbk_descriptor_text *builtin = &hbk_builtin_systems[i];
-        if (strcmp(name, builtin->name) == 0) {
-            return add_descriptor(paper, builtin->name, hbk_slice_text(builtin->text), error);
-        }
+    const char *text_of_ours = builtin_text(name);
+    if (text_of_ours != NULL) {
+        return add_descriptor(paper, name, hbk_slice_text(text_of_ours), error);
     }
     if (strchr(name, '/') == NULL && strstr(name, ".yaml") == NULL) {
-        char names[200] = "";
+        char names[320] = "";
         size_t size = 0;
         for (size_t i = 0; i < HBK_COUNT(own_names); i++) {
             size += (size_t)snprintf(names + size, sizeof names - size, "%s, ", own_names[i]);
         }
+        for (size_t i = 0; i < HBK_COUNT(sidecars) && size + 40 < sizeof names; i++) {
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s, ", sidecars[i].name);
+        }
         for (unsigned i = 0; i < hbk_builtin_systems_count && size + 40 < sizeof names; i++) {
+            if (is_sidecar(hbk_builtin_systems[i].name)) {
+                continue;
+            }
             size += (size_t)snprintf(names + size, sizeof names - size, "%s, ",
                                      hbk_builtin_systems[i].name);
         }
@@ -204,8 +261,13 @@ hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *err
         for (size_t i = 1; i < HBK_COUNT(own_names); i++) {
             add_own(paper, own_names[i]);
         }
+        for (size_t i = 0; i < HBK_COUNT(sidecars); i++) {
+            HBK_TRY(add_sidecar(paper, &sidecars[i], error));
+        }
         for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
-            HBK_TRY(add_named(paper, hbk_builtin_systems[i].name, error));
+            if (!is_sidecar(hbk_builtin_systems[i].name)) {
+                HBK_TRY(add_named(paper, hbk_builtin_systems[i].name, error));
+            }
         }
     }
     while (rest != NULL && *rest != '\0') {

@@ -15,7 +15,7 @@
 #include "os/redirect.h"
 #include "os/socket.h"
 
-enum { PEM_BYTES_MAX = 64 << 10, PLACEHOLDERS = 10, CONNECT_MS = 200, NAT_TEXT_BYTES_MAX = 1024 };
+enum { PEM_BYTES_MAX = 64 << 10, PLACEHOLDERS = 13, CONNECT_MS = 200, NAT_TEXT_BYTES_MAX = 1024 };
 
 static const uint64_t ready_timeout_ns = 20 * HBK_NS_PER_S;
 
@@ -116,8 +116,26 @@ struct values {
     char ca[HBK_PROGRAM_PATH_BYTES_MAX + 32];
     char client[HBK_ADDRESS_TEXT_BYTES_MAX], server[HBK_ADDRESS_TEXT_BYTES_MAX];
     char ports[3][8];
+    char client_tls[2048], server_tls[2048]; /* of our sidecars */
     struct hbk_placeholder list[PLACEHOLDERS];
 };
+
+static const char no_statistics[] = "stats_config: {stats_matcher: {reject_all: true}}";
+
+/* A transport socket of our sidecars with mutual TLS 1.3, on one line. */
+static void fill_tls(const struct values *values, bool is_server, char *text, size_t bytes_max)
+{
+    const char *pem = is_server ? values->server_pem : values->client_pem;
+    (void)snprintf(
+        text, bytes_max,
+        "transport_socket: {name: envoy.transport_sockets.tls, typed_config: {\"@type\": "
+        "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.%sstreamTlsContext, "
+        "%scommon_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_3}, "
+        "tls_certificates: [{certificate_chain: {filename: \"%s\"}, private_key: {filename: "
+        "\"%s\"}}], validation_context: {trusted_ca: {filename: \"%s\"}}}}}",
+        is_server ? "Down" : "Up", is_server ? "require_client_certificate: true, " : "", pem, pem,
+        values->ca);
+}
 
 static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_system *system,
                         enum hbk_placement placement, struct values *values)
@@ -133,15 +151,28 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
     (void)snprintf(values->ca, sizeof values->ca, "%s/bundle.pem", values->directory);
     (void)hbk_ip_text(&topology->places[HBK_PLACE_FRONT].ipv4, values->client);
     (void)hbk_ip_text(&topology->places[hbk_paper_server(placement)].ipv4, values->server);
+    values->client_tls[0] = values->server_tls[0] = '\0';
+    if (system->encrypts) {
+        fill_tls(values, false, values->client_tls, sizeof values->client_tls);
+        fill_tls(values, true, values->server_tls, sizeof values->server_tls);
+    }
     for (size_t i = 0; i < HBK_COUNT(ports); i++) {
         (void)snprintf(values->ports[i], sizeof values->ports[i], "%d", ports[i]);
     }
     const struct hbk_placeholder list[PLACEHOLDERS] = {
-        {"DIR", values->directory},         {"BINARY", system->binary},
-        {"CLIENT", values->client},         {"SERVER", values->server},
-        {"CLIENT_PORT", values->ports[0]},  {"TUNNEL_PORT", values->ports[1]},
-        {"APP_PORT", values->ports[2]},     {"CLIENT_PEM", values->client_pem},
-        {"SERVER_PEM", values->server_pem}, {"CA", values->ca},
+        {"DIR", values->directory},
+        {"BINARY", system->binary},
+        {"CLIENT", values->client},
+        {"SERVER", values->server},
+        {"CLIENT_PORT", values->ports[0]},
+        {"TUNNEL_PORT", values->ports[1]},
+        {"APP_PORT", values->ports[2]},
+        {"CLIENT_PEM", values->client_pem},
+        {"SERVER_PEM", values->server_pem},
+        {"CA", values->ca},
+        {"CLIENT_TLS", values->client_tls},
+        {"SERVER_TLS", values->server_tls},
+        {"STATISTICS", system->is_quiet ? no_statistics : ""},
     };
     memcpy(values->list, list, sizeof list);
 }

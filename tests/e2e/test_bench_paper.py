@@ -69,6 +69,23 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
     assert "nan" not in page.lower().split("</style>")[1]
 
 
+def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(paper):
+    names = ["sidecar-tcp", "sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain"]
+    folder, _ = paper(*SHORT, "--only", "table2,fig7", "--systems", ",".join(names))
+    runs = samples(folder)
+    assert all(run["ok"] and run["values"]["failed"] == 0 for run in runs), runs
+    closed = {run["system"] for run in runs if run["arrivals"] == "closed"}
+    assert closed == {"baseline", *names}
+    assert {run["system"] for run in runs if run["arrivals"] == "uniform"} == {
+        "baseline", "sidecar-tcp", "sidecar-l7"}
+    for run in runs:
+        if run["system"] != "baseline":
+            assert run["values"]["client_agent_cpu_cores"] > 0, run
+            assert run["values"]["server_agent_cpu_cores"] > 0, run
+    page = (folder / "report.html").read_text()
+    assert "sidecar-l7-plain" in page and "Figure 7" in page
+
+
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
