@@ -65,8 +65,10 @@ static void on_timer(struct hbk_timer *timer)
         return;
     }
     if (connection->is_reading) {
-        hbk_gw_count(&connection->stats[HBK_GW_H_RQ_HEADER_TIMEOUT], 1);
-    } else if (!connection->is_draining) {
+        hbk_gw_http1_server_late(connection);
+        return;
+    }
+    if (!connection->is_draining) {
         hbk_gw_count(&connection->stats[HBK_GW_H_CX_IDLE_TIMEOUT], 1);
     }
     hbk_gw_connection_close(connection);

@@ -20,6 +20,7 @@ struct hbk_gw_http1_server {
 struct hbk_gw_http2_server {
     struct hbk_h2_session session;
     struct hbk_task pump;
+    uint32_t counted_refusals; /* of the session's requests_refused */
     bool is_started;
 };
 
@@ -64,6 +65,8 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection);
 /* The codecs. Bytes arrive in order; `in` holds what could not be used yet. */
 void hbk_gw_http1_server_read(struct hbk_gw_connection *connection, struct hbk_slice bytes);
 void hbk_gw_http1_server_flushed(struct hbk_gw_connection *connection);
+/* The head did not come in time. */
+void hbk_gw_http1_server_late(struct hbk_gw_connection *connection);
 void hbk_gw_http1_server_more(struct hbk_task *task); /* for connection->more */
 HBK_MUST_USE hbk_status hbk_gw_http2_server_start(struct hbk_gw_connection *connection);
 void hbk_gw_http2_server_read(struct hbk_gw_connection *connection, struct hbk_slice bytes);

@@ -291,9 +291,11 @@ static const struct hbk_gw_downstream_ops ops_10 = {
  * for the log; a stranger learns only the status, as with Envoy. */
 static void refuse(struct hbk_gw_connection *connection, uint32_t status, const char *why)
 {
-    const char *text = reason_of(status);
-    hbk_gw_count(
-        &connection->stats[status == 431 ? HBK_GW_H_RQ_TOO_LARGE : HBK_GW_H_CX_PROTOCOL_ERROR], 1);
+    const char *text = status == 408 ? "request header timeout" : reason_of(status);
+    hbk_gw_count(&connection->stats[status == 431   ? HBK_GW_H_RQ_TOO_LARGE
+                                    : status == 408 ? HBK_GW_H_RQ_HEADER_TIMEOUT
+                                                    : HBK_GW_H_CX_PROTOCOL_ERROR],
+                 1);
     hbk_gw_count(&connection->stats[HBK_GW_H_RQ_4XX], 1);
     connection->http1.closes_after = true;
     if (hbk_log_is_on(HBK_LOG_DEBUG)) {
@@ -307,7 +309,7 @@ static void refuse(struct hbk_gw_connection *connection, uint32_t status, const 
                                 "HTTP/1.1 %u %s\r\ncontent-length: %zu\r\n"
                                 "content-type: text/plain\r\ndate: %.*s\r\nserver: %.*s\r\n"
                                 "connection: close\r\n\r\n%s",
-                                status, text, strlen(text), HBK_SLICE_ARGS(date),
+                                status, reason_of(status), strlen(text), HBK_SLICE_ARGS(date),
                                 HBK_SLICE_ARGS(name), text));
     hbk_gw_connection_close(connection);
 }
@@ -530,6 +532,7 @@ static void read_input(struct hbk_gw_connection *connection, struct hbk_slice *i
 {
     struct hbk_gw_http1_server *server = &connection->http1;
     while (!connection->pipe.is_closed && !connection->is_closing && !server->closes_after) {
+        hbk_gw_bury_some(connection->shard);
         if (server->is_in_body) {
             if (!read_body(connection, input)) {
                 return;
@@ -564,6 +567,11 @@ void hbk_gw_http1_server_read(struct hbk_gw_connection *connection, struct hbk_s
     } else if (left.size > 0 && hbk_buffer_append(&connection->in, left) != HBK_OK) {
         hbk_pipe_reset(&connection->pipe);
     }
+}
+
+void hbk_gw_http1_server_late(struct hbk_gw_connection *connection)
+{
+    refuse(connection, 408, "the head did not come in time");
 }
 
 void hbk_gw_http1_server_more(struct hbk_task *task)

@@ -281,13 +281,24 @@ static void take_event(struct hbk_gw_connection *connection, struct hbk_h2_event
     }
 }
 
+/* Requests that the session reset by itself: malformed ones, and heads that are too large. */
+static void count_refusals(struct hbk_gw_connection *connection)
+{
+    struct hbk_gw_http2_server *server = &connection->http2;
+    hbk_gw_count(&connection->stats[HBK_GW_H_CX_PROTOCOL_ERROR],
+                 server->session.requests_refused - server->counted_refusals);
+    server->counted_refusals = server->session.requests_refused;
+}
+
 void hbk_gw_http2_server_read(struct hbk_gw_connection *connection, struct hbk_slice bytes)
 {
     struct hbk_h2_session *session = &connection->http2.session;
     hbk_h2_set_time(session, connection->shard->net.loop->now_ns);
     while (!connection->pipe.is_closed) {
         struct hbk_h2_event event = {0};
+        hbk_gw_bury_some(connection->shard);
         enum hbk_h2_answer answer = hbk_h2_read(session, &bytes, &event);
+        count_refusals(connection);
         if (answer == HBK_H2_NEED_MORE) {
             if (connection->is_draining) {
                 hbk_gw_connection_changed(connection); /* perhaps our PING was answered */

@@ -36,9 +36,9 @@ struct hbk_slice hbk_gw_date(struct hbk_gw_shard *shard)
     return hbk_slice_of(shard->date, HBK_GW_DATE_BYTES);
 }
 
-static void on_bury(struct hbk_task *task)
+static void bury(struct hbk_gw_shard *shard)
 {
-    struct hbk_gw_shard *shard = HBK_CONTAINER(task, struct hbk_gw_shard, bury);
+    shard->dead_count = 0;
     for (struct hbk_link *link; (link = hbk_list_pop(&shard->dead)) != NULL;) {
         struct hbk_gw_stream *stream = HBK_CONTAINER(link, struct hbk_gw_stream, link);
         hbk_buffer_fini(&stream->out);
@@ -46,6 +46,18 @@ static void on_bury(struct hbk_task *task)
         hbk_buffer_fini(&stream->held);
         hbk_arena_fini(&stream->arena);
         hbk_pool_give(&shard->streams, stream);
+    }
+}
+
+static void on_bury(struct hbk_task *task)
+{
+    bury(HBK_CONTAINER(task, struct hbk_gw_shard, bury));
+}
+
+void hbk_gw_bury_some(struct hbk_gw_shard *shard)
+{
+    if (shard->dead_count >= HBK_GW_DEAD_STREAMS_MAX) {
+        bury(shard);
     }
 }
 

@@ -14,8 +14,9 @@
 enum {
     HBK_GW_CONNECTIONS_MAX = 1 << 20, /* per worker, each kind */
     HBK_GW_STREAMS_MAX = 1 << 20,
-    HBK_GW_HOSTS_MAX = 4096, /* of a cluster */
-    HBK_GW_DATE_BYTES = 29,  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    HBK_GW_DEAD_STREAMS_MAX = 64, /* whose memory waits for the end of the turn */
+    HBK_GW_HOSTS_MAX = 4096,      /* of a cluster */
+    HBK_GW_DATE_BYTES = 29,       /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 };
 
 struct hbk_gw_shard;
@@ -65,6 +66,7 @@ struct hbk_gw_shard {
     struct hbk_list open;       /* downstream connections */
     struct hbk_list relay_list; /* tcp_proxy connections */
     struct hbk_list dead;       /* streams that go at the end of the turn */
+    uint32_t dead_count;
     struct hbk_task bury;
     struct hbk_timer log_timer;
     uint64_t random[2];
@@ -88,6 +90,13 @@ HBK_MUST_USE hbk_status hbk_gw_shard_listen(struct hbk_gw_shard *shard, struct h
 
 /* Accepts no more; connections end when they are idle. */
 void hbk_gw_shard_drain(struct hbk_gw_shard *shard);
+
+/*
+ * Gives the memory of ended streams back before the turn is over, once they are many: thousands of
+ * requests fit what one turn reads from one client. Only where no caller holds a stream: between
+ * two requests of a codec's input.
+ */
+void hbk_gw_bury_some(struct hbk_gw_shard *shard);
 
 /* A number that nobody can guess for long: xorshift128+, seeded by the kernel. */
 uint64_t hbk_gw_random(struct hbk_gw_shard *shard);

@@ -64,27 +64,6 @@ struct hbk_gw_stream *hbk_gw_stream_new(struct hbk_gw_connection *connection,
     return stream;
 }
 
-/* ---- back-pressure ---- */
-
-size_t hbk_gw_stream_bytes_max(const struct hbk_gw_stream *stream)
-{
-    size_t down = stream->handler->buffer_bytes_max;
-    size_t up = stream->pool == NULL
-                    ? down
-                    : stream->pool->cluster->config->per_connection_buffer_limit_bytes;
-    return up < down ? up : down;
-}
-
-bool hbk_gw_stream_is_backed_up(const struct hbk_gw_stream *stream)
-{
-    size_t most = hbk_gw_stream_bytes_max(stream);
-    const struct hbk_gw_connection *connection = stream->connection;
-    const struct hbk_gw_upstream *upstream = stream->upstream;
-    return (connection != NULL && connection->kind == HBK_GW_KIND_HTTP1 &&
-            hbk_buffer_size(&connection->pipe.out) > most) ||
-           (upstream != NULL && !upstream->is_http2 && hbk_buffer_size(&upstream->pipe.out) > most);
-}
-
 /* ---- the end ---- */
 
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info)
@@ -165,6 +144,7 @@ void hbk_gw_stream_end(struct hbk_gw_stream *stream)
     stream->down->ended(stream);
     hbk_link_remove(&stream->link);
     hbk_list_append(&shard->dead, &stream->link);
+    shard->dead_count++;
     hbk_loop_post(shard->net.loop, HBK_PHASE_END, &shard->bury);
     if (connection != NULL) {
         connection->stream_count--;
@@ -274,6 +254,10 @@ static void on_idle(struct hbk_timer *timer)
     hbk_gw_count(&stats_of(stream)[HBK_GW_H_RQ_IDLE_TIMEOUT], 1);
     hbk_gw_stream_reply(stream, stream->request_ended ? 504 : 408, HBK_SLICE("stream timeout"),
                         HBK_GW_FLAG_SI, "stream_idle_timeout");
+    if (!stream
+             ->is_ended) { /* the client does not take our answer, either: once more, and no more */
+        hbk_loop_timer(loop, timer, stream->idle_ns);
+    }
 }
 
 static void touch(struct hbk_gw_stream *stream)

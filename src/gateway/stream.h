@@ -143,8 +143,8 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
                           const char *text);
 void hbk_gw_stream_request_sent(struct hbk_gw_stream *stream, size_t size);
 
-/* How many bytes of a body may be under way in one direction before its sender is paused: the
- * smaller of both sides' limits, since what one side lets in the other has to hold. */
+/* pressure.c. How many bytes of a body may be under way in one direction before its sender is
+ * paused: the smaller of both sides' limits, shared by the client's exchanges. */
 size_t hbk_gw_stream_bytes_max(const struct hbk_gw_stream *stream);
 /* Whether more is held already, framing counted, on a side that speaks HTTP/1: it says when its
  * buffer empties. HTTP/2 has windows instead. */

@@ -28,6 +28,9 @@ struct relay {
     bool is_connected, is_over, is_counted;
 };
 
+/* Between two of the last bytes that a side takes. */
+#define PARTING_NS_MAX (60 * HBK_NS_PER_S)
+
 static void connect_next(struct relay *relay);
 
 /* ---- the end ---- */
@@ -78,6 +81,7 @@ static void bury(struct relay *relay)
 {
     struct hbk_gw_shard *shard = relay->shard;
     log_relay(relay);
+    hbk_loop_timer_cancel(shard->net.loop, &relay->idle);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_RX_BYTES], relay->client.received_bytes);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_TX_BYTES], relay->client.sent_bytes);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_CX_DESTROY], 1);
@@ -88,6 +92,14 @@ static void bury(struct relay *relay)
     }
     hbk_link_remove(&relay->link);
     hbk_pool_give(&shard->relays, relay);
+}
+
+/* Who does not take the last bytes is waited for no longer than one who is idle. */
+static void be_patient(struct relay *relay)
+{
+    uint64_t idle_ns = relay->handler->idle_ns;
+    hbk_loop_timer(relay->shard->net.loop, &relay->idle,
+                   idle_ns > 0 && idle_ns < PARTING_NS_MAX ? idle_ns : PARTING_NS_MAX);
 }
 
 static void end(struct relay *relay, bool is_reset)
@@ -107,6 +119,7 @@ static void end(struct relay *relay, bool is_reset)
             hbk_pipe_reset(&relay->server);
         }
     } else {
+        be_patient(relay);
         hbk_pipe_close_when_sent(&relay->client);
         if (relay->open_pipes > 1) {
             hbk_pipe_close_when_sent(&relay->server);
@@ -131,6 +144,12 @@ static void on_idle(struct hbk_timer *timer)
 {
     struct relay *relay = HBK_CONTAINER(timer, struct relay, idle);
     struct hbk_loop *loop = relay->shard->net.loop;
+    if (relay->is_over) {
+        hbk_gw_count(&relay->stats[HBK_GW_T_IDLE_TIMEOUT], 1);
+        hbk_pipe_reset(&relay->client);
+        hbk_pipe_reset(&relay->server);
+        return;
+    }
     uint64_t quiet_ns = loop->now_ns - relay->active_ns;
     if (quiet_ns < relay->handler->idle_ns) {
         hbk_loop_timer(loop, timer, relay->handler->idle_ns - quiet_ns);
@@ -185,6 +204,10 @@ static void pass_end(struct relay *relay, struct hbk_pipe *from, struct hbk_pipe
 
 static void flushed(struct relay *relay, struct hbk_pipe *to, struct hbk_pipe *from)
 {
+    if (relay->is_over) {
+        be_patient(relay);
+        return;
+    }
     if (relay->is_connected && hbk_buffer_is_empty(&to->out)) {
         hbk_pipe_resume(from);
     }

@@ -120,6 +120,7 @@ enum h2_step h2_fail_stream(struct hbk_h2_session *session, uint32_t stream_id,
 {
     h2_write_reset(session, stream_id, code);
     if (stream == NULL) {
+        session->requests_refused++;
         session->stray_bytes_max += session->config.stream_window_bytes;
         h2_expect_late(session, stream_id);
         return H2_STEP_ON;

@@ -230,6 +230,7 @@ struct hbk_h2_session {
     uint8_t late_next;
     int32_t noise; /* see HBK_H2_NOISE_MAX */
     uint32_t early_resets;
+    uint32_t requests_refused; /* server: broke a rule, and the caller never saw them */
     uint64_t noise_at_ms, early_resets_at_ms; /* when time last paid off */
     uint64_t now_ns;
 

@@ -369,7 +369,7 @@ def test_validate_says_what_serve_would_refuse(tmp_path):
     chain, key = make_pair(tmp_path, "one")
     _, foreign = make_pair(tmp_path, "other")
     cases = {
-        "xff_num_trusted_hops": {"manager": "xff_num_trusted_hops: 1"},
+        "allow_absolute_url": {"manager": "http_protocol_options: {allow_absolute_url: false}"},
         "nowhere.pem": {"socket": tls_socket(tmp_path / "nowhere.pem", key)},
         "key": {"socket": tls_socket(chain, foreign)},
         "%NONSENSE%": {"manager": log_manager(tmp_path / "log", "%NONSENSE%")},
