@@ -128,6 +128,20 @@ static hbk_status hash_input(const struct hbk_key_operation *operation, enum hbk
     return HBK_OK;
 }
 
+/* What is in it is public: padded digests, ciphertexts, messages. */
+static hbk_status make_block(struct hbk_key_operation *operation, size_t size)
+{
+    operation->block = malloc(size > 0 ? size : 1);
+    operation->block_bytes = size;
+    return operation->block == NULL ? HBK_NO_MEMORY : HBK_OK;
+}
+
+static void free_block(struct hbk_key_operation *operation)
+{
+    free(operation->block);
+    operation->block = NULL;
+}
+
 static hbk_status pad(struct hbk_key_operation *operation, enum hbk_hash hash,
                       const uint8_t *digest)
 {
@@ -149,7 +163,6 @@ static hbk_status pad(struct hbk_key_operation *operation, enum hbk_hash hash,
 
 static void set_rsa_job(struct hbk_key_operation *operation)
 {
-    operation->block_bytes = hbk_rsa_key_bytes(operation->key->rsa);
     operation->job.kind = HBK_JOB_RSA_PRIVATE;
     operation->job.operation.rsa = (struct hbk_rsa_operation){
         .key = operation->key->rsa,
@@ -166,6 +179,7 @@ static hbk_status prepare_sign(struct hbk_key_operation *operation)
     HBK_TRY(hash_input(operation, hash, digest));
     switch (operation->key->kind) {
     case HBK_KEY_RSA:
+        HBK_TRY(make_block(operation, hbk_rsa_key_bytes(operation->key->rsa)));
         HBK_TRY(pad(operation, hash, digest));
         set_rsa_job(operation);
         return HBK_OK;
@@ -195,7 +209,7 @@ static hbk_status prepare_ed25519(struct hbk_key_operation *operation)
     if (operation->input.size > HBK_KEY_ED25519_MESSAGE_BYTES_MAX) {
         return HBK_LIMIT;
     }
-    operation->block_bytes = operation->input.size;
+    HBK_TRY(make_block(operation, operation->input.size));
     if (operation->input.size > 0) {
         memcpy(operation->block, operation->input.bytes, operation->input.size);
     }
@@ -218,6 +232,7 @@ static hbk_status prepare(struct hbk_key_operation *operation)
         if (operation->input.size != hbk_rsa_key_bytes(key->rsa)) {
             return HBK_INVALID;
         }
+        HBK_TRY(make_block(operation, operation->input.size));
         memcpy(operation->block, operation->input.bytes, operation->input.size);
         set_rsa_job(operation);
         return HBK_OK;
@@ -245,6 +260,7 @@ static hbk_status status_of(enum hbk_lane_status status)
 
 static void finish(struct hbk_key_operation *operation, hbk_status status, size_t output_bytes)
 {
+    free_block(operation);
     operation->state = OPERATION_IDLE;
     operation->status = status;
     operation->output_bytes = status == HBK_OK ? output_bytes : 0;
@@ -401,12 +417,9 @@ static hbk_status fall_back(struct hbk_key_worker *worker, struct hbk_key_operat
     return HBK_OK;
 }
 
-hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
-                          uint64_t now_ns)
+static hbk_status submit(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
+                         uint64_t now_ns)
 {
-    HBK_ASSERT(operation->state == OPERATION_IDLE && operation->complete != NULL);
-    HBK_ASSERT(operation->output.size >= hbk_private_key_output_bytes(operation->key));
-
     HBK_TRY(prepare(operation));
     const struct hbk_key_provider_options *options = &operation->key->provider->options;
     if (options->device == NULL) {
@@ -417,6 +430,21 @@ hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operatio
     }
     operation->state = OPERATION_AT_DEVICE;
     return HBK_OK;
+}
+
+hbk_status hbk_key_submit(struct hbk_key_worker *worker, struct hbk_key_operation *operation,
+                          uint64_t now_ns)
+{
+    HBK_ASSERT(operation->state == OPERATION_IDLE && operation->complete != NULL);
+    HBK_ASSERT(operation->output.size >= hbk_private_key_output_bytes(operation->key));
+
+    operation->block = NULL;
+    operation->block_bytes = 0;
+    hbk_status status = submit(worker, operation, now_ns);
+    if (status != HBK_OK) {
+        free_block(operation);
+    }
+    return status;
 }
 
 void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *operation)
@@ -432,6 +460,7 @@ void hbk_key_cancel(struct hbk_key_worker *worker, struct hbk_key_operation *ope
         hbk_device_queue_cancel(operation);
         break;
     }
+    free_block(operation);
     operation->state = OPERATION_IDLE;
 }
 

@@ -48,7 +48,7 @@ struct hbk_key_operation {
     struct hbk_job job;
     struct hbk_link link;
     size_t block_bytes;
-    uint8_t block[HBK_KEY_OUTPUT_BYTES_MAX]; /* the padded block, the digest or the message */
+    uint8_t *block; /* owned until the end: RSA: what is raised; Ed25519: the message; else NULL */
 };
 
 struct hbk_key_worker;
@@ -78,7 +78,8 @@ void hbk_key_worker_free(struct hbk_key_worker *worker);
  * not complete.
  *
  * Fails: HBK_UNSUPPORTED (the key does not do that), HBK_INVALID (an input of the wrong size),
- * HBK_LIMIT (the queue is full, or a message too long for Ed25519), HBK_IO (no entropy).
+ * HBK_LIMIT (the queue is full, or a message too long for Ed25519), HBK_IO (no entropy),
+ * HBK_NO_MEMORY.
  */
 HBK_MUST_USE hbk_status hbk_key_submit(struct hbk_key_worker *worker,
                                        struct hbk_key_operation *operation, uint64_t now_ns);

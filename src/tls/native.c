@@ -49,6 +49,8 @@ enum {
     KEY_LOG_LINE_BYTES_MAX = 40 + 2 * (HBK_MESSAGE_RANDOM_BYTES + HBK_TLS_HASH_BYTES_MAX) + 2,
 };
 
+_Static_assert(sizeof(struct hbk_native) <= HBK_NATIVE_BYTES_MAX, "a handshake has grown");
+
 static struct hbk_batcher *batcher_of(const struct hbk_native *handshake)
 {
     return hbk_key_worker_batcher(handshake->setup->worker->options.keys);
@@ -59,9 +61,13 @@ static struct hbk_batcher *batcher_of(const struct hbk_native *handshake)
 static void cancel_jobs(struct hbk_native *handshake)
 {
     struct hbk_tls_worker *worker = handshake->setup->worker;
-    hbk_batcher_cancel(batcher_of(handshake), &handshake->agree.job);
+    if ((handshake->jobs & HBK_NATIVE_JOB_AGREE) != 0) {
+        hbk_batcher_cancel(batcher_of(handshake), &handshake->agree.job);
+    }
     hbk_key_cancel(worker->options.keys, &handshake->sign);
-    hbk_verification_cancel(&handshake->verify, batcher_of(handshake));
+    if ((handshake->jobs & HBK_NATIVE_JOB_VERIFY) != 0) {
+        hbk_verification_cancel(&handshake->verify, batcher_of(handshake));
+    }
     handshake->jobs = 0;
 }
 

@@ -19,6 +19,7 @@ enum {
     HBK_NATIVE_HELLO_BYTES_MAX = 16 << 10, /* a hello, a request, extensions */
     HBK_NATIVE_FINISHED_BYTES_MAX = 64,    /* above every hash */
     HBK_NATIVE_VERIFY_BYTES_MAX = 1 << 10, /* a CertificateVerify: RSA-4096 takes 516 */
+    HBK_NATIVE_BYTES_MAX = 2560,           /* of a handshake in flight, beside its buffers */
 };
 
 /* What a handshake does next. A state that waits for a message is named after it; one that has all
@@ -97,9 +98,11 @@ struct hbk_native {
     size_t share_count;
     uint8_t peer_share[HBK_GROUP_SHARE_BYTES_MAX];
 
-    struct hbk_tls_agreement_job agree;
+    union { /* one after the other: the secret's job is wiped before a signature comes */
+        struct hbk_tls_agreement_job agree;
+        struct hbk_verification verify;
+    };
     struct hbk_key_operation sign;
-    struct hbk_verification verify;
     uint8_t *signature; /* owned: what `sign` writes; NULL until then */
 
     struct hbk_tls_result result;
