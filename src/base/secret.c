@@ -7,6 +7,13 @@ void hbk_secret_wipe(void *bytes, size_t size)
     }
 }
 
+__attribute__((noinline)) void hbk_secret_wipe_stack(void)
+{
+    uint8_t stack[HBK_SECRET_STACK_BYTES];
+
+    hbk_secret_wipe(stack, sizeof(stack));
+}
+
 bool hbk_secret_equal(struct hbk_slice a, struct hbk_slice b)
 {
     if (a.size != b.size) {

@@ -14,6 +14,8 @@
 #include <openssl/obj_mac.h>
 #include <stdatomic.h>
 
+#include "base/secret.h"
+
 const struct hbk_ec_curve hbk_ec_p256 = {NID_X9_62_prime256v1, &hbk_p256_order};
 const struct hbk_ec_curve hbk_ec_p384 = {NID_secp384r1, &hbk_p384_order};
 
@@ -92,6 +94,7 @@ enum hbk_lane_status hbk_ec_twin_keygen(const struct hbk_ec_curve *curve, uint8_
                            POINT_CONVERSION_UNCOMPRESSED, out_public_key, size, NULL) == size;
 
     EC_KEY_free(key);
+    hbk_secret_wipe_stack();
     return is_done ? HBK_LANE_OK : drop_errors(HBK_LANE_FAILED);
 }
 
@@ -129,6 +132,7 @@ enum hbk_lane_status hbk_ec_twin_agree(const struct hbk_ec_curve *curve, const u
     }
     EC_POINT_free(peer);
     EC_KEY_free(key);
+    hbk_secret_wipe_stack();
     return status;
 }
 
@@ -149,6 +153,7 @@ enum hbk_lane_status hbk_ec_twin_sign(const struct hbk_ec_curve *curve, const ui
 
     ECDSA_SIG_free(signature);
     EC_KEY_free(key);
+    hbk_secret_wipe_stack();
     return is_done ? HBK_LANE_OK : drop_errors(HBK_LANE_FAILED);
 }
 

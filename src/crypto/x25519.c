@@ -65,6 +65,7 @@ static void twin_keygen(struct hbk_x25519_keygen *operation)
     operation->status = is_done ? HBK_LANE_OK : HBK_LANE_FAILED;
     EVP_PKEY_free(key);
     ERR_clear_error();
+    hbk_secret_wipe_stack();
 }
 
 /*
@@ -127,6 +128,7 @@ static void twin_agree(struct hbk_x25519_agree *operation)
     EVP_PKEY_free(peer);
     EVP_PKEY_free(key);
     ERR_clear_error();
+    hbk_secret_wipe_stack();
 }
 
 void hbk_x25519_keygen_lanes(enum hbk_path path, struct hbk_x25519_keygen *const lanes[HBK_LANES])
