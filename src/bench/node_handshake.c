@@ -310,10 +310,12 @@ static hbk_status measure_requests(const struct hbk_node_handshake *bench, bool 
     return HBK_OK;
 }
 
-static hbk_status measure_round(struct hbk_node_handshake *bench, struct shared *shared,
-                                struct hbk_error *error)
+/* Each round begins with another kind, so that none has always the same one before it. */
+static hbk_status measure_round(struct hbk_node_handshake *bench, unsigned round,
+                                struct shared *shared, struct hbk_error *error)
 {
-    for (enum hbk_node_handshake_kind kind = 0; kind < HBK_NODE_HANDSHAKE_KINDS; kind++) {
+    for (unsigned i = 0; i < HBK_NODE_HANDSHAKE_KINDS; i++) {
+        enum hbk_node_handshake_kind kind = (round + i) % HBK_NODE_HANDSHAKE_KINDS;
         struct hbk_node_handshake_row *row = &bench->rows[kind];
         struct hbk_node_handshake_figures figures = {0};
         bool is_quiet = kind == HBK_NODE_HANDSHAKE_QUIET;
@@ -375,7 +377,7 @@ bool hbk_node_handshake_run(const struct hbk_node_handshake_options *options)
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     hbk_status status = shared == MAP_FAILED ? HBK_NO_MEMORY : prepare(&bench, &error);
     for (unsigned round = 0; round < options->rounds && status == HBK_OK; round++) {
-        status = measure_round(&bench, shared, &error);
+        status = measure_round(&bench, round, shared, &error);
     }
     if (status == HBK_OK) {
         hbk_node_handshake_sum_up(&bench);

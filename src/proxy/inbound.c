@@ -362,9 +362,11 @@ void hbk_inbound_accept(struct hbk_listener *listener, int fd, const struct hbk_
         .expectation = hbk_tls_credential_neighbours(pod->credential),
     };
     struct hbk_tls_session *tls = NULL;
-    if (hbk_tls_session_new(hbk_tls_credential_context(pod->credential), &options,
-                            hbk_clock_realtime_ns(), &tls) != HBK_OK) {
-        refuse_tunnel(pod, fd, peer, HBK_COUNTER_REFUSED_LIMIT, "no memory for TLS");
+    hbk_status status = hbk_tls_session_new(hbk_tls_credential_context(pod->credential), &options,
+                                            hbk_clock_realtime_ns(), &tls);
+    if (status != HBK_OK) {
+        refuse_tunnel(pod, fd, peer, HBK_COUNTER_REFUSED_LIMIT,
+                      status == HBK_LIMIT ? "too many handshakes" : "no memory for TLS");
         return;
     }
     struct hbk_tunnel *tunnel = NULL;
