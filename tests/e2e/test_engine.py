@@ -1,10 +1,11 @@
 """The TLS engine of new connections, as the mesh file names it and changes it."""
 
 import json
+import threading
 
 import pytest
 
-from harness import http, mesh, service
+from harness import certificates, hbone, http, mesh, service, wait
 from harness.agent import Agent
 from harness.callers import Callers
 from harness.town import ENGINES
@@ -58,6 +59,30 @@ def test_every_new_connection_has_the_engine_of_the_file_and_established_ones_go
             agent.wait_for_log(
                 rf'connection complete\t.*src\.workload="front" .*tls\.engine="{name}"'
             )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_tunnel_that_was_shaking_hands_at_the_change_carries_no_stream(town, engine):
+    authority = certificates.Authority.from_files(
+        town.folder / "forged", town.ca / "root.pem", town.ca / "root-key.pem"
+    )
+    peer = town.pair.beta.add_pod("peer")
+    town.mesh.add_pod(peer, node="elsewhere")
+    del town.mesh.document["pods"][mesh.uid("peer")]
+    town.reload()
+    identity = authority.issue("peer", [mesh.spiffe_id("peer")])
+    gate = threading.Event()
+    with hbone.Server(peer.namespace, peer.v4, identity, gate=gate) as server:
+        with town.pair.front.namespace.connect(peer.v4, 7000) as connection:
+            connection.sendall(b"hello")
+            wait.until(lambda: server.accepted == 1, "the tunnel to be dialled")
+            town.mesh.document["tlsEngine"] = OTHER[engine]
+            town.reload()
+            gate.set()
+            assert connection.recv(100) == b"hello"
+        assert (server.accepted, len(server.requests)) == (2, 1)
+    assert handshakes(town.alpha, "client", engine) == 1
+    assert handshakes(town.alpha, "client", OTHER[engine]) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

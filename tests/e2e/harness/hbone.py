@@ -152,12 +152,15 @@ class Client:
 
 class Server:
     """Somebody's 15008 in a pod: accepts tunnels and answers each CONNECT with `status`; what it is
-    sent on a stream it sends back. Keeps what it saw."""
+    sent on a stream it sends back. Keeps what it saw. Nobody's handshake begins before the event
+    `gate` is set, if there is one."""
 
-    def __init__(self, namespace, ip, identity, status=200):
+    def __init__(self, namespace, ip, identity, status=200, gate=None):
         self.context = tls_context(identity, is_server=True)
         self.status = status
         self.listener = namespace.listen(ip, HBONE_PORT)
+        self.gate = gate
+        self.accepted = 0
         self.requests = []  # header dictionaries
         self.callers = []  # URI names of the tunnels' clients
         self.failures = []
@@ -181,9 +184,12 @@ class Server:
                 raw, _ = self.listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
 
     def _serve(self, raw):
+        if self.gate is not None:
+            self.gate.wait(wait.DEADLINE_S)
         try:
             with self.context.wrap_socket(raw, server_side=True) as tls:
                 self.callers.append(peer_uris(tls))
