@@ -5,10 +5,9 @@
  *                                         key, iv, finished                            v
  *                                                                                  key, iv
  *
- * Everything up to the first "derived" is the same for all handshakes without a PSK, and is made
- * once.
- *
- * The two ways of computing are two tables of four functions, so that the script is one.
+ * Ours is what the native engine computes with (tls/schedule.h); libcrypto's is its general
+ * interface, with the first "derived", which is the same for all handshakes without a PSK, made
+ * once. The script is one for both.
  */
 #include "bench/key_schedule.h"
 
@@ -20,6 +19,7 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "tls/schedule.h"
 
 enum {
     CLIENT_HELLO_BYTES = 250,
@@ -33,15 +33,16 @@ enum {
 };
 
 struct hbk_key_schedule {
+    enum hbk_cipher_suite suite;
     enum hbk_hash hash;
     enum hbk_aead aead;
     size_t size; /* of the hash and of secrets */
     bool by_libcrypto;
     uint8_t nothing[HBK_HASH_BYTES_MAX]; /* the digest of no bytes, the context of "derived" */
 
-    /* The crypto room's. */
-    struct hbk_hmac derived_early; /* as a salt */
-    struct hbk_hash_state transcript;
+    /* The engine's. */
+    struct hbk_tls_transcript transcript;
+    struct hbk_tls_schedule stage;
 
     /* libcrypto's. */
     EVP_MD *md;
@@ -50,7 +51,8 @@ struct hbk_key_schedule {
     EVP_KDF_CTX *kdf_context;
     EVP_MAC *mac;
     EVP_MAC_CTX *mac_context;
-    uint8_t derived_early_bytes[HBK_HASH_BYTES_MAX];
+    uint8_t derived_early[HBK_HASH_BYTES_MAX];
+    uint8_t stage_secret[HBK_HASH_BYTES_MAX]; /* handshake, then master */
 
     /* What the two ways must agree on: the resumption secret. */
     uint8_t results[2][HBK_HASH_BYTES_MAX];
@@ -60,12 +62,6 @@ struct hbk_key_schedule {
     size_t sealed_bytes;
     uint8_t record[RECORD_BYTES_MAX];
     struct hbk_aead_key keys[4]; /* handshake and application, client's and server's */
-};
-
-/* A secret, in the form in which labels are expanded out of it. */
-struct secret {
-    struct hbk_hmac keyed;
-    uint8_t bytes[HBK_HASH_BYTES_MAX];
 };
 
 static const char *digest_name(enum hbk_hash hash)
@@ -100,7 +96,7 @@ static void hear(struct hbk_key_schedule *schedule, size_t size)
     if (schedule->by_libcrypto) {
         HBK_ASSERT(EVP_DigestUpdate(schedule->md_context, schedule->messages, size) == 1);
     } else {
-        hbk_hash_update(&schedule->transcript, hbk_slice_of(schedule->messages, size));
+        hbk_tls_transcript_add(&schedule->transcript, hbk_slice_of(schedule->messages, size));
     }
 }
 
@@ -110,50 +106,12 @@ static void heard(struct hbk_key_schedule *schedule, uint8_t *out_digest)
         HBK_ASSERT(EVP_MD_CTX_copy_ex(schedule->md_copy, schedule->md_context) == 1 &&
                    EVP_DigestFinal_ex(schedule->md_copy, out_digest, NULL) == 1);
     } else {
-        hbk_hash_digest(&schedule->transcript, out_digest);
+        (void)hbk_tls_transcript_hash(&schedule->transcript, out_digest);
     }
 }
 
-static void expand(struct hbk_key_schedule *schedule, const struct secret *secret,
-                   struct hbk_slice info, struct hbk_span out)
-{
-    if (schedule->by_libcrypto) {
-        libcrypto_kdf(schedule, EVP_KDF_HKDF_MODE_EXPAND_ONLY,
-                      hbk_slice_of(secret->bytes, schedule->size), info, out);
-    } else {
-        HBK_ASSERT(hbk_hkdf_expand_keyed(&secret->keyed, info, out));
-    }
-}
-
-static void code(struct hbk_key_schedule *schedule, const uint8_t *key, const uint8_t *digest,
-                 uint8_t *out_code)
-{
-    const struct hbk_slice part = hbk_slice_of(digest, schedule->size);
-
-    if (schedule->by_libcrypto) {
-        size_t size;
-        HBK_ASSERT(EVP_MAC_init(schedule->mac_context, key, schedule->size, NULL) == 1 &&
-                   EVP_MAC_update(schedule->mac_context, part.bytes, part.size) == 1 &&
-                   EVP_MAC_final(schedule->mac_context, out_code, &size, schedule->size) == 1);
-        return;
-    }
-    struct hbk_hmac hmac;
-    hbk_hmac_init(&hmac, schedule->hash, hbk_slice_of(key, schedule->size));
-    hbk_hmac_code(&hmac, &part, 1, out_code);
-    hbk_secret_wipe(&hmac, sizeof(hmac));
-}
-
-static void secret_ready(struct hbk_key_schedule *schedule, struct secret *secret)
-{
-    if (!schedule->by_libcrypto) {
-        hbk_hmac_init(&secret->keyed, schedule->hash, hbk_slice_of(secret->bytes, schedule->size));
-    }
-}
-
-/* ---- the script ---- */
-
-/* HKDF-Expand-Label (RFC 8446, 7.1). */
-static void expand_label(struct hbk_key_schedule *schedule, const struct secret *secret,
+/* HKDF-Expand-Label (RFC 8446, 7.1) by libcrypto. */
+static void expand_label(struct hbk_key_schedule *schedule, const uint8_t *secret,
                          const char *label, struct hbk_slice context, struct hbk_span out)
 {
     static const char prefix[] = "tls13 ";
@@ -170,69 +128,92 @@ static void expand_label(struct hbk_key_schedule *schedule, const struct secret 
     if (context.size > 0) {
         memcpy(info + used, context.bytes, context.size);
     }
-    expand(schedule, secret, hbk_slice_of(info, used + context.size), out);
+    libcrypto_kdf(schedule, EVP_KDF_HKDF_MODE_EXPAND_ONLY, hbk_slice_of(secret, schedule->size),
+                  hbk_slice_of(info, used + context.size), out);
 }
 
-static void derive(struct hbk_key_schedule *schedule, const struct secret *from, const char *label,
-                   const uint8_t *digest, struct secret *out)
+static void code(struct hbk_key_schedule *schedule, const uint8_t *key, const uint8_t *digest,
+                 uint8_t *out_code)
 {
-    expand_label(schedule, from, label, hbk_slice_of(digest, schedule->size),
-                 hbk_span_of(out->bytes, schedule->size));
-    secret_ready(schedule, out);
+    size_t size;
+    HBK_ASSERT(EVP_MAC_init(schedule->mac_context, key, schedule->size, NULL) == 1 &&
+               EVP_MAC_update(schedule->mac_context, digest, schedule->size) == 1 &&
+               EVP_MAC_final(schedule->mac_context, out_code, &size, schedule->size) == 1);
 }
 
-/* The next stage's secret, salted with "derived" of the last. */
-static void next_stage(struct hbk_key_schedule *schedule, const struct secret *from,
-                       struct hbk_slice input, struct secret *out)
+/* Derive-Secret of the stage. */
+static void derive(struct hbk_key_schedule *schedule, const char *label, const uint8_t *digest,
+                   uint8_t *out_secret)
 {
-    struct secret salt;
-
     if (schedule->by_libcrypto) {
-        if (from == NULL) {
-            memcpy(salt.bytes, schedule->derived_early_bytes, schedule->size);
-        } else {
-            derive(schedule, from, "derived", schedule->nothing, &salt);
+        expand_label(schedule, schedule->stage_secret, label, hbk_slice_of(digest, schedule->size),
+                     hbk_span_of(out_secret, schedule->size));
+    } else {
+        hbk_tls_schedule_derive(&schedule->stage, label, digest, out_secret);
+    }
+}
+
+/* To the handshake's stage with the agreement, to the master's with nothing. */
+static void next_stage(struct hbk_key_schedule *schedule, struct hbk_slice agreement)
+{
+    static const uint8_t zeros[HBK_HASH_BYTES_MAX];
+    const bool is_first = agreement.size > 0;
+    uint8_t salt[HBK_HASH_BYTES_MAX];
+
+    if (!schedule->by_libcrypto) {
+        if (is_first) {
+            hbk_tls_schedule_init(&schedule->stage, schedule->suite, hbk_slice_of(NULL, 0));
         }
-        libcrypto_kdf(schedule, EVP_KDF_HKDF_MODE_EXTRACT_ONLY, input,
-                      hbk_slice_of(salt.bytes, schedule->size),
-                      hbk_span_of(out->bytes, schedule->size));
+        hbk_tls_schedule_next(&schedule->stage, agreement);
         return;
     }
-    if (from == NULL) {
-        hbk_hkdf_extract_keyed(&schedule->derived_early, input, out->bytes);
+    if (is_first) {
+        memcpy(salt, schedule->derived_early, schedule->size);
     } else {
-        derive(schedule, from, "derived", schedule->nothing, &salt);
-        hbk_hkdf_extract_keyed(&salt.keyed, input, out->bytes);
+        derive(schedule, "derived", schedule->nothing, salt);
     }
-    secret_ready(schedule, out);
+    libcrypto_kdf(schedule, EVP_KDF_HKDF_MODE_EXTRACT_ONLY,
+                  is_first ? agreement : hbk_slice_of(zeros, schedule->size),
+                  hbk_slice_of(salt, schedule->size),
+                  hbk_span_of(schedule->stage_secret, schedule->size));
 }
 
 /* The key and the nonce of one direction (7.3). */
-static void traffic_key(struct hbk_key_schedule *schedule, const struct secret *secret,
+static void traffic_key(struct hbk_key_schedule *schedule, const uint8_t *secret,
                         struct hbk_aead_key *key)
 {
     const enum hbk_aead_backend backend =
         schedule->by_libcrypto ? HBK_AEAD_LIBCRYPTO : hbk_aead_best_backend(schedule->aead);
     uint8_t bytes[HBK_AEAD_KEY_BYTES_MAX], nonce[HBK_AEAD_NONCE_BYTES];
+    const struct hbk_span key_bytes = hbk_span_of(bytes, hbk_aead_key_bytes(schedule->aead));
+    const struct hbk_span iv = hbk_span_of(nonce, sizeof(nonce));
 
-    expand_label(schedule, secret, "key", hbk_slice_of(NULL, 0),
-                 hbk_span_of(bytes, hbk_aead_key_bytes(schedule->aead)));
-    expand_label(schedule, secret, "iv", hbk_slice_of(NULL, 0), hbk_span_of(nonce, sizeof(nonce)));
+    if (schedule->by_libcrypto) {
+        expand_label(schedule, secret, "key", hbk_slice_of(NULL, 0), key_bytes);
+        expand_label(schedule, secret, "iv", hbk_slice_of(NULL, 0), iv);
+    } else {
+        hbk_tls_traffic_keys(schedule->suite, secret, key_bytes, iv);
+    }
     HBK_ASSERT(hbk_aead_key_init(key, schedule->aead, backend, bytes) == HBK_OK);
     hbk_secret_wipe(bytes, sizeof(bytes));
 }
 
-static void finished(struct hbk_key_schedule *schedule, const struct secret *secret,
-                     uint8_t *out_code)
+static void finished(struct hbk_key_schedule *schedule, const uint8_t *secret, uint8_t *out_code)
 {
     uint8_t key[HBK_HASH_BYTES_MAX], digest[HBK_HASH_BYTES_MAX];
 
+    heard(schedule, digest);
+    if (!schedule->by_libcrypto) {
+        hbk_tls_finished(schedule->suite, secret, digest, out_code);
+        return;
+    }
     expand_label(schedule, secret, "finished", hbk_slice_of(NULL, 0),
                  hbk_span_of(key, schedule->size));
-    heard(schedule, digest);
     code(schedule, key, digest, out_code);
     hbk_secret_wipe(key, sizeof(key));
 }
+
+/* ---- the script ---- */
 
 static struct hbk_aead_record record_of(uint8_t *bytes, size_t size)
 {
@@ -258,52 +239,48 @@ static bool open_flight(struct hbk_key_schedule *schedule, struct hbk_aead_key *
 }
 
 /* From the hellos to the server's Finished. */
-static void server_flight(struct hbk_key_schedule *schedule, struct secret *client,
-                          struct secret *handshake)
+static void server_flight(struct hbk_key_schedule *schedule, uint8_t *out_client)
 {
     static const uint8_t agreement[32] = {1, 2, 3};
-    struct secret server;
+    uint8_t server[HBK_HASH_BYTES_MAX];
     uint8_t digest[HBK_HASH_BYTES_MAX], mac[HBK_HASH_BYTES_MAX];
 
     hear(schedule, CLIENT_HELLO_BYTES);
     hear(schedule, SERVER_HELLO_BYTES);
     heard(schedule, digest);
-    next_stage(schedule, NULL, hbk_slice_of(agreement, sizeof(agreement)), handshake);
-    derive(schedule, handshake, "c hs traffic", digest, client);
-    derive(schedule, handshake, "s hs traffic", digest, &server);
-    traffic_key(schedule, client, &schedule->keys[0]);
-    traffic_key(schedule, &server, &schedule->keys[1]);
+    next_stage(schedule, hbk_slice_of(agreement, sizeof(agreement)));
+    derive(schedule, "c hs traffic", digest, out_client);
+    derive(schedule, "s hs traffic", digest, server);
+    traffic_key(schedule, out_client, &schedule->keys[0]);
+    traffic_key(schedule, server, &schedule->keys[1]);
 
     hear(schedule, EXTENSIONS_AND_REQUEST_BYTES);
     hear(schedule, CERTIFICATE_BYTES);
     heard(schedule, digest); /* for CertificateVerify */
     hear(schedule, VERIFY_BYTES);
-    finished(schedule, &server, mac);
+    finished(schedule, server, mac);
     hear(schedule, FINISHED_BYTES);
     struct hbk_aead_record record =
         record_of(schedule->record, EXTENSIONS_AND_REQUEST_BYTES + CERTIFICATE_BYTES +
                                         VERIFY_BYTES + FINISHED_BYTES + 1);
     HBK_ASSERT(hbk_aead_seal(&schedule->keys[1], &record, 1));
-    hbk_secret_wipe(&server, sizeof(server));
+    hbk_secret_wipe(server, sizeof(server));
 }
 
 /* The master secret's keys, and the client's flight. */
-static bool client_flight(struct hbk_key_schedule *schedule, const struct secret *client,
-                          const struct secret *handshake)
+static bool client_flight(struct hbk_key_schedule *schedule, const uint8_t *client)
 {
-    static const uint8_t zeros[HBK_HASH_BYTES_MAX];
-    struct secret master, made[2];
+    uint8_t made[2][HBK_HASH_BYTES_MAX];
     uint8_t digest[HBK_HASH_BYTES_MAX], mac[HBK_HASH_BYTES_MAX], exporter[HBK_HASH_BYTES_MAX];
     bool is_authentic;
 
     heard(schedule, digest);
-    next_stage(schedule, handshake, hbk_slice_of(zeros, schedule->size), &master);
-    derive(schedule, &master, "c ap traffic", digest, &made[0]);
-    derive(schedule, &master, "s ap traffic", digest, &made[1]);
-    expand_label(schedule, &master, "exp master", hbk_slice_of(digest, schedule->size),
-                 hbk_span_of(exporter, schedule->size));
-    traffic_key(schedule, &made[0], &schedule->keys[2]);
-    traffic_key(schedule, &made[1], &schedule->keys[3]);
+    next_stage(schedule, hbk_slice_of(NULL, 0));
+    derive(schedule, "c ap traffic", digest, made[0]);
+    derive(schedule, "s ap traffic", digest, made[1]);
+    derive(schedule, "exp master", digest, exporter);
+    traffic_key(schedule, made[0], &schedule->keys[2]);
+    traffic_key(schedule, made[1], &schedule->keys[3]);
 
     is_authentic = open_flight(schedule, &schedule->keys[0]);
     hear(schedule, CERTIFICATE_BYTES);
@@ -312,30 +289,29 @@ static bool client_flight(struct hbk_key_schedule *schedule, const struct secret
     finished(schedule, client, mac);
     hear(schedule, FINISHED_BYTES);
     heard(schedule, digest);
-    expand_label(schedule, &master, "res master", hbk_slice_of(digest, schedule->size),
-                 hbk_span_of(schedule->results[schedule->by_libcrypto], schedule->size));
-    hbk_secret_wipe(&master, sizeof(master));
+    derive(schedule, "res master", digest, schedule->results[schedule->by_libcrypto]);
     hbk_secret_wipe(made, sizeof(made));
     return is_authentic;
 }
 
 static bool run(struct hbk_key_schedule *schedule, bool by_libcrypto)
 {
-    struct secret client, handshake;
+    uint8_t client[HBK_HASH_BYTES_MAX];
 
     schedule->by_libcrypto = by_libcrypto;
     if (by_libcrypto) {
         HBK_ASSERT(EVP_DigestInit_ex2(schedule->md_context, schedule->md, NULL) == 1);
     } else {
-        hbk_hash_init(&schedule->transcript, schedule->hash);
+        hbk_tls_transcript_init(&schedule->transcript, schedule->suite);
     }
-    server_flight(schedule, &client, &handshake);
-    bool is_authentic = client_flight(schedule, &client, &handshake);
+    server_flight(schedule, client);
+    bool is_authentic = client_flight(schedule, client);
     for (int i = 0; i < 4; i++) {
         hbk_aead_key_fini(&schedule->keys[i]);
     }
-    hbk_secret_wipe(&client, sizeof(client));
-    hbk_secret_wipe(&handshake, sizeof(handshake));
+    hbk_secret_wipe(client, sizeof(client));
+    hbk_secret_wipe(&schedule->stage, sizeof(schedule->stage));
+    hbk_secret_wipe(schedule->stage_secret, sizeof(schedule->stage_secret));
     return is_authentic;
 }
 
@@ -372,15 +348,13 @@ static bool fetch(struct hbk_key_schedule *schedule)
 static void make_early(struct hbk_key_schedule *schedule)
 {
     static const uint8_t zeros[HBK_HASH_BYTES_MAX];
-    struct secret early, derived;
+    uint8_t early[HBK_HASH_BYTES_MAX];
 
     hbk_hkdf_extract(schedule->hash, hbk_slice_of(NULL, 0), hbk_slice_of(zeros, schedule->size),
-                     early.bytes);
-    secret_ready(schedule, &early);
+                     early);
     hbk_hash_once(schedule->hash, hbk_slice_of(NULL, 0), schedule->nothing);
-    derive(schedule, &early, "derived", schedule->nothing, &derived);
-    schedule->derived_early = derived.keyed;
-    memcpy(schedule->derived_early_bytes, derived.bytes, schedule->size);
+    expand_label(schedule, early, "derived", hbk_slice_of(schedule->nothing, schedule->size),
+                 hbk_span_of(schedule->derived_early, schedule->size));
 }
 
 struct hbk_key_schedule *hbk_key_schedule_new(enum hbk_hash hash)
@@ -392,6 +366,8 @@ struct hbk_key_schedule *hbk_key_schedule_new(enum hbk_hash hash)
     }
     memset(schedule, 0, sizeof(*schedule));
     schedule->hash = hash;
+    schedule->suite =
+        hash == HBK_HASH_SHA256 ? HBK_SUITE_AES_128_GCM_SHA256 : HBK_SUITE_AES_256_GCM_SHA384;
     schedule->aead = hash == HBK_HASH_SHA256 ? HBK_AEAD_AES_128_GCM : HBK_AEAD_AES_256_GCM;
     schedule->size = hbk_hash_bytes(hash);
     if (!fetch(schedule)) {
