@@ -133,6 +133,14 @@ void hbk_json_number(struct hbk_json *json, const char *key, uint64_t number)
     put(json, hbk_slice_of(text, (size_t)size));
 }
 
+void hbk_json_real(struct hbk_json *json, const char *key, double number)
+{
+    char text[32];
+    int size = snprintf(text, sizeof text, "%.10g", number);
+    begin_value(json, key);
+    put(json, hbk_slice_of(text, (size_t)size));
+}
+
 void hbk_json_bool(struct hbk_json *json, const char *key, bool value)
 {
     begin_value(json, key);

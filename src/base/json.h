@@ -40,6 +40,7 @@ void hbk_json_end_array(struct hbk_json *json);
 void hbk_json_string(struct hbk_json *json, const char *key, struct hbk_slice text);
 void hbk_json_text(struct hbk_json *json, const char *key, const char *text);
 void hbk_json_number(struct hbk_json *json, const char *key, uint64_t number);
+void hbk_json_real(struct hbk_json *json, const char *key, double number); /* finite */
 void hbk_json_bool(struct hbk_json *json, const char *key, bool value);
 void hbk_json_null(struct hbk_json *json, const char *key);
 

@@ -133,7 +133,8 @@ static void simulate(struct simulation *simulation, double rate, double seconds)
 
 static double mean_lanes(const struct hbk_batcher *batcher)
 {
-    const uint64_t *batches = hbk_batcher_counters(batcher)->batches[HBK_QUEUE_RSA_PRIVATE_2048];
+    const hbk_batcher_count *batches =
+        hbk_batcher_counters(batcher)->batches[HBK_QUEUE_RSA_PRIVATE_2048];
     uint64_t count = 0, jobs = 0;
 
     for (unsigned i = 0; i < HBK_LANES; i++) {

@@ -49,7 +49,8 @@ struct hbk_batcher {
     struct hbk_batcher_options options;
     struct queue queues[HBK_QUEUE_COUNT];
     unsigned queued;
-    struct hbk_batcher_counters counters;
+    struct hbk_batcher_counters own_counters;
+    struct hbk_batcher_counters *counters; /* those, or the ones of the options */
 
     struct hbk_rsa_batch *rsa_private; /* the long batches */
     struct hbk_rsa_batch *rsa_public;
@@ -123,6 +124,12 @@ void hbk_batcher_options_init(struct hbk_batcher_options *options)
     memcpy(options->break_even, break_even, sizeof(break_even));
 }
 
+static void count_up(hbk_batcher_count *counter, uint64_t by)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
 hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
                            struct hbk_batcher **out_batcher)
 {
@@ -132,6 +139,7 @@ hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
         return HBK_NO_MEMORY;
     }
     batcher->options = *options;
+    batcher->counters = options->counters != NULL ? options->counters : &batcher->own_counters;
     batcher->rsa_private = hbk_rsa_batch_new();
     batcher->rsa_public = hbk_rsa_batch_new();
     for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
@@ -156,7 +164,7 @@ void hbk_batcher_free(struct hbk_batcher *batcher)
 
 const struct hbk_batcher_counters *hbk_batcher_counters(const struct hbk_batcher *batcher)
 {
-    return &batcher->counters;
+    return batcher->counters;
 }
 
 static enum hbk_batch_queue rsa_queue(enum hbk_batch_queue first, const struct hbk_rsa_key *key)
@@ -272,7 +280,7 @@ hbk_status hbk_batcher_submit(struct hbk_batcher *batcher, struct hbk_job *job, 
     HBK_ASSERT(job->state == JOB_IDLE && job->complete != NULL);
 
     if (batcher->queued >= batcher->options.queued_max) {
-        batcher->counters.refused_jobs++;
+        count_up(&batcher->counters->refused_jobs, 1);
         return HBK_LIMIT;
     }
     struct queue *queue = &batcher->queues[queue_of(job)];
@@ -314,7 +322,7 @@ void hbk_batcher_cancel(struct hbk_batcher *batcher, struct hbk_job *job)
         break;
     }
     job->state = JOB_IDLE;
-    batcher->counters.cancelled_jobs++;
+    count_up(&batcher->counters->cancelled_jobs, 1);
 }
 
 /*
@@ -406,10 +414,12 @@ static void count_age(struct hbk_batcher_counters *counters, uint64_t age_ns)
     const uint64_t age_us = age_ns / 1000;
     const int bucket = age_us == 0 ? 0 : 64 - __builtin_clzll(age_us);
 
-    counters->ages[bucket < HBK_BATCHER_AGE_BUCKETS ? bucket : HBK_BATCHER_AGE_BUCKETS - 1]++;
-    counters->age_ns_sum += age_ns;
-    if (age_ns > counters->age_ns_max) {
-        counters->age_ns_max = age_ns;
+    count_up(
+        &counters->ages[bucket < HBK_BATCHER_AGE_BUCKETS ? bucket : HBK_BATCHER_AGE_BUCKETS - 1],
+        1);
+    count_up(&counters->age_ns_sum, age_ns);
+    if (age_ns > atomic_load_explicit(&counters->age_ns_max, memory_order_relaxed)) {
+        atomic_store_explicit(&counters->age_ns_max, age_ns, memory_order_relaxed);
     }
 }
 
@@ -422,12 +432,12 @@ static unsigned take_jobs(struct hbk_batcher *batcher, enum hbk_batch_queue inde
 
     while (count < lanes_max && queue->count > 0) {
         struct hbk_job *job = job_of(hbk_list_pop(&queue->jobs));
-        count_age(&batcher->counters, now_ns - job->submitted_ns);
+        count_age(batcher->counters, now_ns - job->submitted_ns);
         jobs[count++] = job;
         queue->count--;
         batcher->queued--;
     }
-    batcher->counters.batches[index][count - 1]++;
+    count_up(&batcher->counters->batches[index][count - 1], 1);
     if (batcher->options.on_batch != NULL) {
         batcher->options.on_batch(index, jobs, count);
     }
@@ -555,7 +565,7 @@ static void step_rsa(struct hbk_batcher *batcher)
     memcpy(jobs, batcher->rsa_jobs, sizeof(jobs));
     memset(batcher->rsa_jobs, 0, sizeof(batcher->rsa_jobs));
     HBK_LANE_EACH (i, jobs) {
-        batcher->counters.redone_jobs += jobs[i]->operation.rsa.was_redone;
+        count_up(&batcher->counters->redone_jobs, jobs[i]->operation.rsa.was_redone);
     }
     complete_jobs(batcher, jobs);
 }
@@ -567,9 +577,10 @@ static void run_queue(struct hbk_batcher *batcher, enum hbk_batch_queue index, u
     const enum hbk_path path = choose_path(batcher, index);
 
     if (path == HBK_PATH_VECTOR) {
-        batcher->counters.vector_jobs += take_jobs(batcher, index, HBK_LANES, now_ns, jobs);
+        count_up(&batcher->counters->vector_jobs,
+                 take_jobs(batcher, index, HBK_LANES, now_ns, jobs));
     } else {
-        batcher->counters.twin_jobs += take_jobs(batcher, index, 1, now_ns, jobs);
+        count_up(&batcher->counters->twin_jobs, take_jobs(batcher, index, 1, now_ns, jobs));
     }
     if (is_rsa_private(index)) {
         begin_rsa(batcher, path, jobs);

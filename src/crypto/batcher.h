@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -99,6 +100,27 @@ struct hbk_job {
     uint8_t state;
 };
 
+enum {
+    HBK_BATCHER_QUEUED_MAX = 4096,
+    HBK_BATCHER_DELAY_NS = 2000 * 1000, /* the default of the policies that wait */
+    HBK_BATCHER_AGE_BUCKETS = 24,
+};
+
+/* A count with one writer, the worker, and readers on any thread. Relaxed: each stands alone. */
+typedef _Atomic uint64_t hbk_batcher_count;
+
+/* Counted since the start. */
+struct hbk_batcher_counters {
+    hbk_batcher_count batches[HBK_QUEUE_COUNT][HBK_LANES]; /* by their number of lanes, less one */
+    hbk_batcher_count vector_jobs;                         /* computed by the kernels */
+    hbk_batcher_count twin_jobs;                           /* computed by libcrypto */
+    hbk_batcher_count redone_jobs; /* of the vector jobs: wrong there, and computed again */
+    hbk_batcher_count cancelled_jobs;
+    hbk_batcher_count refused_jobs;                  /* the queue was full */
+    hbk_batcher_count ages[HBK_BATCHER_AGE_BUCKETS]; /* time queued, less than 2^i us */
+    hbk_batcher_count age_ns_sum, age_ns_max;
+};
+
 /* When a queue that has fewer than eight jobs is run. */
 enum hbk_batch_policy {
     HBK_BATCH_NOW,      /* at the end of the turn: waits for nothing */
@@ -120,12 +142,9 @@ struct hbk_batcher_options {
     /* Told of each batch when it is taken out of its queue: `count` jobs. NULL: nobody is. */
     void (*on_batch)(enum hbk_batch_queue queue, struct hbk_job *const jobs[HBK_LANES],
                      unsigned count);
-};
 
-enum {
-    HBK_BATCHER_QUEUED_MAX = 4096,
-    HBK_BATCHER_DELAY_NS = 2000 * 1000, /* the default of the policies that wait */
-    HBK_BATCHER_AGE_BUCKETS = 24,
+    /* Where it counts, with others of the same thread; borrowed. NULL: for itself. */
+    struct hbk_batcher_counters *counters;
 };
 
 /* Policy now on this processor's path, with the break-evens measured on servers of 2022 to 2024. */
@@ -140,18 +159,6 @@ void hbk_batcher_options_init(struct hbk_batcher_options *options);
 HBK_MUST_USE hbk_status hbk_batcher_options_set_break_even(struct hbk_batcher_options *options,
                                                            struct hbk_slice queue, unsigned lanes,
                                                            struct hbk_error *error);
-
-/* Counted since the start; read them on the worker's thread. */
-struct hbk_batcher_counters {
-    uint64_t batches[HBK_QUEUE_COUNT][HBK_LANES]; /* by their number of lanes, less one */
-    uint64_t vector_jobs;                         /* computed by the kernels */
-    uint64_t twin_jobs;                           /* computed by libcrypto */
-    uint64_t redone_jobs; /* of the vector jobs: wrong there, computed again by libcrypto */
-    uint64_t cancelled_jobs;
-    uint64_t refused_jobs;                  /* the queue was full */
-    uint64_t ages[HBK_BATCHER_AGE_BUCKETS]; /* time queued, less than 2^i us */
-    uint64_t age_ns_sum, age_ns_max;
-};
 
 struct hbk_batcher;
 
@@ -181,4 +188,5 @@ bool hbk_batcher_flush(struct hbk_batcher *batcher, uint64_t now_ns);
 /* When hbk_batcher_flush has something to do: a time, 0 for at once, UINT64_MAX for never. */
 uint64_t hbk_batcher_due_ns(const struct hbk_batcher *batcher);
 
+/* Any thread, as long as the batcher lives. */
 const struct hbk_batcher_counters *hbk_batcher_counters(const struct hbk_batcher *batcher);

@@ -43,6 +43,7 @@ struct place {
 struct hbk_key_worker {
     struct hbk_batcher *batcher; /* the worker's own, borrowed */
     struct place places[HBK_KEY_WORKER_BATCHERS_MAX];
+    struct hbk_batcher_counters counters; /* of all that ever had a place */
     struct hbk_device_queue devices;
     unsigned turn;                     /* who runs next: see flush */
     const struct hbk_batcher *running; /* whose flush is under way; it must not be freed */
@@ -78,6 +79,11 @@ hbk_status hbk_key_worker_set_wake(struct hbk_key_worker *worker, void (*wake)(v
 {
     HBK_ASSERT(worker->devices.mailbox == NULL);
     return hbk_device_queue_open(&worker->devices, wake, argument);
+}
+
+const struct hbk_batcher_counters *hbk_key_worker_counters(const struct hbk_key_worker *worker)
+{
+    return &worker->counters;
 }
 
 struct hbk_batcher *hbk_key_worker_batcher(const struct hbk_key_worker *worker)
@@ -329,10 +335,12 @@ static void on_batch(enum hbk_batch_queue queue, struct hbk_job *const jobs[HBK_
     }
 }
 
-static void place_options(const struct hbk_key_provider_options *provider,
+static void place_options(struct hbk_key_worker *worker,
+                          const struct hbk_key_provider_options *provider,
                           struct hbk_batcher_options *out_options)
 {
     hbk_batcher_options_init(out_options);
+    out_options->counters = &worker->counters;
     if (provider->kind == HBK_KEY_PROVIDER_SOFTWARE) {
         out_options->path = HBK_PATH_TWIN;
     } else {
@@ -383,7 +391,7 @@ static struct hbk_batcher *batcher_of(struct hbk_key_worker *worker,
         }
     }
     struct place *place = make_room(worker);
-    place_options(options, &batcher_options);
+    place_options(worker, options, &batcher_options);
     if (place == NULL || hbk_batcher_new(&batcher_options, &place->batcher) != HBK_OK) {
         return worker->batcher;
     }

@@ -99,5 +99,9 @@ bool hbk_key_worker_flush(struct hbk_key_worker *worker, uint64_t now_ns);
 /* In place of hbk_batcher_due_ns: a time, 0 for at once, UINT64_MAX for never. */
 uint64_t hbk_key_worker_due_ns(const struct hbk_key_worker *worker);
 
+/* What the batchers of providers have counted, all together; the worker's own batcher counts for
+ * itself. Any thread, as long as the worker lives. */
+const struct hbk_batcher_counters *hbk_key_worker_counters(const struct hbk_key_worker *worker);
+
 /* The batcher that it was made with, for the other operations of a handshake. */
 struct hbk_batcher *hbk_key_worker_batcher(const struct hbk_key_worker *worker);

@@ -178,6 +178,19 @@ static bool read_stats_query(struct hbk_admin_exchange *exchange, struct hbk_sli
         bool is_all = hbk_slice_equal(value, HBK_SLICE("All"));
         query->has_counters = is_all || hbk_slice_equal(value, HBK_SLICE("Counters"));
         query->has_gauges = is_all || hbk_slice_equal(value, HBK_SLICE("Gauges"));
+        query->has_histograms = is_all || hbk_slice_equal(value, HBK_SLICE("Histograms"));
+    }
+    if (find_parameter(text, "histogram_buckets", small_room, &value)) {
+        bool is_disjoint = hbk_slice_equal(value, HBK_SLICE("disjoint"));
+        if (!is_disjoint && !hbk_slice_equal(value, HBK_SLICE("cumulative")) &&
+            !hbk_slice_equal(value, HBK_SLICE("none")) && !hbk_slice_equal(value, HBK_SLICE(""))) {
+            hbk_admin_reply_print(exchange, 400,
+                                  "usage: /stats?histogram_buckets=(cumulative|disjoint|none)\n");
+            return false;
+        }
+        query->buckets = is_disjoint      ? HBK_GW_BUCKETS_DISJOINT
+                         : value.size > 4 ? HBK_GW_BUCKETS_CUMULATIVE
+                                          : HBK_GW_BUCKETS_NONE;
     }
     if (find_parameter(text, "filter", room, &value)) {
         query->filter = value;
@@ -198,7 +211,8 @@ static void on_stats(struct hbk_admin_exchange *exchange, const struct hbk_admin
                      void *context)
 {
     uint8_t filter[VALUE_BYTES_MAX];
-    struct hbk_gw_stats_query query = {.has_counters = true, .has_gauges = true};
+    struct hbk_gw_stats_query query = {
+        .has_counters = true, .has_gauges = true, .has_histograms = true};
     if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
         reply_stats(exchange, context, &query);
     }
@@ -208,7 +222,8 @@ static void on_prometheus(struct hbk_admin_exchange *exchange,
                           const struct hbk_admin_request *request, void *context)
 {
     uint8_t filter[VALUE_BYTES_MAX];
-    struct hbk_gw_stats_query query = {.has_counters = true, .has_gauges = true};
+    struct hbk_gw_stats_query query = {
+        .has_counters = true, .has_gauges = true, .has_histograms = true};
     if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
         query.format = HBK_GW_STATS_PROMETHEUS;
         reply_stats(exchange, context, &query);
@@ -385,7 +400,8 @@ static const struct hbk_admin_route routes[] = {
     {"/ready", BOTH, on_ready, "the server's state: LIVE, or DRAINING with status 503"},
     {"/server_info", BOTH, on_server_info, "version and status"},
     {"/stats", BOTH, on_stats,
-     "statistics: usedonly, filter=TEXT, type=, format=text|json|prometheus"},
+     "statistics: usedonly, filter=TEXT, type=All|Counters|Gauges|Histograms, "
+     "format=text|json|prometheus, histogram_buckets=cumulative|disjoint"},
     {"/stats/prometheus", BOTH, on_prometheus, "statistics in Prometheus' form"},
 };
 static const size_t route_count = HBK_COUNT(routes);

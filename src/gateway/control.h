@@ -70,8 +70,9 @@ enum hbk_gw_stats_format { HBK_GW_STATS_TEXT, HBK_GW_STATS_JSON, HBK_GW_STATS_PR
 struct hbk_gw_stats_query {
     enum hbk_gw_stats_format format;
     bool used_only;
-    bool has_counters, has_gauges;
-    struct hbk_slice filter; /* a part of the name; empty: all */
+    bool has_counters, has_gauges, has_histograms;
+    enum hbk_gw_buckets buckets; /* how histograms are shown */
+    struct hbk_slice filter;     /* a part of the name; empty: all */
 };
 HBK_MUST_USE hbk_status hbk_gw_stats_print(const struct hbk_gw_control *control,
                                            const struct hbk_gw_stats_query *query,

@@ -50,6 +50,12 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
         hbk_bundle_unref(vault->bundles[i].bundle);
     }
     vault->bundle_count = 0;
+    for (size_t i = 0; i < vault->provider_count; i++) {
+        hbk_key_provider_unref(vault->providers[i].provider);
+    }
+    free(vault->providers);
+    vault->providers = NULL;
+    vault->provider_count = 0;
 }
 
 /* Remembers the directory of a file, once. */
@@ -163,6 +169,36 @@ static struct hbk_key_device *find_device(struct hbk_gw_vault *vault, uint64_t p
     return vault->qat == NULL ? NULL : hbk_qat_device(vault->qat);
 }
 
+/* A reference to the one that the owner has already; NULL: none. */
+static struct hbk_key_provider *find_kept(const struct hbk_gw_building *building,
+                                          const struct hbk_key_provider_options *options)
+{
+    const struct hbk_gw_vault *vault = building->vault;
+    for (size_t i = 0; i < vault->provider_count; i++) {
+        const struct hbk_gw_provider *kept = &vault->providers[i];
+        const struct hbk_key_provider_options *its = hbk_key_provider_options(kept->provider);
+        if (kept->owner == building->owner && its->kind == options->kind &&
+            its->poll_delay_ns == options->poll_delay_ns && its->device == options->device) {
+            return hbk_key_provider_ref(kept->provider);
+        }
+    }
+    return NULL;
+}
+
+static void keep(struct hbk_gw_building *building, struct hbk_key_provider *provider)
+{
+    struct hbk_gw_vault *vault = building->vault;
+    struct hbk_gw_provider *list =
+        vault->provider_count == HBK_GW_PROVIDERS_MAX
+            ? NULL
+            : reallocarray(vault->providers, vault->provider_count + 1, sizeof *list);
+    if (list != NULL) {
+        vault->providers = list;
+        list[vault->provider_count++] = (struct hbk_gw_provider){
+            .owner = building->owner, .provider = hbk_key_provider_ref(provider)};
+    }
+}
+
 static hbk_status find_provider(struct hbk_gw_building *building,
                                 const struct hbk_gw_key_provider *config,
                                 struct hbk_key_provider **out_provider)
@@ -181,7 +217,13 @@ static hbk_status find_provider(struct hbk_gw_building *building,
             return HBK_OK;
         }
     }
-    return hbk_key_provider_new(&options, out_provider, building->error);
+    *out_provider = find_kept(building, &options);
+    if (*out_provider != NULL) {
+        return HBK_OK;
+    }
+    HBK_TRY(hbk_key_provider_new(&options, out_provider, building->error));
+    keep(building, *out_provider);
+    return HBK_OK;
 }
 
 static hbk_status load_key(struct hbk_gw_building *building,
@@ -501,7 +543,7 @@ hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
                                      const struct hbk_gw_downstream_tls *config,
                                      struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct hbk_gw_building building = {.vault = vault, .error = error};
+    struct hbk_gw_building building = {.vault = vault, .error = error, .owner = config};
     hbk_arena_init(&building.arena);
     return conclude(&building, build_downstream(&building, config), out_context);
 }
@@ -510,7 +552,7 @@ hbk_status hbk_gw_upstream_context(struct hbk_gw_vault *vault,
                                    const struct hbk_gw_upstream_tls *config, const char *protocol,
                                    struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct hbk_gw_building building = {.vault = vault, .error = error};
+    struct hbk_gw_building building = {.vault = vault, .error = error, .owner = config};
     hbk_arena_init(&building.arena);
     return conclude(&building, build_upstream(&building, config, protocol), out_context);
 }

@@ -9,6 +9,7 @@
 #include "model/gateway.h"
 #include "tls/context.h"
 
+struct hbk_key_provider;
 struct hbk_qat;
 
 enum {
@@ -28,6 +29,15 @@ struct hbk_gw_known_bundle {
     struct hbk_bundle *bundle; /* owned */
 };
 
+enum { HBK_GW_PROVIDERS_MAX = 65536 }; /* further ones serve, and are not counted */
+
+/* A provider of private keys, kept for what it counts: certificates come and go, and those of one
+ * transport socket that ask for the same share it. */
+struct hbk_gw_provider {
+    const void *owner; /* the socket's part of the configuration, of either direction */
+    struct hbk_key_provider *provider; /* a reference */
+};
+
 /* Where secrets come from that have names. */
 struct hbk_gw_vault {
     char *watched[HBK_GW_WATCHED_MAX]; /* owned: directories of files that secrets came from */
@@ -37,6 +47,8 @@ struct hbk_gw_vault {
     const struct hbk_gw_static_resources *resources; /* borrowed */
     struct hbk_qat *qat;                             /* owned; NULL until a provider asks for it */
     bool has_tried_qat;
+    struct hbk_gw_provider *providers; /* owned array */
+    size_t provider_count;
 };
 
 void hbk_gw_vault_fini(struct hbk_gw_vault *vault);

@@ -15,6 +15,7 @@
 struct hbk_gw_building {
     struct hbk_gw_vault *vault;
     struct hbk_error *error;
+    const void *owner; /* of the providers that are built */
     struct hbk_arena arena;
     bool is_watched; /* what is read now came from a secret that may change */
     struct hbk_tls_certificate_options *certificates;

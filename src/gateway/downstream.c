@@ -24,6 +24,16 @@ static struct hbk_gw_connection *connection_of(struct hbk_pipe *pipe)
     return HBK_CONTAINER(pipe, struct hbk_gw_connection, pipe);
 }
 
+static struct hbk_gw_histogram *times_of(const struct hbk_gw_connection *connection)
+{
+    return connection->shard->times[connection->handler->index];
+}
+
+static uint64_t age_ns(const struct hbk_gw_connection *connection)
+{
+    return connection->shard->net.loop->now_ns - connection->opened_ns;
+}
+
 /* ---- time ---- */
 
 void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
@@ -145,6 +155,9 @@ static void on_secured(struct hbk_pipe *pipe)
     struct hbk_gw_connection *connection = connection_of(pipe);
     struct hbk_tls_agreement agreed = hbk_tls_agreement(pipe->tls);
     connection->is_shaking = false;
+    hbk_gw_uncount(&connection->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_HANDSHAKE_US],
+                            age_ns(connection) / HBK_NS_PER_US);
     connection->prefers_http2 = hbk_slice_equal(agreed.protocol, HBK_SLICE("h2"));
     connection->prefers_http1 = hbk_slice_equal(agreed.protocol, HBK_SLICE("http/1.1"));
     hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
@@ -264,6 +277,11 @@ static void on_closed(struct hbk_pipe *pipe)
     if (connection->kind == HBK_GW_KIND_HTTP2) {
         hbk_gw_http2_server_fini(connection);
     }
+    if (connection->is_shaking) {
+        hbk_gw_uncount(&connection->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    }
+    hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_CX_LENGTH_MS],
+                            age_ns(connection) / HBK_NS_PER_MS);
     hbk_gw_count(&connection->stats[HBK_GW_H_CX_TX_BYTES], pipe->sent_bytes);
     hbk_gw_count(&connection->stats[HBK_GW_H_CX_DESTROY], 1);
     hbk_gw_uncount(&connection->stats[HBK_GW_H_CX_ACTIVE]);
@@ -296,6 +314,9 @@ static void count_open(struct hbk_gw_connection *connection)
     hbk_gw_count(&connection->listener_stats[HBK_GW_L_CX_TOTAL], 1);
     hbk_gw_count(&connection->listener_stats[HBK_GW_L_CX_ACTIVE], 1);
     hbk_gw_count(&connection->shard->live, 1);
+    if (connection->is_shaking) {
+        hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_SHAKING], 1);
+    }
 }
 
 void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
@@ -318,6 +339,7 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     connection->handler = handler;
     connection->is_shaking = handler->tls != NULL;
     connection->listener_stats = listener_stats;
+    connection->opened_ns = shard->net.loop->now_ns;
     connection->stats = shard->http_stats[handler->index];
     connection->peer = arrival->peer;
     connection->direct = arrival->direct;

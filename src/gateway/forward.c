@@ -493,12 +493,14 @@ hbk_status hbk_gw_forward_response(struct hbk_gw_stream *stream)
     struct hbk_gw_head *head = &stream->response;
     struct hbk_arena *arena = &stream->arena;
     uint64_t now_ns = stream->shard->net.loop->now_ns;
+    uint64_t since_ns = stream->request_ns == 0 ? stream->start_ns : stream->request_ns;
+    uint64_t service_ms = (now_ns - since_ns) / HBK_NS_PER_MS;
+    if (!stream->is_local && stream->pool != NULL) {
+        hbk_gw_histogram_record(&stream->pool->request_ms, service_ms);
+    }
     if (!stream->is_local && !router_of(stream)->suppress_envoy_headers) {
-        uint64_t since_ns = stream->request_ns == 0 ? stream->start_ns : stream->request_ns;
-        HBK_TRY(hbk_gw_head_set(
-            head, arena, HBK_SLICE("x-envoy-upstream-service-time"),
-            hbk_gw_print(arena, "%llu",
-                         (unsigned long long)((now_ns - since_ns) / HBK_NS_PER_MS))));
+        HBK_TRY(hbk_gw_head_set(head, arena, HBK_SLICE("x-envoy-upstream-service-time"),
+                                hbk_gw_print(arena, "%llu", (unsigned long long)service_ms)));
     }
     if (stream->host != NULL && stream->host->include_attempt_count_in_response) {
         HBK_TRY(hbk_gw_head_set(head, arena, HBK_SLICE("x-envoy-attempt-count"),

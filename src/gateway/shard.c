@@ -157,11 +157,12 @@ static hbk_status take_arrays(struct hbk_gw_shard *shard)
     shard->http_stats = calloc((size_t)plan->handler_count + 1, sizeof *shard->http_stats);
     shard->tcp_stats = calloc((size_t)plan->handler_count + 1, sizeof *shard->tcp_stats);
     shard->listener_stats = calloc((size_t)plan->listener_count + 1, sizeof *shard->listener_stats);
+    shard->times = calloc((size_t)plan->handler_count + 1, sizeof *shard->times);
     shard->logs = calloc((size_t)plan->log_count + 1, sizeof *shard->logs);
     shard->contexts = calloc((size_t)plan->handler_count + 1, sizeof *shard->contexts);
     return shard->acceptors == NULL || shard->pools == NULL || shard->http_stats == NULL ||
                    shard->tcp_stats == NULL || shard->listener_stats == NULL ||
-                   shard->logs == NULL || shard->contexts == NULL
+                   shard->times == NULL || shard->logs == NULL || shard->contexts == NULL
                ? HBK_NO_MEMORY
                : HBK_OK;
 }
@@ -274,7 +275,14 @@ void hbk_gw_shard_fini(struct hbk_gw_shard *shard)
     }
     for (uint32_t i = 0; shard->pools != NULL && i < shard->plan->cluster_count; i++) {
         hbk_tls_context_unref(shard->pools[i].tls);
+        hbk_gw_histogram_fini(&shard->pools[i].request_ms);
     }
+    for (uint32_t i = 0; shard->times != NULL && i < shard->plan->handler_count; i++) {
+        for (unsigned k = 0; k < HBK_GW_TIMES; k++) {
+            hbk_gw_histogram_fini(&shard->times[i][k]);
+        }
+    }
+    free(shard->times);
     free(shard->contexts);
     free(shard->acceptors);
     free(shard->pools);

@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "gateway/histogram.h"
 #include "gateway/plan.h"
-#include "gateway/stats.h"
 #include "net/listener.h"
 #include "net/net.h"
 #include "runtime/worker.h"
@@ -40,6 +40,7 @@ struct hbk_gw_pool {
     uint32_t host_count;
     struct hbk_tls_context *tls; /* a reference; NULL: plain text */
     hbk_gw_counter stats[HBK_GW_C_STATS];
+    struct hbk_gw_histogram request_ms; /* upstream_rq_time */
 };
 
 /* What one worker has to write to one access log. */
@@ -58,6 +59,7 @@ struct hbk_gw_shard {
     hbk_gw_counter (*http_stats)[HBK_GW_H_STATS]; /* by handler */
     hbk_gw_counter (*tcp_stats)[HBK_GW_T_STATS];
     hbk_gw_counter (*listener_stats)[HBK_GW_L_STATS];
+    struct hbk_gw_histogram (*times)[HBK_GW_TIMES]; /* by handler */
     struct hbk_gw_log_buffer *logs;
     struct hbk_tls_context **contexts; /* references, by handler; NULL: plain text */
     struct hbk_pool connections, streams, upstreams, relays; /* objects */

@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "crypto/key_provider.h"
+#include "device/qat.h"
 #include "gateway/control.h"
 #include "gateway/upstream.h"
+#include "policy/http_route.h"
 
 enum { NAME_BYTES_MAX = 512, LINES_MAX = 1 << 20 };
 
@@ -17,6 +20,7 @@ struct line {
     char *name;                              /* owned: "cluster.backend.upstream_rq_total" */
     char *family, *label_name, *label_value; /* owned: for Prometheus */
     uint64_t value;
+    struct hbk_gw_samples *samples; /* owned: of a histogram; NULL: a number */
     bool is_gauge;
 };
 
@@ -26,13 +30,19 @@ struct lines {
     bool has_failed;
 };
 
+static void free_line(struct line *line)
+{
+    free(line->name);
+    free(line->family);
+    free(line->label_name);
+    free(line->label_value);
+    free(line->samples);
+}
+
 static void free_lines(struct lines *lines)
 {
     for (size_t i = 0; i < lines->count; i++) {
-        free(lines->list[i].name);
-        free(lines->list[i].family);
-        free(lines->list[i].label_name);
-        free(lines->list[i].label_value);
+        free_line(&lines->list[i]);
     }
     free(lines->list);
 }
@@ -73,6 +83,26 @@ static void add_line(struct lines *lines, const char *scope, struct hbk_slice in
     }
 }
 
+/* A histogram without samples, to be filled; NULL, and it is noted, when out of memory. */
+static struct hbk_gw_samples *add_histogram(struct lines *lines, const char *scope,
+                                            struct hbk_slice instance, const char *label,
+                                            const char *name)
+{
+    size_t before = lines->count;
+    struct hbk_gw_samples *samples = calloc(1, sizeof *samples);
+    if (samples == NULL) {
+        lines->has_failed = true;
+        return NULL;
+    }
+    add_line(lines, scope, instance, label, name, false, 0);
+    if (lines->count == before) {
+        free(samples);
+        return NULL;
+    }
+    lines->list[before].samples = samples;
+    return samples;
+}
+
 /* Adds up one statistic over workers; `read` gives that of one. */
 #define SUM(control, expression)                                       \
     __extension__({                                                    \
@@ -100,6 +130,138 @@ static bool has_tls(const struct hbk_gw_listener *listener)
     return has;
 }
 
+/* ---- providers of private keys ---- */
+
+static void add_queue_sizes(struct lines *lines, const char *scope, struct hbk_slice instance,
+                            const char *label, const char *name, const uint64_t *sizes)
+{
+    struct hbk_gw_samples *samples = add_histogram(lines, scope, instance, label, name);
+    for (unsigned i = 0; samples != NULL && i < HBK_LANES; i++) {
+        hbk_gw_samples_add_value(samples, i + 1, sizes[i]);
+    }
+}
+
+/* Of one transport socket, whose configuration `owner` is. Several are joined by their names. */
+static void add_providers(const struct hbk_gw_control *control, struct lines *lines,
+                          const void *owner, const char *scope, struct hbk_slice instance,
+                          const char *label)
+{
+    const struct hbk_gw_vault *vault = &control->plan->vault;
+    for (size_t i = 0; i < vault->provider_count; i++) {
+        const struct hbk_gw_provider *kept = &vault->providers[i];
+        struct hbk_key_counters counters;
+        if (kept->owner != owner) {
+            continue;
+        }
+        hbk_key_provider_counters(kept->provider, &counters);
+        if (hbk_key_provider_options(kept->provider)->kind == HBK_KEY_PROVIDER_CRYPTOMB) {
+            add_queue_sizes(lines, scope, instance, label, "cryptomb.rsa_queue_sizes",
+                            counters.rsa_queue_sizes);
+            add_queue_sizes(lines, scope, instance, label, "cryptomb.ecdsa_queue_sizes",
+                            counters.ecdsa_queue_sizes);
+            continue;
+        }
+        for (unsigned k = 0; k < HBK_KEY_COUNT_COUNT; k++) {
+            char name[NAME_BYTES_MAX];
+            (void)snprintf(name, sizeof name, "qat.%s", hbk_key_count_name((enum hbk_key_count)k));
+            add_line(lines, scope, instance, label, name, false, counters.counts[k]);
+        }
+    }
+}
+
+static void add_chain_providers(const struct hbk_gw_control *control, struct lines *lines,
+                                const struct hbk_gw_filter_chain *chain, struct hbk_slice name)
+{
+    if (chain != NULL && chain->transport_socket != NULL) {
+        add_providers(control, lines, chain->transport_socket->typed_config.message, "listener",
+                      name, "envoy_listener_address");
+    }
+}
+
+static void add_device(const struct hbk_gw_control *control, struct lines *lines)
+{
+    struct hbk_slice none = hbk_slice_of(NULL, 0);
+    if (control->plan->vault.qat == NULL) {
+        return;
+    }
+    const struct hbk_qat_state state = hbk_qat_state(control->plan->vault.qat);
+    add_line(lines, "qat", none, "", "instances", true, state.instances);
+    add_line(lines, "qat", none, "", "instances_up", true, state.up);
+    add_line(lines, "qat", none, "", "instances_with_descriptors", true, state.with_descriptors);
+    add_line(lines, "qat", none, "", "in_flight", true, state.in_flight);
+}
+
+/* ---- batches ---- */
+
+/* Adds up what the workers' own batchers and those of providers have counted. */
+#define SUM_BATCHES(control, member)                                                  \
+    __extension__({                                                                   \
+        uint64_t batched_ = 0;                                                        \
+        for (unsigned w_ = 0; w_ < (control)->team.count; w_++) {                     \
+            const struct hbk_batch *batch_ = &(control)->shards[w_].net.batch;        \
+            batched_ += hbk_gw_read(&hbk_batcher_counters(batch_->batcher)->member) + \
+                        hbk_gw_read(&hbk_key_worker_counters(batch_->keys)->member);  \
+        }                                                                             \
+        batched_;                                                                     \
+    })
+
+static void add_batches(const struct hbk_gw_control *control, struct lines *lines)
+{
+    struct hbk_slice none = hbk_slice_of(NULL, 0);
+    uint64_t redone = SUM_BATCHES(control, redone_jobs);
+    for (unsigned i = 0; i < HBK_QUEUE_COUNT; i++) {
+        uint64_t sizes[HBK_LANES], batches = 0;
+        for (unsigned k = 0; k < HBK_LANES; k++) {
+            sizes[k] = SUM_BATCHES(control, batches[i][k]);
+            batches += sizes[k];
+        }
+        if (batches > 0) {
+            add_queue_sizes(lines, "batcher",
+                            hbk_slice_text(hbk_batch_queue_name((enum hbk_batch_queue)i)), "queue",
+                            "lanes", sizes);
+        }
+    }
+    add_line(lines, "batcher", HBK_SLICE("vector"), "path", "operations", false,
+             SUM_BATCHES(control, vector_jobs));
+    add_line(lines, "batcher", HBK_SLICE("scalar"), "path", "operations", false,
+             SUM_BATCHES(control, twin_jobs) + redone);
+    add_line(lines, "batcher", none, "", "operations_redone", false, redone);
+    add_line(lines, "batcher", none, "", "operations_cancelled", false,
+             SUM_BATCHES(control, cancelled_jobs));
+    add_line(lines, "batcher", none, "", "operations_refused", false,
+             SUM_BATCHES(control, refused_jobs));
+}
+
+/* ---- scopes ---- */
+
+/* Of `count` handlers together. */
+static void add_time(const struct hbk_gw_control *control, struct hbk_gw_samples *samples,
+                     const struct hbk_gw_handler *first, uint32_t count, enum hbk_gw_time time)
+{
+    for (uint32_t i = 0; samples != NULL && i < count; i++) {
+        for (unsigned w = 0; w < control->team.count; w++) {
+            hbk_gw_samples_add(samples, &control->shards[w].times[first[i].index][time]);
+        }
+    }
+}
+
+static void add_listener_times(const struct hbk_gw_control *control, struct lines *lines,
+                               const struct hbk_gw_plan_listener *listener)
+{
+    const char *label = "envoy_listener_address";
+    uint32_t count = listener->config->filter_chains_count + (listener->otherwise != NULL);
+    add_time(
+        control,
+        add_histogram(lines, "listener", listener->stat_name, label, "downstream_cx_length_ms"),
+        listener->handlers, count, HBK_GW_TIME_CX_LENGTH_MS);
+    if (has_tls(listener->config)) {
+        add_time(
+            control,
+            add_histogram(lines, "listener", listener->stat_name, label, "ssl.handshake_time_us"),
+            listener->handlers, count, HBK_GW_TIME_HANDSHAKE_US);
+    }
+}
+
 static void add_listeners(const struct hbk_gw_control *control, struct lines *lines)
 {
     for (uint32_t i = 0; i < control->plan->listener_count; i++) {
@@ -112,6 +274,14 @@ static void add_listeners(const struct hbk_gw_control *control, struct lines *li
                      "envoy_listener_address", hbk_gw_listener_stats[k].name,
                      hbk_gw_listener_stats[k].is_gauge, SUM(control, shard->listener_stats[i][k]));
         }
+        const struct hbk_gw_plan_listener *listener = &control->plan->listeners[i];
+        add_listener_times(control, lines, listener);
+        for (uint32_t k = 0; k < listener->config->filter_chains_count; k++) {
+            add_chain_providers(control, lines, &listener->config->filter_chains[k],
+                                listener->stat_name);
+        }
+        add_chain_providers(control, lines, listener->config->default_filter_chain,
+                            listener->stat_name);
     }
 }
 
@@ -123,6 +293,17 @@ static void add_handlers(const struct hbk_gw_control *control, struct lines *lin
             add_line(lines, "http", handler->stat_prefix, "envoy_http_conn_manager_prefix",
                      hbk_gw_http_stats[k].name, hbk_gw_http_stats[k].is_gauge,
                      SUM(control, shard->http_stats[i][k]));
+        }
+        if (handler->http != NULL) {
+            const char *label = "envoy_http_conn_manager_prefix";
+            add_time(control,
+                     add_histogram(lines, "http", handler->stat_prefix, label,
+                                   "downstream_cx_length_ms"),
+                     handler, 1, HBK_GW_TIME_CX_LENGTH_MS);
+            add_time(
+                control,
+                add_histogram(lines, "http", handler->stat_prefix, label, "downstream_rq_time"),
+                handler, 1, HBK_GW_TIME_RQ_MS);
         }
         for (unsigned k = 0; handler->tcp != NULL && k < HBK_GW_T_STATS; k++) {
             add_line(lines, "tcp", handler->stat_prefix, "envoy_tcp_prefix",
@@ -144,6 +325,15 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
             }
             add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_cluster_stats[k].name,
                      hbk_gw_cluster_stats[k].is_gauge, SUM(control, shard->pools[i].stats[k]));
+        }
+        struct hbk_gw_samples *samples =
+            add_histogram(lines, "cluster", name, "envoy_cluster_name", "upstream_rq_time");
+        for (unsigned w = 0; samples != NULL && w < control->team.count; w++) {
+            hbk_gw_samples_add(samples, &control->shards[w].pools[i].request_ms);
+        }
+        if (config->transport_socket != NULL) {
+            add_providers(control, lines, config->transport_socket->typed_config.message, "cluster",
+                          name, "envoy_cluster_name");
         }
         uint64_t members = control->members[i]->count, healthy = 0;
         for (uint32_t k = 0; k < members; k++) {
@@ -194,10 +384,10 @@ static void join(struct lines *lines)
         struct line *line = &lines->list[i];
         if (kept > 0 && strcmp(lines->list[kept - 1].name, line->name) == 0) {
             lines->list[kept - 1].value += line->value;
-            free(line->name);
-            free(line->family);
-            free(line->label_name);
-            free(line->label_value);
+            if (line->samples != NULL) {
+                hbk_gw_samples_join(lines->list[kept - 1].samples, line->samples);
+            }
+            free_line(line);
         } else {
             lines->list[kept++] = *line;
         }
@@ -207,13 +397,62 @@ static void join(struct lines *lines)
 
 static bool is_wanted(const struct line *line, const struct hbk_gw_stats_query *query)
 {
-    bool is_kind = line->is_gauge ? query->has_gauges : query->has_counters;
-    return is_kind && (!query->used_only || line->value != 0) &&
+    bool is_kind = line->samples != NULL ? query->has_histograms
+                   : line->is_gauge      ? query->has_gauges
+                                         : query->has_counters;
+    bool is_used = line->value != 0 || (line->samples != NULL && line->samples->total > 0);
+    return is_kind && (!query->used_only || is_used) &&
            (query->filter.size == 0 || memmem(line->name, strlen(line->name), query->filter.bytes,
                                               query->filter.size) != NULL);
 }
 
-static hbk_status print_prometheus(const struct lines *lines,
+/* The edges of its buckets: of the first setting that fits the name. */
+static struct hbk_gw_edges edges_of(const struct hbk_gw_control *control, const struct line *line)
+{
+    const struct hbk_gw_stats_config *config = control->plan->config->bootstrap->stats_config;
+    for (uint32_t i = 0; config != NULL && i < config->histogram_bucket_settings_count; i++) {
+        const struct hbk_gw_bucket_settings *settings = &config->histogram_bucket_settings[i];
+        if (hbk_http_route_match_string(settings->match, hbk_slice_text(line->name))) {
+            return (struct hbk_gw_edges){settings->buckets, settings->buckets_count};
+        }
+    }
+    return hbk_gw_default_edges;
+}
+
+/* name="value", or nothing. */
+static hbk_status print_label(const struct line *line, struct hbk_buffer *out)
+{
+    if (line->label_name[0] == '\0') {
+        return HBK_OK;
+    }
+    HBK_TRY(hbk_buffer_print(out, "%s=\"", line->label_name));
+    for (const char *byte = line->label_value; *byte != '\0'; byte++) {
+        HBK_TRY(*byte == '"' || *byte == '\\' ? hbk_buffer_print(out, "\\%c", *byte)
+                : *byte == '\n'               ? hbk_buffer_append(out, HBK_SLICE("\\n"))
+                                              : hbk_buffer_append(out, hbk_slice_of(byte, 1)));
+    }
+    return hbk_buffer_append(out, HBK_SLICE("\""));
+}
+
+static hbk_status print_series(const struct hbk_gw_control *control, const struct line *line,
+                               struct hbk_buffer *out)
+{
+    struct hbk_buffer labels;
+    hbk_buffer_init(&labels, (size_t)2 * NAME_BYTES_MAX);
+    hbk_status status = print_label(line, &labels);
+    if (status == HBK_OK && line->samples != NULL) {
+        struct hbk_gw_edges edges = edges_of(control, line);
+        status = hbk_gw_samples_prometheus(line->samples, line->family, hbk_buffer_slice(&labels),
+                                           &edges, out);
+    } else if (status == HBK_OK) {
+        status = hbk_buffer_print(out, "%s{%.*s} %" PRIu64 "\n", line->family,
+                                  HBK_SLICE_ARGS(hbk_buffer_slice(&labels)), line->value);
+    }
+    hbk_buffer_fini(&labels);
+    return status;
+}
+
+static hbk_status print_prometheus(const struct hbk_gw_control *control, const struct lines *lines,
                                    const struct hbk_gw_stats_query *query, struct hbk_buffer *out)
 {
     const char *family = "";
@@ -225,50 +464,89 @@ static hbk_status print_prometheus(const struct lines *lines,
         if (strcmp(family, line->family) != 0) {
             family = line->family;
             HBK_TRY(hbk_buffer_print(out, "# TYPE %s %s\n", family,
-                                     line->is_gauge ? "gauge" : "counter"));
+                                     line->samples != NULL ? "histogram"
+                                     : line->is_gauge      ? "gauge"
+                                                           : "counter"));
         }
-        if (line->label_name[0] == '\0') {
-            HBK_TRY(hbk_buffer_print(out, "%s{} %" PRIu64 "\n", family, line->value));
-            continue;
-        }
-        HBK_TRY(hbk_buffer_print(out, "%s{%s=\"", family, line->label_name));
-        for (const char *byte = line->label_value; *byte != '\0'; byte++) {
-            HBK_TRY(*byte == '"' || *byte == '\\' ? hbk_buffer_print(out, "\\%c", *byte)
-                    : *byte == '\n'               ? hbk_buffer_append(out, HBK_SLICE("\\n"))
-                                                  : hbk_buffer_append(out, hbk_slice_of(byte, 1)));
-        }
-        HBK_TRY(hbk_buffer_print(out, "\"} %" PRIu64 "\n", line->value));
+        HBK_TRY(print_series(control, line, out));
     }
     return HBK_OK;
 }
 
-static hbk_status print_plain(const struct lines *lines, const struct hbk_gw_stats_query *query,
-                              struct hbk_buffer *out)
+/* Envoy's text has the numbers first, then the histograms. */
+static hbk_status print_text(const struct hbk_gw_control *control, const struct lines *lines,
+                             const struct hbk_gw_stats_query *query, struct hbk_buffer *out)
 {
-    struct hbk_json json = hbk_json_to(out, false);
-    bool is_json = query->format == HBK_GW_STATS_JSON;
-    if (is_json) {
-        hbk_json_begin_object(&json, NULL);
-        hbk_json_begin_array(&json, "stats");
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < lines->count; i++) {
+            const struct line *line = &lines->list[i];
+            if ((line->samples != NULL) != (pass == 1) || !is_wanted(line, query)) {
+                continue;
+            }
+            if (line->samples != NULL) {
+                struct hbk_gw_edges edges = edges_of(control, line);
+                HBK_TRY(
+                    hbk_gw_samples_print(line->samples, line->name, query->buckets, &edges, out));
+            } else {
+                HBK_TRY(hbk_buffer_print(out, "%s: %" PRIu64 "\n", line->name, line->value));
+            }
+        }
     }
+    return HBK_OK;
+}
+
+/* All histograms are one member of the list of statistics; nothing where none is wanted. */
+static void json_histograms(const struct hbk_gw_control *control, const struct lines *lines,
+                            const struct hbk_gw_stats_query *query, struct hbk_json *json)
+{
+    const bool has_buckets = query->buckets != HBK_GW_BUCKETS_NONE;
+    bool is_open = false;
     for (size_t i = 0; i < lines->count; i++) {
         const struct line *line = &lines->list[i];
-        if (!is_wanted(line, query)) {
+        if (line->samples == NULL || !is_wanted(line, query)) {
             continue;
         }
-        if (is_json) {
+        if (!is_open) {
+            is_open = true;
+            hbk_json_begin_object(json, NULL);
+            if (has_buckets) {
+                hbk_json_begin_array(json, "histograms");
+            } else {
+                hbk_json_begin_object(json, "histograms");
+                hbk_gw_quantiles_json(json);
+                hbk_json_begin_array(json, "computed_quantiles");
+            }
+        }
+        struct hbk_gw_edges edges = edges_of(control, line);
+        hbk_gw_samples_json(line->samples, line->name, query->buckets, &edges, json);
+    }
+    if (is_open) {
+        hbk_json_end_array(json);
+        if (!has_buckets) {
+            hbk_json_end_object(json);
+        }
+        hbk_json_end_object(json);
+    }
+}
+
+static hbk_status print_json(const struct hbk_gw_control *control, const struct lines *lines,
+                             const struct hbk_gw_stats_query *query, struct hbk_buffer *out)
+{
+    struct hbk_json json = hbk_json_to(out, false);
+    hbk_json_begin_object(&json, NULL);
+    hbk_json_begin_array(&json, "stats");
+    for (size_t i = 0; i < lines->count; i++) {
+        const struct line *line = &lines->list[i];
+        if (line->samples == NULL && is_wanted(line, query)) {
             hbk_json_begin_object(&json, NULL);
             hbk_json_text(&json, "name", line->name);
             hbk_json_number(&json, "value", line->value);
             hbk_json_end_object(&json);
-        } else {
-            HBK_TRY(hbk_buffer_print(out, "%s: %" PRIu64 "\n", line->name, line->value));
         }
     }
-    if (is_json) {
-        hbk_json_end_array(&json);
-        hbk_json_end_object(&json);
-    }
+    json_histograms(control, lines, query, &json);
+    hbk_json_end_array(&json);
+    hbk_json_end_object(&json);
     return json.status;
 }
 
@@ -280,15 +558,18 @@ hbk_status hbk_gw_stats_print(const struct hbk_gw_control *control,
     add_handlers(control, &lines);
     add_clusters(control, &lines);
     add_server(control, &lines);
+    add_batches(control, &lines);
+    add_device(control, &lines);
     hbk_status status = lines.has_failed ? HBK_NO_MEMORY : HBK_OK;
     if (status == HBK_OK) {
         qsort(lines.list, lines.count, sizeof *lines.list, by_name);
         join(&lines);
         if (query->format == HBK_GW_STATS_PROMETHEUS) {
             qsort(lines.list, lines.count, sizeof *lines.list, by_family);
-            status = print_prometheus(&lines, query, out);
+            status = print_prometheus(control, &lines, query, out);
         } else {
-            status = print_plain(&lines, query, out);
+            status = query->format == HBK_GW_STATS_JSON ? print_json(control, &lines, query, out)
+                                                        : print_text(control, &lines, query, out);
         }
     }
     free_lines(&lines);

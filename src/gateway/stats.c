@@ -6,6 +6,7 @@ const struct hbk_gw_stat_name hbk_gw_listener_stats[HBK_GW_L_STATS] = {
     [HBK_GW_L_CX_DESTROY] = {"downstream_cx_destroy", 0},
     [HBK_GW_L_NO_CHAIN] = {"no_filter_chain_match", 0},
     [HBK_GW_L_CX_OVERFLOW] = {"downstream_cx_overflow", 0},
+    [HBK_GW_L_SSL_SHAKING] = {"ssl.handshakes_in_progress", 1},
     [HBK_GW_L_SSL_HANDSHAKE] = {"ssl.handshake", 0},
     [HBK_GW_L_SSL_REUSED] = {"ssl.session_reused", 0},
     [HBK_GW_L_SSL_NO_CERTIFICATE] = {"ssl.no_certificate", 0},

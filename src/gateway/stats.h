@@ -35,6 +35,7 @@ enum hbk_gw_listener_stat {
     HBK_GW_L_CX_DESTROY,
     HBK_GW_L_NO_CHAIN,
     HBK_GW_L_CX_OVERFLOW,
+    HBK_GW_L_SSL_SHAKING, /* a gauge of ours */
     HBK_GW_L_SSL_HANDSHAKE,
     HBK_GW_L_SSL_REUSED,
     HBK_GW_L_SSL_NO_CERTIFICATE,
@@ -127,6 +128,14 @@ enum hbk_gw_cluster_stat {
     HBK_GW_C_SSL_ERROR,
     HBK_GW_C_SSL_FAIL_VERIFY,
     HBK_GW_C_STATS,
+};
+
+/* Of a handler, in histograms; a listener's are those of its handlers together. */
+enum hbk_gw_time {
+    HBK_GW_TIME_CX_LENGTH_MS,
+    HBK_GW_TIME_HANDSHAKE_US, /* from accept to the end of the handshake; ours */
+    HBK_GW_TIME_RQ_MS,
+    HBK_GW_TIMES,
 };
 
 struct hbk_gw_stat_name {

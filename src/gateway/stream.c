@@ -135,6 +135,8 @@ void hbk_gw_stream_end(struct hbk_gw_stream *stream)
     hbk_loop_timer_cancel(shard->net.loop, &stream->retry);
     hbk_gw_counter *stats = stats_of(stream);
     hbk_gw_uncount(&stats[HBK_GW_H_RQ_ACTIVE]);
+    hbk_gw_histogram_record(&shard->times[stream->handler->index][HBK_GW_TIME_RQ_MS],
+                            (shard->net.loop->now_ns - stream->start_ns) / HBK_NS_PER_MS);
     if (stream->response_started) {
         count_status(&stats[HBK_GW_H_RQ_1XX], stream->response.status);
         hbk_gw_count(&stats[HBK_GW_H_RQ_COMPLETED], 1);

@@ -76,12 +76,22 @@ static void leave_host(struct relay *relay)
     }
 }
 
+static struct hbk_gw_histogram *times_of(const struct relay *relay)
+{
+    return relay->shard->times[relay->handler->index];
+}
+
 /* The last pipe is gone. */
 static void bury(struct relay *relay)
 {
     struct hbk_gw_shard *shard = relay->shard;
     log_relay(relay);
     hbk_loop_timer_cancel(shard->net.loop, &relay->idle);
+    if (relay->client.is_shaking) {
+        hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    }
+    hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_CX_LENGTH_MS],
+                            (shard->net.loop->now_ns - relay->start_ns) / HBK_NS_PER_MS);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_RX_BYTES], relay->client.received_bytes);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_TX_BYTES], relay->client.sent_bytes);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_CX_DESTROY], 1);
@@ -307,7 +317,11 @@ static void on_server_closed(struct hbk_pipe *pipe)
 /* TLS of the client stands; the upstream was asked meanwhile. */
 static void on_client_connected(struct hbk_pipe *pipe)
 {
-    hbk_gw_count(&of_client(pipe)->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
+    struct relay *relay = of_client(pipe);
+    hbk_gw_count(&relay->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
+    hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_HANDSHAKE_US],
+                            (relay->shard->net.loop->now_ns - relay->start_ns) / HBK_NS_PER_US);
 }
 
 static const struct hbk_pipe_events client_events = {
@@ -443,6 +457,9 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     hbk_gw_count(&listener_stats[HBK_GW_L_CX_TOTAL], 1);
     hbk_gw_count(&listener_stats[HBK_GW_L_CX_ACTIVE], 1);
     hbk_gw_count(&shard->live, 1);
+    if (relay->client.is_shaking) {
+        hbk_gw_count(&listener_stats[HBK_GW_L_SSL_SHAKING], 1);
+    }
     start_timers(relay);
     hbk_pipe_pause(&relay->client);
     relay->pool = choose_pool(shard, handler->tcp);

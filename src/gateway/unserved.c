@@ -103,8 +103,6 @@ hbk_status hbk_gw_check_served(const struct hbk_gw_bootstrap *bootstrap, struct 
     const struct hbk_gw_admin *admin = bootstrap->admin;
     const struct remark remarks[] = {
         {"stats_matcher", stats != NULL && stats->stats_matcher != NULL, true},
-        {"histogram_bucket_settings", stats != NULL && stats->histogram_bucket_settings_count > 0,
-         false},
         {"allow_paths", admin != NULL && admin->allow_paths_count > 0, true},
         {"access_log", admin != NULL && admin->access_log_count > 0, false},
     };

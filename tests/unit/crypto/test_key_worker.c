@@ -289,6 +289,9 @@ static void cryptomb_waits_for_eight_or_for_its_delay(void **state)
             assert_signed(&tracked[k], names[i]);
         }
         assert_int_equal(hbk_batcher_counters(bench.batcher)->vector_jobs, 0); /* not its work */
+        assert_int_equal(hbk_key_worker_counters(bench.worker)->vector_jobs +
+                             hbk_key_worker_counters(bench.worker)->twin_jobs,
+                         HBK_LANES + 1);
         hbk_private_key_unref(key);
         bench_close(&bench);
     }
