@@ -1,19 +1,20 @@
 #include "identity/bundle.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "identity/certificate.h"
-#include "identity/revocation.h"
 #include "identity/spiffe.h"
 
 struct bundle {
     struct hbk_bundle public;
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
     char trust_domain[HBK_SPIFFE_TRUST_DOMAIN_BYTES_MAX];
-    struct hbk_revocation *revocation; /* held; NULL: none */
 };
 
 struct bundle_set {
@@ -47,20 +48,56 @@ static hbk_status add_roots(struct hbk_bundle *bundle, struct hbk_slice pem,
     return status == HBK_UNTRUSTED ? HBK_INVALID : status;
 }
 
-static hbk_status add_crls(struct bundle *bundle, struct hbk_slice crl, struct hbk_error *error)
+static hbk_status add_crl(struct hbk_bundle *bundle, X509_CRL *crl)
+{
+    int is_added = X509_STORE_add_crl(bundle->store, crl);
+    X509_CRL_free(crl);
+    bundle->has_crl = true;
+    return is_added == 1 ? HBK_OK : HBK_NO_MEMORY;
+}
+
+static hbk_status add_crls_from(struct hbk_bundle *bundle, BIO *bio, bool is_pem,
+                                struct hbk_error *error)
+{
+    if (!is_pem) {
+        X509_CRL *crl = d2i_X509_CRL_bio(bio, NULL);
+        return crl != NULL
+                   ? add_crl(bundle, crl)
+                   : hbk_error_set(error, HBK_INVALID, "revocation list is neither PEM nor DER");
+    }
+    for (size_t i = 0;; i++) {
+        X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+        if (crl == NULL) {
+            unsigned long code = ERR_peek_last_error();
+            return ERR_GET_REASON(code) == PEM_R_NO_START_LINE && i > 0
+                       ? HBK_OK
+                       : hbk_error_set(error, HBK_INVALID, "revocation list %zu is not valid PEM",
+                                       i + 1);
+        }
+        if (i == HBK_BUNDLE_CRLS_MAX) {
+            X509_CRL_free(crl);
+            return hbk_error_set(error, HBK_LIMIT, "more than %d revocation lists",
+                                 HBK_BUNDLE_CRLS_MAX);
+        }
+        HBK_TRY(add_crl(bundle, crl));
+    }
+}
+
+static hbk_status add_crls(struct hbk_bundle *bundle, struct hbk_slice crl, struct hbk_error *error)
 {
     if (crl.size == 0) {
         return HBK_OK;
     }
-    HBK_TRY(hbk_revocation_read(crl, &bundle->revocation, error));
-    for (size_t i = 0; i < hbk_revocation_count(bundle->revocation); i++) {
-        if (X509_STORE_add_crl(bundle->public.store, hbk_revocation_list(bundle->revocation, i)) !=
-            1) {
-            return HBK_NO_MEMORY;
-        }
+    BIO *bio = BIO_new_mem_buf(crl.bytes, (int)crl.size);
+    if (bio == NULL) {
+        return HBK_NO_MEMORY;
     }
-    bundle->public.has_crl = true;
-    return HBK_OK;
+    ERR_clear_error();
+    bool is_pem = memmem(crl.bytes, crl.size, "-----BEGIN", 10) != NULL;
+    hbk_status status = add_crls_from(bundle, bio, is_pem, error);
+    BIO_free(bio);
+    ERR_clear_error();
+    return status;
 }
 
 static struct bundle *bundle_make(struct hbk_slice trust_domain)
@@ -99,7 +136,7 @@ static hbk_status bundle_fill(struct hbk_slice trust_domain, struct hbk_slice ro
     }
     hbk_status status = add_roots(&bundle->public, roots_pem, error);
     if (status == HBK_OK) {
-        status = add_crls(bundle, crl, error);
+        status = add_crls(&bundle->public, crl, error);
     }
     if (status != HBK_OK) {
         hbk_bundle_unref(&bundle->public);
@@ -153,7 +190,6 @@ void hbk_bundle_unref(struct hbk_bundle *bundle)
         }
         free(bundle->roots);
         X509_STORE_free(bundle->store);
-        hbk_revocation_unref(shared->revocation);
         free(shared);
     }
 }
