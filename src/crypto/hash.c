@@ -50,6 +50,12 @@ void hbk_hash_update(struct hbk_hash_state *state, struct hbk_slice bytes)
     }
 }
 
+void hbk_hash_update_part(struct hbk_hash_state *state, struct hbk_slice part)
+{
+    hbk_hash_update(state, hbk_slice_of(&part.size, sizeof part.size));
+    hbk_hash_update(state, part);
+}
+
 static void compress(struct hbk_hash_end *end)
 {
     if (end->state.hash == HBK_HASH_SHA256) {

@@ -44,6 +44,10 @@ struct hbk_hash_state {
 void hbk_hash_init(struct hbk_hash_state *state, enum hbk_hash hash);
 void hbk_hash_update(struct hbk_hash_state *state, struct hbk_slice bytes);
 
+/* Adds a part of several: its size first, so that other parts of the same bytes hash to another
+ * digest. The digest depends on the machine's order of bytes, and is no business of others. */
+void hbk_hash_update_part(struct hbk_hash_state *state, struct hbk_slice part);
+
 /* The digest of all bytes so far, hbk_hash_bytes of them; the state can go on afterwards. */
 void hbk_hash_digest(const struct hbk_hash_state *state, uint8_t *out_digest);
 

@@ -58,13 +58,6 @@ void hbk_verdict_cache_fini(struct hbk_verdict_cache *cache)
     hbk_map_fini(&cache->entries);
 }
 
-/* Sizes part what is hashed. */
-static void hash_bytes(struct hbk_hash_state *state, struct hbk_slice bytes)
-{
-    hbk_hash_update(state, hbk_slice_of(&bytes.size, sizeof bytes.size));
-    hbk_hash_update(state, bytes);
-}
-
 /* What is asked, without the time and the bundles. */
 static void hash_question(struct hbk_hash_state *state, const struct hbk_question *question)
 {
@@ -81,7 +74,7 @@ static void hash_question(struct hbk_hash_state *state, const struct hbk_questio
     };
     bool has_host = trust->rule == HBK_TRUST_NAME && question->role == HBK_PEER_SERVER;
     hbk_hash_update(state, hbk_slice_of(numbers, sizeof numbers));
-    hash_bytes(state, has_host ? question->host : hbk_slice_of(NULL, 0));
+    hbk_hash_update_part(state, has_host ? question->host : hbk_slice_of(NULL, 0));
 }
 
 static void make_key(const struct hbk_chain *chain, const struct hbk_question *question,
@@ -91,7 +84,7 @@ static void make_key(const struct hbk_chain *chain, const struct hbk_question *q
     hbk_hash_init(&state, HBK_HASH_SHA256);
     hash_question(&state, question);
     for (size_t i = 0; i < chain->count; i++) {
-        hash_bytes(&state, chain->certificates[i]);
+        hbk_hash_update_part(&state, chain->certificates[i]);
     }
     hbk_hash_digest(&state, out_key);
 }

@@ -255,6 +255,10 @@ static size_t open_records(struct hbk_tls_channel *channel, struct hbk_span inpu
         if (answer == HBK_TLS_RECORD_PARTIAL) {
             break;
         }
+        if (answer == HBK_TLS_RECORD_OPENED &&
+            hbk_tls_record_is_above(&record, channel->record_size_limit)) {
+            answer = HBK_TLS_RECORD_TOO_LONG;
+        }
         if (answer != HBK_TLS_RECORD_OPENED) {
             fail_record(channel, answer);
             break;

@@ -32,10 +32,11 @@ struct hbk_tls_channel {
     struct hbk_tls_record_direction out;
     struct hbk_tls_failure failure;
     enum hbk_tls_role role;
-    uint8_t empty_records;    /* received in a row: without any content */
-    uint8_t warnings;         /* received in a row: user_canceled */
-    uint8_t control_records;  /* received since the last application data: with other content */
-    uint16_t plain_bytes_max; /* in one record of ours */
+    uint8_t empty_records;      /* received in a row: without any content */
+    uint8_t warnings;           /* received in a row: user_canceled */
+    uint8_t control_records;    /* received since the last application data: with other content */
+    uint16_t plain_bytes_max;   /* in one record of ours */
+    uint16_t record_size_limit; /* that the peer has to keep to; 0: none was agreed on */
 
     struct hbk_tls_ticket_sink *tickets; /* borrowed; NULL: tickets are skipped */
 

@@ -111,7 +111,8 @@ struct hbk_tls_result {
     uint16_t group;              /* 0 for a resumption without agreement (TLS 1.2) */
     uint16_t peer_scheme;        /* of the peer's signature; 0: it made none */
     uint16_t record_size_limit;  /* the peer's (RFC 8449, the type's byte included); 0: none */
-    uint64_t sent_records;       /* by the server under its application key: tickets */
+    uint16_t own_record_size_limit; /* that the peer has to keep to; 0: nothing was agreed on */
+    uint64_t sent_records;          /* by the server under its application key: tickets */
     bool has_resumption_secret;
     bool was_resumed;
     bool has_foreign_protocol; /* the server chose what we did not offer: the session refuses it */

@@ -183,6 +183,10 @@ static enum hbk_flight_answer open_protected(struct hbk_flight *flight, struct h
     struct hbk_tls_record opened;
     switch (hbk_tls_record_open(&flight->in, record, &opened)) {
     case HBK_TLS_RECORD_OPENED:
+        if (hbk_tls_record_is_above(&opened, flight->record_size_limit)) {
+            return complain(complaint, HBK_ALERT_RECORD_OVERFLOW,
+                            "a record above the limit that was agreed on");
+        }
         flight->skip = HBK_FLIGHT_SKIP_NOTHING;
         return take_content(flight, opened.type,
                             hbk_slice_of(opened.plain.bytes, opened.plain.size), complaint);

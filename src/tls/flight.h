@@ -43,6 +43,7 @@ struct hbk_flight {
     bool was_ccs_last; /* for the bound on idle records */
     uint8_t idle_records;
     uint8_t warnings;
+    uint16_t record_size_limit; /* that the peer has to keep to (RFC 8449); 0: none was agreed on */
     enum hbk_flight_skip skip;
     uint32_t skipped_bytes;
     uint32_t awaited_messages;  /* bits: 1 << enum hbk_message_type, all below 32 */
@@ -58,7 +59,7 @@ struct hbk_flight {
 };
 
 void hbk_flight_init(struct hbk_flight *flight, enum hbk_tls_role role);
-void hbk_flight_fini(struct hbk_flight *flight); /* wipes */
+void hbk_flight_fini(struct hbk_flight *flight); /* wipes the keys */
 
 /* What came of looking for a message. */
 enum hbk_flight_answer {

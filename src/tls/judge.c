@@ -36,8 +36,9 @@ hbk_status hbk_tls_judge(const struct hbk_tls_setup *setup, const struct hbk_cha
 int hbk_tls_judge_alert(const struct hbk_verdict_failure *failure)
 {
     switch (failure->reason) {
-    case HBK_VERDICT_NONE:
-        return HBK_ALERT_INTERNAL_ERROR;
+    case HBK_VERDICT_NONE: /* a chain above our limits, or a fault of ours */
+        return failure->error.status == HBK_LIMIT ? HBK_ALERT_BAD_CERTIFICATE
+                                                  : HBK_ALERT_INTERNAL_ERROR;
     case HBK_VERDICT_MALFORMED:
     case HBK_VERDICT_BAD_PATH:
     case HBK_VERDICT_UNEXPECTED:

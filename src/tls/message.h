@@ -235,6 +235,8 @@ struct hbk_client_hello_content {
     size_t group_count;
     const uint16_t *schemes;
     size_t scheme_count;
+    const uint16_t *certificate_schemes; /* signature_algorithms_cert */
+    size_t certificate_scheme_count;
     const struct hbk_key_share *shares;
     size_t share_count;
     struct hbk_slice server_name;
@@ -280,6 +282,8 @@ void hbk_encrypted_extensions_write(struct hbk_writer *writer,
 struct hbk_certificate_request_content {
     const uint16_t *schemes;
     size_t scheme_count;
+    const uint16_t *certificate_schemes; /* signature_algorithms_cert; none: not sent */
+    size_t certificate_scheme_count;
     struct hbk_slice authorities; /* empty: not sent */
 };
 

@@ -158,6 +158,8 @@ void hbk_client_hello_write(struct hbk_writer *writer,
     put_client_shares(writer, content);
     put_versions(writer, content->offers_tls12);
     put_number_list(writer, HBK_EXTENSION_SCHEMES, content->schemes, content->scheme_count);
+    put_number_list(writer, HBK_EXTENSION_CERTIFICATE_SCHEMES, content->certificate_schemes,
+                    content->certificate_scheme_count);
     if (content->cookie.size > 0) {
         put_list(writer, HBK_EXTENSION_COOKIE, content->cookie, 2);
     }
@@ -255,6 +257,8 @@ void hbk_certificate_request_write(struct hbk_writer *writer,
     hbk_writer_number(writer, 0, 1); /* certificate_request_context */
     size_t extensions = hbk_writer_open(writer, 2);
     put_number_list(writer, HBK_EXTENSION_SCHEMES, content->schemes, content->scheme_count);
+    put_number_list(writer, HBK_EXTENSION_CERTIFICATE_SCHEMES, content->certificate_schemes,
+                    content->certificate_scheme_count);
     if (content->authorities.size > 0) {
         put_list(writer, HBK_EXTENSION_AUTHORITIES, content->authorities, 2);
     }

@@ -51,6 +51,14 @@ enum {
 
 _Static_assert(sizeof(struct hbk_native) <= HBK_NATIVE_BYTES_MAX, "a handshake has grown");
 
+const uint16_t hbk_native_chain_schemes[HBK_NATIVE_CHAIN_SCHEMES] = {
+    0x0403, 0x0503, 0x0603, /* ECDSA on any curve, by SHA-256, -384, -512 */
+    0x0807, 0x0808,         /* Ed25519, Ed448 */
+    0x0804, 0x0805, 0x0806, /* RSA-PSS with a key for all of RSA ... */
+    0x0809, 0x080a, 0x080b, /* ... and with one for PSS alone */
+    0x0401, 0x0501, 0x0601, /* RSA-PKCS#1 1.5: for certificates only */
+};
+
 static struct hbk_batcher *batcher_of(const struct hbk_native *handshake)
 {
     return hbk_key_worker_batcher(handshake->setup->worker->options.keys);
@@ -391,6 +399,13 @@ bool hbk_native_list_has(struct hbk_slice list, uint16_t number)
     return false;
 }
 
+void hbk_native_agree_on_limits(struct hbk_native *handshake)
+{
+    uint16_t limit = handshake->setup->context->record_size_limit;
+    handshake->result.own_record_size_limit = limit;
+    handshake->flight.record_size_limit = limit;
+}
+
 /* ---- the peer's certificate and signature ---- */
 
 static enum hbk_native_next take_no_certificate(struct hbk_native *handshake)
@@ -407,10 +422,11 @@ static enum hbk_native_next take_no_certificate(struct hbk_native *handshake)
     return HBK_NATIVE_GO_ON;
 }
 
-/* What the server stapled is passed up as it is. */
+/* What the server stapled is passed up as it is. One that is too long is none: it would be kept as
+ * long as the session. */
 hbk_status hbk_native_keep_staple(struct hbk_native *handshake, struct hbk_slice staple)
 {
-    if (staple.size == 0) {
+    if (staple.size == 0 || staple.size > HBK_TLS_STAPLE_BYTES_MAX) {
         return HBK_OK;
     }
     uint8_t *copy = malloc(staple.size);

@@ -20,7 +20,13 @@ enum {
     HBK_NATIVE_FINISHED_BYTES_MAX = 64,    /* above every hash */
     HBK_NATIVE_VERIFY_BYTES_MAX = 1 << 10, /* a CertificateVerify: RSA-4096 takes 516 */
     HBK_NATIVE_BYTES_MAX = 2560,           /* of a handshake in flight, beside its buffers */
+    HBK_NATIVE_CHAIN_SCHEMES = 14,
 };
+
+/* What certificates may be signed with: all that the verdict takes (identity/verdict.h), which is
+ * more than a peer may sign with. Who filters its certificates by signature_algorithms alone would
+ * find none that an RSA authority signed in the usual way (RFC 8446, 4.2.3). */
+extern const uint16_t hbk_native_chain_schemes[HBK_NATIVE_CHAIN_SCHEMES];
 
 /* What a handshake does next. A state that waits for a message is named after it; one that has all
  * its messages and waits for jobs is named after what it does with their results. */
@@ -80,7 +86,10 @@ struct hbk_native {
     struct hbk_flight flight;
     struct hbk_tls_transcript transcript;
     struct hbk_tls_schedule schedule;
-    uint8_t hello_hash[HBK_TLS_HASH_BYTES_MAX]; /* of the transcript up to ServerHello */
+    union { /* one after the other: the hellos are compared before one is answered */
+        uint8_t first_hello[HBK_SHA256_BYTES];      /* what the second may not change */
+        uint8_t hello_hash[HBK_TLS_HASH_BYTES_MAX]; /* of the transcript up to ServerHello */
+    };
     uint8_t client_handshake_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     uint8_t server_handshake_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
 
@@ -171,6 +180,9 @@ enum hbk_native_next hbk_native_take_finished(struct hbk_native *handshake,
  * HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_native_keep_staple(struct hbk_native *handshake,
                                                struct hbk_slice staple);
+
+/* Both sides have said what they take in one record: ours holds from the next one on (RFC 8449). */
+void hbk_native_agree_on_limits(struct hbk_native *handshake);
 
 /* After the verifying job. */
 enum hbk_native_next hbk_native_judge_signature(struct hbk_native *handshake);

@@ -39,7 +39,8 @@ static hbk_status make_share(struct hbk_native *handshake, uint16_t group)
 /* HBK_HAS_... of the hello that this content makes. */
 static uint32_t offered_by(const struct hbk_client_hello_content *content)
 {
-    uint32_t offered = HBK_HAS_GROUPS | HBK_HAS_SCHEMES | HBK_HAS_VERSIONS | HBK_HAS_SHARES;
+    uint32_t offered = HBK_HAS_GROUPS | HBK_HAS_SCHEMES | HBK_HAS_CERTIFICATE_SCHEMES |
+                       HBK_HAS_VERSIONS | HBK_HAS_SHARES;
     offered |= content->server_name.size > 0 ? HBK_HAS_SERVER_NAME : 0u;
     offered |= content->protocols.size > 0 ? HBK_HAS_PROTOCOLS : 0u;
     offered |= content->asks_staple ? HBK_HAS_STATUS_REQUEST : 0u;
@@ -103,6 +104,8 @@ static enum hbk_native_next send_hello(struct hbk_native *handshake)
         .group_count = context->groups.count,
         .schemes = context->verify_schemes.items,
         .scheme_count = context->verify_schemes.count,
+        .certificate_schemes = hbk_native_chain_schemes,
+        .certificate_scheme_count = HBK_NATIVE_CHAIN_SCHEMES,
         .shares = shares,
         .share_count = handshake->share_count,
         .server_name =
@@ -381,6 +384,9 @@ static enum hbk_native_next take_extensions(struct hbk_native *handshake,
     hbk_tls_transcript_add(&handshake->transcript, message->whole);
     handshake->result.record_size_limit = extensions.record_size_limit;
     hbk_flight_limit_records(&handshake->flight, extensions.record_size_limit);
+    if ((extensions.has & HBK_HAS_RECORD_SIZE_LIMIT) != 0) {
+        hbk_native_agree_on_limits(handshake);
+    }
     handshake->state = handshake->is_resuming ? HBK_NATIVE_CLIENT_FINISHED
                                               : HBK_NATIVE_CLIENT_REQUEST_OR_CERTIFICATE;
     return take_protocol(handshake, &extensions);

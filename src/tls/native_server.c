@@ -333,6 +333,8 @@ static void write_request(struct hbk_native *handshake, struct hbk_writer *write
     const struct hbk_certificate_request_content content = {
         .schemes = context->verify_schemes.items,
         .scheme_count = context->verify_schemes.count,
+        .certificate_schemes = hbk_native_chain_schemes,
+        .certificate_scheme_count = HBK_NATIVE_CHAIN_SCHEMES,
         .authorities = context->authorities,
     };
     hbk_certificate_request_write(writer, &content);
@@ -371,6 +373,9 @@ static enum hbk_native_next prepare_flight(struct hbk_native *handshake)
     const struct hbk_tls_context *context = handshake->setup->context;
     if (hbk_native_send(handshake, EXTENSIONS_BYTES_MAX, write_extensions) == HBK_NATIVE_FAIL) {
         return HBK_NATIVE_FAIL;
+    }
+    if (handshake->result.record_size_limit > 0) {
+        hbk_native_agree_on_limits(handshake);
     }
     if (handshake->is_resuming) {
         return HBK_NATIVE_GO_ON;
@@ -428,6 +433,48 @@ static void note_hello(struct hbk_native *handshake, const struct hbk_client_hel
     handshake->flight.allows_ccs = true;
 }
 
+/* All of a hello that we look at and that a retry does not let change (4.1.2). */
+static void hash_hello(const struct hbk_client_hello *hello, uint8_t out_hash[HBK_SHA256_BYTES])
+{
+    const uint32_t may_change = HBK_HAS_SHARES | HBK_HAS_EARLY_DATA | HBK_HAS_COOKIE | HBK_HAS_PSK;
+    const uint32_t numbers[] = {hello->legacy_version, hello->has & ~may_change,
+                                hello->record_size_limit, hello->has_psk_dhe, hello->wants_ocsp};
+    const struct hbk_slice parts[] = {
+        hbk_slice_of(numbers, sizeof numbers),
+        hello->random,
+        hello->session_id,
+        hello->suites,
+        hello->groups,
+        hello->server_name,
+        hello->schemes,
+        hello->versions,
+        hello->certificate_schemes,
+        hello->protocols,
+        hello->authorities,
+    };
+    struct hbk_hash_state state;
+    hbk_hash_init(&state, HBK_HASH_SHA256);
+    for (size_t i = 0; i < HBK_COUNT(parts); i++) {
+        hbk_hash_update_part(&state, parts[i]);
+    }
+    hbk_hash_digest(&state, out_hash);
+}
+
+/* The second hello is the first but for what we asked (4.1.2). */
+static enum hbk_native_next compare_hellos(struct hbk_native *handshake,
+                                           const struct hbk_client_hello *hello)
+{
+    uint8_t hash[HBK_SHA256_BYTES];
+    if (!handshake->was_retried) {
+        return HBK_NATIVE_GO_ON;
+    }
+    hash_hello(hello, hash);
+    return memcmp(hash, handshake->first_hello, sizeof hash) == 0
+               ? HBK_NATIVE_GO_ON
+               : refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
+                        "a second hello that is not the first one");
+}
+
 /* Reads a hello and chooses from what it offers. */
 static enum hbk_native_next read_hello(struct hbk_native *handshake,
                                        const struct hbk_flight_message *message,
@@ -442,7 +489,8 @@ static enum hbk_native_next read_hello(struct hbk_native *handshake,
         return refuse_version(handshake, message);
     }
     const struct hbk_tls_wish wish = wish_of(hello);
-    bool is_good = judge_hello(handshake, hello) == HBK_NATIVE_GO_ON &&
+    bool is_good = compare_hellos(handshake, hello) == HBK_NATIVE_GO_ON &&
+                   judge_hello(handshake, hello) == HBK_NATIVE_GO_ON &&
                    hbk_native_ask(handshake, HBK_TLS_MOMENT_HELLO, &wish) == HBK_NATIVE_GO_ON &&
                    choose_suite(handshake, hello) == HBK_NATIVE_GO_ON &&
                    choose_group(handshake, hello) == HBK_NATIVE_GO_ON &&
@@ -461,6 +509,7 @@ static enum hbk_native_next take_hello(struct hbk_native *handshake,
     }
     note_hello(handshake, &hello);
     if (find_share(&hello, handshake->group) == NULL) {
+        hash_hello(&hello, handshake->first_hello);
         handshake->flight.skip = (hello.has & HBK_HAS_EARLY_DATA) != 0 ? HBK_FLIGHT_SKIP_APPLICATION
                                                                        : HBK_FLIGHT_SKIP_NOTHING;
         return ask_again(handshake, message);
@@ -475,16 +524,8 @@ static enum hbk_native_next take_second_hello(struct hbk_native *handshake,
                                               const struct hbk_flight_message *message)
 {
     struct hbk_client_hello hello;
-    enum hbk_cipher_suite suite = handshake->result.suite;
-    struct hbk_slice random = hbk_slice_of(handshake->random, sizeof handshake->random);
-    struct hbk_slice session_id = hbk_slice_of(handshake->session_id, handshake->session_id_bytes);
     if (read_hello(handshake, message, &hello) == HBK_NATIVE_FAIL) {
         return HBK_NATIVE_FAIL;
-    }
-    if (handshake->result.suite != suite || !hbk_slice_equal(hello.random, random) ||
-        !hbk_slice_equal(hello.session_id, session_id)) {
-        return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
-                      "a second hello that is not the first one");
     }
     if (hello.share_count != 1 || hello.shares[0].group != handshake->retry_group ||
         handshake->group != handshake->retry_group) {

@@ -229,6 +229,9 @@ static void take_result(void *argument, struct hbk_tls_result *out_result)
 {
     struct hbk_openssl_handshake *handshake = argument;
     *out_result = handshake->result;
+    hbk_secret_wipe(handshake->result.client_secret, sizeof handshake->result.client_secret);
+    hbk_secret_wipe(handshake->result.server_secret, sizeof handshake->result.server_secret);
+    hbk_secret_wipe(handshake->result.exporter_secret, sizeof handshake->result.exporter_secret);
     handshake->result.peer = NULL;
     handshake->result.server_name = NULL;
     handshake->result.staple = hbk_span_of(NULL, 0);

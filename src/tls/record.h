@@ -73,6 +73,16 @@ struct hbk_tls_record {
     size_t record_bytes;   /* that it took of the input */
 };
 
+/* Whether a record that was opened is longer than a record_size_limit that the peer was told (RFC
+ * 8449, 4: text, type and padding count); 0: it was told none. */
+static inline bool hbk_tls_record_is_above(const struct hbk_tls_record *record,
+                                           uint16_t record_size_limit)
+{
+    return record_size_limit > 0 &&
+           record->record_bytes - HBK_TLS_RECORD_HEADER_BYTES - HBK_AEAD_TAG_BYTES >
+               record_size_limit;
+}
+
 /* The bytes that the record at the front of `input` takes; 0 while its header is not all there. */
 size_t hbk_tls_record_size(struct hbk_slice input);
 

@@ -306,6 +306,7 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
                      hbk_slice_of(result->server_secret, result->secret_bytes),
                      result->record_size_limit);
     session->channel.out.sequence = result->sent_records;
+    session->channel.record_size_limit = result->own_record_size_limit;
     if (session->channel.plain_bytes_max > session->context->sent_record_bytes_max) {
         session->channel.plain_bytes_max = session->context->sent_record_bytes_max;
     }

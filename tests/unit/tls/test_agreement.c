@@ -3,6 +3,7 @@
 
 #include "stage.h"
 #include "tls/alert.h"
+#include "tls/engine.h"
 
 /* A server with the certificate of one host; the client has none and trusts by name. */
 static void a_client_without_a_certificate_reaches_a_server_by_name(void **state)
@@ -302,6 +303,34 @@ static void a_staple_is_sent_to_those_who_ask(void **state)
     }
 }
 
+/* Ours sends none that is too long, unless its context is changed behind its back. */
+static void a_staple_that_is_too_long_is_none(void **state)
+{
+    (void)state;
+    static uint8_t bytes[HBK_TLS_STAPLE_BYTES_MAX + 1];
+    struct hbk_tls_certificate_options own = certificate_of(&leaf);
+    for (size_t size = HBK_TLS_STAPLE_BYTES_MAX; size <= sizeof bytes; size++) {
+        const struct ends ends = {
+            .client = context_of(
+                (struct hbk_tls_context_options){.trust = mesh_trust, .asks_staple = true}),
+            .server = context_of((struct hbk_tls_context_options){
+                .certificates = &own,
+                .certificate_count = 1,
+                .client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE,
+            }),
+        };
+        ends.server->certificates[0].staple = hbk_slice_of(bytes, size);
+        struct pair *pair = shake_hands(&ends);
+        both_are_done(pair);
+        assert_int_equal(hbk_tls_staple(pair->client).size,
+                         size <= HBK_TLS_STAPLE_BYTES_MAX ? size : 0);
+        ends.server->certificates[0].staple = hbk_slice_of(NULL, 0);
+        pair_free(pair);
+        hbk_tls_context_unref(ends.client);
+        hbk_tls_context_unref(ends.server);
+    }
+}
+
 /* RFC 8446, 4.2.4. */
 static void a_client_presents_the_certificate_of_an_authority_that_was_named(void **state)
 {
@@ -437,6 +466,7 @@ int main(void)
         cmocka_unit_test(certificates_of_clients_are_required_asked_for_or_not),
         cmocka_unit_test(protocols_are_agreed_on_by_the_servers_order),
         cmocka_unit_test(a_staple_is_sent_to_those_who_ask),
+        cmocka_unit_test(a_staple_that_is_too_long_is_none),
         cmocka_unit_test(a_client_presents_the_certificate_of_an_authority_that_was_named),
         cmocka_unit_test(suites_and_groups_are_those_of_both_sides),
         cmocka_unit_test(an_export_has_limits),

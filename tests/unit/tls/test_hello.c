@@ -257,10 +257,33 @@ static void change_session_id(struct message *hello)
     hello->bytes[HBK_MESSAGE_HEADER_BYTES + 2 + HBK_MESSAGE_RANDOM_BYTES + 1] ^= 1;
 }
 
+static void change_version(struct message *hello)
+{
+    hello->bytes[HBK_MESSAGE_HEADER_BYTES + 1] ^= 1; /* legacy_version, which is not looked at */
+}
+
+static void change_server_name(struct message *hello)
+{
+    static const char name[] = "cart.test";
+    uint8_t *at = memmem(hello->bytes, hello->size, name, sizeof name - 1);
+    assert_non_null(at);
+    *at = 'd';
+}
+
+/* The last of the schemes for certificates, which decide nothing here. */
+static void change_scheme(struct message *hello)
+{
+    static const uint8_t schemes[] = {4, 1, 5, 1, 6, 1};
+    uint8_t *at = memmem(hello->bytes, hello->size, schemes, sizeof schemes);
+    assert_non_null(at);
+    at[4] = 3;
+}
+
 static void a_server_holds_a_client_to_its_first_hello(void **context)
 {
     (void)context;
-    static void (*const changes[])(struct message * hello) = {change_random, change_session_id};
+    static void (*const changes[])(struct message * hello) = {
+        change_random, change_session_id, change_version, change_server_name, change_scheme};
     for (size_t i = 0; i < HBK_COUNT(changes); i++) {
         struct rig *rig = rig_new(RETRIED, HBK_TLS_SERVER);
         reach(rig, HBK_NATIVE_SERVER_SECOND_HELLO);
@@ -323,6 +346,39 @@ static void a_server_signs_nothing_for_a_client_that_named_no_algorithm(void **c
     }
 }
 
+/* Authorities sign by more than peers do, RSA's in the oldest way (4.2.3). */
+static void both_sides_say_how_certificates_may_be_signed(void **context)
+{
+    (void)context;
+    const uint16_t *schemes = hbk_native_chain_schemes;
+    struct rig *rig = rig_new(MUTUAL, HBK_TLS_SERVER);
+    struct hbk_slice message = next_message(rig);
+    struct hbk_client_hello hello;
+    assert_int_equal(hbk_client_hello_read(
+                         hbk_slice_part(message, HBK_MESSAGE_HEADER_BYTES, message.size), &hello)
+                         .alert,
+                     HBK_ALERT_NONE);
+    assert_int_equal(hello.certificate_schemes.size, 2 * HBK_NATIVE_CHAIN_SCHEMES);
+    assert_true(hbk_native_list_has(hello.certificate_schemes, 0x0401));
+    assert_false(hbk_native_list_has(hello.schemes, 0x0401));
+    rig_free(rig);
+    rig = rig_new(MUTUAL, HBK_TLS_CLIENT);
+    reach(rig, HBK_NATIVE_CLIENT_REQUEST_OR_CERTIFICATE);
+    message = next_message(rig);
+    struct hbk_certificate_request request;
+    assert_int_equal(hbk_certificate_request_read(
+                         hbk_slice_part(message, HBK_MESSAGE_HEADER_BYTES, message.size), &request)
+                         .alert,
+                     HBK_ALERT_NONE);
+    assert_int_equal(request.certificate_schemes.size, 2 * HBK_NATIVE_CHAIN_SCHEMES);
+    for (size_t i = 0; i < HBK_NATIVE_CHAIN_SCHEMES; i++) {
+        assert_true(hbk_native_list_has(request.certificate_schemes, schemes[i]));
+    }
+    assert_true(hbk_native_list_has(request.certificate_schemes, 0x0401));
+    assert_false(hbk_native_list_has(request.schemes, 0x0401));
+    rig_free(rig);
+}
+
 static int set_up(void **context)
 {
     (void)context;
@@ -355,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_client_notices_a_downgrade),
         cmocka_unit_test(a_server_holds_a_client_to_its_first_hello),
         cmocka_unit_test(a_server_signs_nothing_for_a_client_that_named_no_algorithm),
+        cmocka_unit_test(both_sides_say_how_certificates_may_be_signed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

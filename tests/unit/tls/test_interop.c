@@ -230,6 +230,45 @@ static void garbage_is_refused_without_a_crash(void **state)
     }
 }
 
+/* libssl presents nothing that is not signed by what we name (signature_algorithms_cert). */
+static void certificates_of_every_kind_of_authority_are_asked_for(void **state)
+{
+    (void)state;
+    static const char *const digests[] = {"SHA256", "SHA384", "SHA512"};
+    EVP_PKEY *keys[] = {EVP_RSA_gen(2048), EVP_EC_gen("P-256"), EVP_EC_gen("P-384"),
+                        EVP_EC_gen("P-521")};
+    const struct forged usual = stranger;
+    for (size_t i = 0; i < HBK_COUNT(keys) * HBK_COUNT(digests); i++) {
+        struct forge wish = FORGE_ROOT("another root");
+        wish.key = keys[i / HBK_COUNT(digests)];
+        struct forged another = forge(wish);
+        stranger = forge((struct forge){.signer = &another,
+                                        .names = "critical,URI:spiffe://td.test/a/b",
+                                        .digest = digests[i % HBK_COUNT(digests)]});
+        struct hbk_bundle_set *bundles = forge_bundle_set("td.test", another.certificate);
+        struct hbk_tls_credential *credential = pair_credential(&stranger, bundles);
+        for (int is_server = 0; is_server < 2; is_server++) {
+            const struct habits habits = {.is_server = is_server != 0};
+            struct interop *interop =
+                interop_of(&habits, NULL, &mesh.worker, hbk_tls_credential_context(credential),
+                           (struct hbk_tls_options){0});
+            interop_shake(interop);
+            if (interop->answer != HBK_TLS_DONE || interop->ssl_result != 1) {
+                fail_msg("authority %zu: %s", i, ERR_reason_error_string(ERR_peek_error()));
+            }
+            interop_free(interop);
+        }
+        hbk_tls_credential_unref(credential);
+        hbk_bundle_set_unref(bundles);
+        forged_free(&stranger);
+        forged_free(&another);
+    }
+    stranger = usual;
+    for (size_t i = 0; i < HBK_COUNT(keys); i++) {
+        EVP_PKEY_free(keys[i]);
+    }
+}
+
 static void the_verdict_cache_serves_later_handshakes(void **state)
 {
     (void)state;
@@ -262,6 +301,7 @@ int main(void)
         cmocka_unit_test(strangers_with_bad_habits_are_refused),
         cmocka_unit_test(refused_certificates_are_told_with_the_right_alert),
         cmocka_unit_test(garbage_is_refused_without_a_crash),
+        cmocka_unit_test(certificates_of_every_kind_of_authority_are_asked_for),
         cmocka_unit_test(the_verdict_cache_serves_later_handshakes),
     };
     int failed = cmocka_run_group_tests_name("openssl", tests, set_up, tear_down);

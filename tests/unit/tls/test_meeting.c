@@ -478,6 +478,68 @@ static void nobody_sends_longer_records_than_the_other_takes(void **state)
     }
 }
 
+static uint8_t traffic_secrets[2][HBK_SHA256_BYTES]; /* of clients, of servers */
+
+static void keep_secret(void *owner, const char *line)
+{
+    static const char *const labels[] = {"CLIENT_TRAFFIC_SECRET_0 ", "SERVER_TRAFFIC_SECRET_0 "};
+    (void)owner;
+    for (size_t i = 0; i < HBK_COUNT(labels); i++) {
+        if (strncmp(line, labels[i], strlen(labels[i])) == 0) {
+            const char *digits = strrchr(line, ' ') + 1;
+            for (size_t j = 0; j < sizeof traffic_secrets[i]; j++) {
+                assert_int_equal(sscanf(digits + 2 * j, "%2hhx", &traffic_secrets[i][j]), 1);
+            }
+        }
+    }
+}
+
+/* One who has the peer's key, and none of its manners. */
+static void a_record_above_the_limit_ends_the_connection(void **state)
+{
+    (void)state;
+    enum { LIMIT = 100 };
+    static const uint16_t aes128[] = {HBK_SUITE_AES_128_GCM_SHA256};
+    const struct hbk_tls_context_options options = {.engine = HBK_TLS_ENGINE_NATIVE,
+                                                    .suites = aes128,
+                                                    .suite_count = HBK_COUNT(aes128),
+                                                    .record_size_limit = LIMIT};
+    worker.tls->options.key_log = keep_secret;
+    for (unsigned i = 0; i < 4; i++) {
+        struct hbk_tls_context *client =
+            authority_context(&authority, options, authority_client(&authority, AUTHORITY_P256));
+        struct hbk_tls_context *server =
+            authority_context(&authority, options, authority_server(&authority, AUTHORITY_P256));
+        struct pair *pair = meeting_of(&worker, client, server, NULL, FORGE_NOW_NS);
+        meeting_run(&worker, pair, meeting_at_once);
+        meeting_expect_done(pair);
+        struct hbk_tls_session *victim = i % 2 == 0 ? pair->client : pair->server;
+        size_t plain_bytes = LIMIT - 1 + i / 2;
+        uint8_t record[LIMIT + HBK_TLS_RECORD_EXTRA_BYTES] = {0};
+        struct hbk_tls_record_direction direction;
+        size_t consumed = 0;
+        struct hbk_slice plain;
+        hbk_tls_record_direction_init(
+            &direction, aes128[0],
+            hbk_slice_of(traffic_secrets[victim == pair->client], HBK_SHA256_BYTES));
+        assert_true(
+            hbk_tls_record_seal(&direction, HBK_TLS_RECORD_APPLICATION_DATA, record, plain_bytes));
+        enum hbk_tls_answer answer =
+            hbk_tls_open(victim, hbk_span_of(record, plain_bytes + HBK_TLS_RECORD_EXTRA_BYTES),
+                         &consumed, &plain);
+        if (plain_bytes < LIMIT) {
+            assert_int_equal(answer, HBK_TLS_DONE);
+            assert_int_equal(plain.size, plain_bytes);
+        } else {
+            assert_int_equal(answer, HBK_TLS_FAILED);
+            assert_int_equal(hbk_tls_failure(victim).alert, HBK_ALERT_RECORD_OVERFLOW);
+        }
+        hbk_tls_record_direction_fini(&direction);
+        part(pair, client, server);
+    }
+    worker.tls->options.key_log = NULL;
+}
+
 /* ---- one name, one certificate ---- */
 
 static void a_server_presents_the_certificate_of_the_name_that_is_asked_for(void **state)
@@ -647,6 +709,7 @@ int main(void)
         cmocka_unit_test(handshakes_survive_any_split_and_any_room),
         cmocka_unit_test(the_servers_first_protocol_that_the_client_speaks_is_chosen),
         cmocka_unit_test(nobody_sends_longer_records_than_the_other_takes),
+        cmocka_unit_test(a_record_above_the_limit_ends_the_connection),
         cmocka_unit_test(a_server_presents_the_certificate_of_the_name_that_is_asked_for),
         cmocka_unit_test(a_staple_reaches_a_client_that_asks_for_it),
         cmocka_unit_test(keys_are_updated_in_both_directions_as_often_as_one_likes),

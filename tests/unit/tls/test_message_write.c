@@ -59,6 +59,8 @@ static struct hbk_client_hello_content client_content(bool is_full)
         content.suite_count = 2;
         content.schemes = two_numbers;
         content.scheme_count = 2;
+        content.certificate_schemes = two_numbers;
+        content.certificate_scheme_count = 2;
         content.shares = shares;
         content.share_count = 2;
         content.server_name = HBK_SLICE("a.example");
@@ -100,8 +102,8 @@ static void a_full_client_hello_that_was_written_is_read(void **state)
     assert_slice_equal(hello.session_id, content.session_id);
     assert_hex(hello.suites, "13010403");
     assert_hex(hello.compression, "00");
-    assert_int_equal(hello.has, OFFERED_ALL & ~(HBK_HAS_CERTIFICATE_SCHEMES | HBK_HAS_EARLY_DATA |
-                                                HBK_HAS_AUTHORITIES));
+    assert_int_equal(hello.has, OFFERED_ALL & ~(HBK_HAS_EARLY_DATA | HBK_HAS_AUTHORITIES));
+    assert_hex(hello.certificate_schemes, "13010403");
     assert_slice_equal(hello.server_name, content.server_name);
     assert_hex(hello.groups, "1301");
     assert_hex(hello.schemes, "13010403");
@@ -231,6 +233,8 @@ static void the_messages_of_authentication_that_were_written_are_read(void **sta
     hbk_certificate_request_write(&writer, &(struct hbk_certificate_request_content){
                                                .schemes = two_numbers,
                                                .scheme_count = 2,
+                                               .certificate_schemes = two_numbers,
+                                               .certificate_scheme_count = 1,
                                                .authorities = HBK_SLICE("\0\2dn"),
                                            });
     struct hbk_certificate_request request;
@@ -239,8 +243,10 @@ static void the_messages_of_authentication_that_were_written_are_read(void **sta
             .alert,
         HBK_ALERT_NONE);
     assert_int_equal(request.context.size, 0);
-    assert_int_equal(request.has, HBK_HAS_SCHEMES | HBK_HAS_AUTHORITIES);
+    assert_int_equal(request.has,
+                     HBK_HAS_SCHEMES | HBK_HAS_CERTIFICATE_SCHEMES | HBK_HAS_AUTHORITIES);
     assert_hex(request.schemes, "13010403");
+    assert_hex(request.certificate_schemes, "1301");
     assert_slice_equal(request.authorities, HBK_SLICE("\0\2dn"));
 
     struct hbk_slice chain[] = {HBK_SLICE("leaf"), HBK_SLICE("issuer")};

@@ -361,6 +361,13 @@ static void fill_chain(X509 *first, size_t bytes, X509 *out_chain[HBK_CHAIN_CERT
     EVP_PKEY_free(key);
 }
 
+static void free_chain(X509 *chain[HBK_CHAIN_CERTIFICATES_MAX])
+{
+    for (size_t i = 1; i < HBK_CHAIN_CERTIFICATES_MAX; i++) {
+        X509_free(chain[i]);
+    }
+}
+
 /* A ticket carries its client's chain; one that is too long for a ticket is none of a failure. */
 static void a_client_with_the_longest_chain_shakes_hands_in_full(void **state)
 {
@@ -390,9 +397,29 @@ static void a_client_with_the_longest_chain_shakes_hands_in_full(void **state)
         hbk_tls_context_unref(visit.client);
         hbk_tls_context_unref(visit.server);
     }
-    for (size_t i = 1; i < HBK_CHAIN_CERTIFICATES_MAX; i++) {
-        X509_free(chain[i]);
-    }
+    free_chain(chain);
+}
+
+static void a_chain_above_the_limit_is_a_bad_certificate(void **state)
+{
+    (void)state;
+    X509 *chain[HBK_CHAIN_CERTIFICATES_MAX] = {NULL};
+    fill_chain(client.certificate, HBK_CHAIN_BYTES_MAX + 1, chain);
+    const struct hbk_tls_certificate_options own = {
+        .chain = chain, .chain_count = HBK_CHAIN_CERTIFICATES_MAX, .private_key = client.key};
+    struct hbk_tls_context *visitor = context_of((struct hbk_tls_context_options){
+        .certificates = &own, .certificate_count = 1, .trust = name_trust});
+    struct hbk_tls_context *server = server_of((struct stand){0});
+    const struct hbk_tls_options options = {.server_name = HBK_SLICE("shop.test")};
+    struct pair *pair = pair_of(&worker, visitor, options, server, FORGE_NOW_NS);
+    pair_handshake(pair, 20000);
+    assert_int_equal(pair->server_answer, HBK_TLS_FAILED);
+    assert_int_equal(hbk_tls_failure(pair->server).alert, HBK_ALERT_BAD_CERTIFICATE);
+    assert_int_equal(hbk_tls_failure(pair->server).status, HBK_LIMIT);
+    pair_free(pair);
+    hbk_tls_context_unref(visitor);
+    hbk_tls_context_unref(server);
+    free_chain(chain);
 }
 
 /* ---- strangers ---- */
@@ -499,6 +526,7 @@ static int run(enum hbk_tls_engine_kind engine)
         cmocka_unit_test(a_client_does_not_resume_with_a_server_that_it_would_refuse),
         cmocka_unit_test(without_keys_there_are_no_tickets),
         cmocka_unit_test(a_client_with_the_longest_chain_shakes_hands_in_full),
+        cmocka_unit_test(a_chain_above_the_limit_is_a_bad_certificate),
         cmocka_unit_test(strangers_resume_with_us),
         cmocka_unit_test(we_resume_with_strangers),
     };

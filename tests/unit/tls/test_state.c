@@ -653,6 +653,39 @@ static int tear_down(void **context)
     return 0;
 }
 
+/* ---- records beyond what we take ---- */
+
+/* The last message of a handshake in a record whose text, type and padding are as many as we said
+ * that we take, or one more (RFC 8449, 4). */
+static void a_record_above_the_limit_that_was_agreed_on_is_refused(void **state)
+{
+    (void)state;
+    enum { LIMIT = 2048 };
+    static const enum hbk_native_state last[] = {HBK_NATIVE_CLIENT_FINISHED,
+                                                 HBK_NATIVE_SERVER_FINISHED};
+    for (unsigned i = 0; i < 4; i++) {
+        enum hbk_tls_role role = i % 2 == 0 ? HBK_TLS_CLIENT : HBK_TLS_SERVER;
+        size_t padded_bytes = LIMIT + i / 2;
+        struct rig *rig = rig_new(MUTUAL, role);
+        contexts[MUTUAL][HBK_TLS_CLIENT]->record_size_limit = LIMIT;
+        contexts[MUTUAL][HBK_TLS_SERVER]->record_size_limit = LIMIT;
+        reach(rig, last[role]);
+        uint8_t body[LIMIT + 1] = {0};
+        struct hbk_slice message = next_message(rig);
+        memcpy(body, message.bytes, message.size);
+        body[message.size] = HBK_TLS_RECORD_HANDSHAKE;
+        deliver_record(rig, 0, hbk_slice_of(body, padded_bytes - 1)); /* type 0: padding */
+        if (padded_bytes > LIMIT) {
+            expect_alert(rig, HBK_ALERT_RECORD_OVERFLOW);
+        } else {
+            assert_int_equal(rig->victim->answer, HBK_TLS_WAITING);
+        }
+        contexts[MUTUAL][HBK_TLS_CLIENT]->record_size_limit = 0;
+        contexts[MUTUAL][HBK_TLS_SERVER]->record_size_limit = 0;
+        rig_free(rig);
+    }
+}
+
 /* ---- what a peer has not proved ---- */
 
 /* Good chains of others are easy to get: they leave nothing in the cache of verdicts before their
@@ -693,6 +726,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_while_jobs_run),
         cmocka_unit_test(a_wrong_finished_is_refused_in_every_byte),
         cmocka_unit_test(a_wrong_signature_is_refused),
+        cmocka_unit_test(a_record_above_the_limit_that_was_agreed_on_is_refused),
         cmocka_unit_test(a_chain_without_a_signature_takes_no_place_in_the_cache),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
