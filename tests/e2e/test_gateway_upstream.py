@@ -1,13 +1,14 @@
 """Between the gateway and its upstreams: whose bytes are whose, who waits, and who is told what."""
 
 import concurrent.futures
+import signal
 import socket
 import struct
 import threading
 
 import pytest
 
-from harness import frames, gateway
+from harness import frames, gateway, wait
 
 FRONT, ADMIN, UPSTREAM = 24100, 24109, 24110
 
@@ -209,10 +210,10 @@ def test_a_repeated_body_gives_the_clients_window_back_once(start, tmp_path):
     assert running.stat("cluster.up.upstream_rq_retry") == 1
 
 
-def respond_http2(connection, stream, act):
+def respond_http2(connection, stream, act, settings=b""):
     """One request in, then what `act(stream id)` returns."""
     stream.read(len(frames.PREFACE))
-    connection.sendall(frames.frame(frames.SETTINGS, 0, 0))
+    connection.sendall(frames.frame(frames.SETTINGS, 0, 0, settings))
     while True:
         head = stream.read(9)
         if len(head) < 9:
@@ -288,3 +289,67 @@ def test_a_length_that_an_upstream_does_not_keep_smuggles_nothing(start, tmp_pat
         assert received.count(b"HTTP/1.1") <= 1
         assert len(received.partition(b"\r\n\r\n")[2]) <= 5
     assert running.stat("cluster.up.upstream_cx_protocol_error") >= 1
+
+
+def test_a_request_of_the_turn_in_which_a_connection_closes_gets_another_one(start, tmp_path):
+    """The gateway stands still while the idle connection gets bytes that close it, and a request
+    comes: it finds both when it wakes."""
+    connections = []
+
+    def act(_, connection, stream):
+        connections.append(connection)
+        echo(_, connection, stream)
+
+    running = serve(start, tmp_path)
+    with gateway.Stage(UPSTREAM, act) as stage:
+        with socket.create_connection(("127.0.0.1", FRONT), timeout=10) as client:
+            stream = client.makefile("rb")
+            client.sendall(b"GET /first HTTP/1.1\r\nHost: any.test\r\n\r\n")
+            assert b" 200 " in gateway.read_head(stream)
+            running.wait_for("cluster.up.upstream_rq_2xx", 1)
+            wait.until(lambda: running.stat("cluster.up.upstream_rq_active") == 0, "a rest")
+            running.program.signal(signal.SIGSTOP)
+            try:
+                connections[0].sendall(b"surplus")
+                client.sendall(get("/second"))
+            finally:
+                running.program.signal(signal.SIGCONT)
+            assert b"GET /second HTTP/1.1" in stream.read()
+        assert stage.count == 2
+    assert running.stat("cluster.up.upstream_cx_protocol_error") == 1
+
+
+def test_a_walk_over_a_clients_streams_survives_the_end_of_several(start, tmp_path):
+    """The end of one stream frees its upstream for the next of the same client, which cannot be
+    sent and ends, too: its head is larger than a frame."""
+    large = ", ".join(f"{{header: {{key: x-{i}, value: {'x' * 16000}}}}}" for i in range(3))
+    routes = (
+        "{match: {prefix: /large}, route: {cluster: up, timeout: 10s}, "
+        f"request_headers_to_add: [{large}]}}, {TO_UP}"
+    )
+    cluster = f"{gateway.HTTP2_UPSTREAM}\n    {ONE_CONNECTION}"
+    running = serve(start, tmp_path, cluster, routes=routes)
+
+    def act(_, connection, stream):
+        one_stream = frames.setting(3, 1)
+        respond_http2(connection, stream, lambda id: response_frames(id, [], b"body"), one_stream)
+
+    with gateway.Stage(UPSTREAM, act):
+        with socket.create_connection(("127.0.0.1", FRONT), timeout=10) as client:
+            client.sendall(
+                frames.PREFACE + frames.frame(frames.SETTINGS, 0, 0, frames.setting(4, 0))
+            )
+            # The first: its response is complete and waits for a window; its request goes on.
+            client.sendall(request_frames(1, pseudo(method="POST"), frames.END_HEADERS))
+            running.wait_for("cluster.up.upstream_rq_2xx", 1)
+            for i in range(3, 9, 2):
+                client.sendall(request_frames(i, pseudo("/large")))
+            running.wait_for("cluster.up.upstream_rq_pending_active", 3)
+            client.sendall(frames.frame(frames.SETTINGS, 0, 0, frames.setting(4, 65535)))
+            received = b""
+            while received.count(b"upstream connect error") < 3:
+                piece = client.recv(65536)
+                assert piece, received
+                received += piece
+    assert b"body" in received
+    assert running.stat("http.front.downstream_rq_5xx") == 3
