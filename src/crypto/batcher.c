@@ -130,6 +130,13 @@ static void count_up(hbk_batcher_count *counter, uint64_t by)
                           memory_order_relaxed);
 }
 
+/* The longest gap that is noted; eight of them are still a number. */
+static uint64_t gap_max(uint64_t delay_ns)
+{
+    const uint64_t limit_ns = UINT64_MAX / HBK_LANES;
+    return delay_ns < limit_ns / GAP_DELAYS ? GAP_DELAYS * delay_ns : limit_ns;
+}
+
 hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
                            struct hbk_batcher **out_batcher)
 {
@@ -144,6 +151,7 @@ hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
     batcher->rsa_public = hbk_rsa_batch_new();
     for (int i = 0; i < HBK_QUEUE_COUNT; i++) {
         hbk_list_init(&batcher->queues[i].jobs);
+        batcher->queues[i].mean_gap_ns = gap_max(options->delay_ns); /* as after a quiet night */
     }
     if (batcher->rsa_private == NULL || batcher->rsa_public == NULL) {
         hbk_batcher_free(batcher);
@@ -268,8 +276,9 @@ static const struct hbk_job *first_job(const struct queue *queue)
  */
 static void note_arrival(struct queue *queue, uint64_t now_ns, uint64_t delay_ns)
 {
+    const uint64_t gap_max_ns = gap_max(delay_ns);
     uint64_t gap_ns = now_ns - queue->last_arrival_ns;
-    gap_ns = gap_ns < GAP_DELAYS * delay_ns ? gap_ns : GAP_DELAYS * delay_ns;
+    gap_ns = gap_ns < gap_max_ns ? gap_ns : gap_max_ns;
 
     queue->mean_gap_ns = queue->mean_gap_ns - queue->mean_gap_ns / 8 + gap_ns / 8;
     queue->last_arrival_ns = now_ns;
@@ -325,6 +334,12 @@ void hbk_batcher_cancel(struct hbk_batcher *batcher, struct hbk_job *job)
     count_up(&batcher->counters->cancelled_jobs, 1);
 }
 
+/* An endless delay is endless. */
+static uint64_t later(uint64_t start_ns, uint64_t delay_ns)
+{
+    return delay_ns < UINT64_MAX - start_ns ? start_ns + delay_ns : UINT64_MAX;
+}
+
 /*
  * How long to wait for the queue to have `lanes` jobs: the whole bound if the missing ones should
  * come within it, else not at all.
@@ -352,7 +367,7 @@ static uint64_t adaptive_due_ns(const struct hbk_batcher *batcher, enum hbk_batc
     if (wait_ns == 0 && queue->count < break_even) {
         wait_ns = worth_waiting_ns(batcher, queue, break_even);
     }
-    return wait_ns == 0 ? 0 : first_job(queue)->submitted_ns + wait_ns;
+    return wait_ns == 0 ? 0 : later(first_job(queue)->submitted_ns, wait_ns);
 }
 
 /* When the policy lets a queue run: 0 for at once, UINT64_MAX for an empty one. */
@@ -370,7 +385,7 @@ static uint64_t queue_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_q
     case HBK_BATCH_NOW:
         return 0;
     case HBK_BATCH_FIXED:
-        return first_job(queue)->submitted_ns + batcher->options.delay_ns;
+        return later(first_job(queue)->submitted_ns, batcher->options.delay_ns);
     case HBK_BATCH_ADAPTIVE:
         return adaptive_due_ns(batcher, index);
     }

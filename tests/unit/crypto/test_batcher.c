@@ -191,6 +191,45 @@ static void adaptive_waits_only_while_arrivals_make_it_worth_while(void **state)
     hbk_batcher_free(batcher);
 }
 
+static void adaptive_lets_the_first_lone_jobs_run_at_once(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_ADAPTIVE, 1000000);
+    for (int kind = 0; kind < HBK_JOB_RSA_PRIVATE; kind++) {
+        uint64_t now_ns = 1000000000;
+        for (int i = 0; i < 20; i++) {
+            struct tracked job;
+            init_keygen(&job);
+            job.job.kind = (enum hbk_job_kind)kind;
+            submit(batcher, &job, now_ns);
+            assert_int_equal(hbk_batcher_due_ns(batcher), 0);
+            hbk_batcher_cancel(batcher, &job.job);
+            now_ns += 50000000; /* fifty times the bound */
+        }
+    }
+    hbk_batcher_free(batcher);
+}
+
+static void an_endless_delay_does_not_overflow(void **state)
+{
+    (void)state;
+    static const enum hbk_batch_policy policies[] = {HBK_BATCH_FIXED, HBK_BATCH_ADAPTIVE};
+    for (size_t i = 0; i < HBK_COUNT(policies); i++) {
+        struct hbk_batcher *batcher = new_batcher(policies[i], UINT64_MAX);
+        struct tracked job;
+        init_keygen(&job);
+        submit(batcher, &job, 1000000000);
+        const uint64_t due_ns = hbk_batcher_due_ns(batcher);
+        if (policies[i] == HBK_BATCH_FIXED) {
+            assert_true(due_ns == UINT64_MAX);
+        } else {
+            assert_true(due_ns == 0 || due_ns == UINT64_MAX);
+        }
+        hbk_batcher_cancel(batcher, &job.job);
+        hbk_batcher_free(batcher);
+    }
+}
+
 static void a_full_queue_refuses_and_counts(void **state)
 {
     (void)state;
@@ -595,6 +634,8 @@ int main(void)
         cmocka_unit_test(now_runs_what_there_is_at_the_end_of_the_turn),
         cmocka_unit_test(fixed_waits_for_eight_or_for_the_delay_of_the_first),
         cmocka_unit_test(adaptive_waits_only_while_arrivals_make_it_worth_while),
+        cmocka_unit_test(adaptive_lets_the_first_lone_jobs_run_at_once),
+        cmocka_unit_test(an_endless_delay_does_not_overflow),
         cmocka_unit_test(a_full_queue_refuses_and_counts),
         cmocka_unit_test(a_completion_may_cancel_a_neighbour_of_its_batch),
         cmocka_unit_test(a_long_batch_lets_short_ones_through),
