@@ -169,7 +169,10 @@ bool hbk_device_queue_submit(struct hbk_device_queue *queue, struct hbk_key_oper
     if (result != HBK_KEY_DEVICE_TAKEN) {
         return false;
     }
-    operation->deadline_ns = now_ns + HBK_KEY_DEVICE_PATIENCE_NS;
+    /* The list is by arrival: after a delay was shortened, a deadline may stand behind a later one,
+     * which then counts. */
+    operation->deadline_ns = now_ns + HBK_KEY_DEVICE_PATIENCE_NS +
+                             atomic_load_explicit(&device->delay_ns, memory_order_relaxed);
     hbk_link_init(&operation->link);
     hbk_list_append(&queue->away, &operation->link);
     return true;

@@ -12,6 +12,7 @@
 
 #include <openssl/types.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/list.h"
@@ -21,7 +22,7 @@ struct hbk_key_operation;
 struct hbk_key_mailbox;
 struct hbk_key_device;
 
-/* How long a device may take before the operation is computed elsewhere. */
+/* How long a device may take, beside its own delay, before the operation is computed elsewhere. */
 enum { HBK_KEY_DEVICE_PATIENCE_NS = 100 * 1000 * 1000 };
 
 /* An operation at a device. It lies in memory of the device, which outlives the operation. */
@@ -67,6 +68,10 @@ struct hbk_key_device {
 
     /* The answer was used, or nobody takes it: its memory is the device's again. Any thread. */
     void (*release)(struct hbk_key_device *device, struct hbk_key_answer *answer);
+
+    /* How long answers lie at the device until they are collected; added to the patience. Relaxed:
+     * whoever reads an old value waits as long as was right before. */
+    _Atomic uint64_t delay_ns;
 };
 
 /*

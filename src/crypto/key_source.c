@@ -70,18 +70,18 @@ static hbk_status from_provider(const struct hbk_key_source *source,
 }
 
 hbk_status hbk_private_key_from_source(const struct hbk_key_source *source,
-                                       struct hbk_private_key **out_key, bool *out_is_fallback,
-                                       struct hbk_error *error)
+                                       struct hbk_private_key **out_key,
+                                       struct hbk_error *out_missing, struct hbk_error *error)
 {
     struct hbk_error reason = {0};
 
-    *out_is_fallback = false;
+    *out_missing = (struct hbk_error){0};
     if (source->provider_name == NULL) {
         return from_plain(source->key_pem, source->password, out_key, error);
     }
     hbk_status status = from_provider(source, out_key, &reason);
     if (status == HBK_UNSUPPORTED && source->has_fallback) {
-        *out_is_fallback = true;
+        *out_missing = reason;
         return from_plain(source->key_pem.size > 0 ? source->key_pem : source->provider_key_pem,
                           source->password, out_key, error);
     }

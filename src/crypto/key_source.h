@@ -36,11 +36,14 @@ HBK_MUST_USE hbk_status hbk_private_key_from_pem(struct hbk_slice pem, struct hb
 /*
  * The key with its provider. A provider stands before the ordinary key. If it is not available and
  * there is a fallback, the ordinary key is used with the worker's batcher, or the provider's key if
- * that is the only one; a key that is a mistake fails even so. `*out_is_fallback` tells which.
+ * that is the only one; a key that is a mistake fails even so. `out_missing` says afterwards why
+ * the provider does not serve the key that came back: its status is HBK_OK if it does, or none is
+ * named.
  *
  * Fails: as hbk_private_key_from_pem; HBK_NOT_FOUND: no key; HBK_UNSUPPORTED: "Failed to load
  * private key provider: NAME" and why. Control thread.
  */
 HBK_MUST_USE hbk_status hbk_private_key_from_source(const struct hbk_key_source *source,
                                                     struct hbk_private_key **out_key,
-                                                    bool *out_is_fallback, struct hbk_error *error);
+                                                    struct hbk_error *out_missing,
+                                                    struct hbk_error *error);

@@ -41,10 +41,7 @@ const struct hbk_qat *hbk_provider_set_qat(const struct hbk_provider_set *set)
 static hbk_status start_qat(struct hbk_provider_set *set, uint64_t poll_delay_ns,
                             struct hbk_error *error)
 {
-    if (poll_delay_ns < HBK_POLL_DELAY_NS_MIN) {
-        return hbk_error_set(error, HBK_INVALID,
-                             "poll_delay is required by the provider qat, and at least 1 ms");
-    }
+    HBK_TRY(hbk_qat_check_delay(poll_delay_ns, error));
     if (set->qat != NULL) {
         hbk_qat_poll_faster(set->qat, poll_delay_ns);
         return HBK_OK;

@@ -24,6 +24,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,7 @@ struct hbk_qat {
     struct hbk_key_device device;
     struct hbk_qat_library library;
     _Atomic uint64_t poll_delay_ns; /* relaxed */
+    uint64_t events_ns;             /* between two polls while nothing is away */
     bool is_started;
     struct instance *instances;
     unsigned count;
@@ -290,8 +292,12 @@ static int32_t start_slot(struct slot *slot, struct qat_key *key, struct hbk_sli
     const int32_t status = qat->library.rsa_decrypt(slot->instance->handle, on_answer, slot,
                                                     &slot->decrypt, &slot->result);
     if (status != HBK_QAT_SUCCESS) {
-        atomic_fetch_sub_explicit(&qat->away, 1, memory_order_relaxed);
+        /* Others may have come meanwhile and left the waking to this one, which went nowhere. */
+        const bool has_others = atomic_fetch_sub_explicit(&qat->away, 1, memory_order_seq_cst) > 1;
         return_slot(slot);
+        if (has_others && qat->must_poll) {
+            hbk_event_set(qat->wake);
+        }
     } else if (was_idle && qat->must_poll) {
         hbk_event_set(qat->wake);
     }
@@ -390,7 +396,7 @@ static void *run_thread(void *argument)
     while (!atomic_load_explicit(&qat->is_stopping, memory_order_acquire)) {
         const bool is_busy = atomic_load_explicit(&qat->away, memory_order_seq_cst) > 0;
         const uint64_t delay_ns = atomic_load_explicit(&qat->poll_delay_ns, memory_order_relaxed);
-        (void)hbk_poll_wait(qat->poll, is_busy && qat->must_poll ? delay_ns : HBK_QAT_EVENTS_NS,
+        (void)hbk_poll_wait(qat->poll, is_busy && qat->must_poll ? delay_ns : qat->events_ns,
                             events);
         hbk_event_clear(qat->wake);
         collect(qat);
@@ -531,6 +537,15 @@ static hbk_status start_library(struct hbk_qat *qat, const struct hbk_qat_option
     return hbk_qat_explain(&facts, error);
 }
 
+/* Where answers wait for a poll, workers allow for two of them: one that is missed by a hair, and
+ * the one that finds the answer. */
+static void set_delay(struct hbk_qat *qat, uint64_t poll_delay_ns)
+{
+    atomic_store_explicit(&qat->poll_delay_ns, poll_delay_ns, memory_order_relaxed);
+    atomic_store_explicit(&qat->device.delay_ns, qat->must_poll ? 2 * poll_delay_ns : 0,
+                          memory_order_relaxed);
+}
+
 static hbk_status start(struct hbk_qat *qat, const struct hbk_qat_options *options,
                         struct hbk_error *error)
 {
@@ -542,6 +557,7 @@ static hbk_status start(struct hbk_qat *qat, const struct hbk_qat_options *optio
     for (unsigned i = 0; i < qat->count; i++) {
         HBK_TRY(start_instance(&qat->instances[i], error));
     }
+    set_delay(qat, options->poll_delay_ns);
     if (pthread_create(&qat->thread, NULL, run_thread, qat) != 0) {
         return hbk_error_set(error, HBK_LIMIT, "QAT: no thread");
     }
@@ -549,13 +565,40 @@ static hbk_status start(struct hbk_qat *qat, const struct hbk_qat_options *optio
     return HBK_OK;
 }
 
-hbk_status hbk_qat_open(const struct hbk_qat_options *options, struct hbk_qat **out_qat,
-                        struct hbk_error *error)
+/* Signals are for threads that wait for them: none may end the program because it was delivered to
+ * the collecting thread, or to one of the library's own. */
+static hbk_status start_without_signals(struct hbk_qat *qat, const struct hbk_qat_options *options,
+                                        struct hbk_error *error)
 {
-    if (options->poll_delay_ns < HBK_POLL_DELAY_NS_MIN) {
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const hbk_status status = start(qat, options, error);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+hbk_status hbk_qat_check_delay(uint64_t poll_delay_ns, struct hbk_error *error)
+{
+    if (poll_delay_ns < HBK_POLL_DELAY_NS_MIN) {
         return hbk_error_set(error, HBK_INVALID,
                              "poll_delay is required by the provider qat, and at least 1 ms");
     }
+    if (poll_delay_ns > HBK_QAT_POLL_DELAY_NS_MAX) {
+        return hbk_error_set(error, HBK_INVALID,
+                             "poll_delay is %llu ms; the provider qat allows at most %llu ms, "
+                             "since handshakes wait for it",
+                             (unsigned long long)(poll_delay_ns / 1000000),
+                             (unsigned long long)(HBK_QAT_POLL_DELAY_NS_MAX / 1000000));
+    }
+    return HBK_OK;
+}
+
+hbk_status hbk_qat_open(const struct hbk_qat_options *options, struct hbk_qat **out_qat,
+                        struct hbk_error *error)
+{
+    HBK_TRY(hbk_qat_check_delay(options->poll_delay_ns, error));
     struct hbk_qat *qat = calloc(1, sizeof(*qat));
     if (qat == NULL) {
         return hbk_error_set(error, HBK_NO_MEMORY, "no memory for QAT");
@@ -568,9 +611,11 @@ hbk_status hbk_qat_open(const struct hbk_qat_options *options, struct hbk_qat **
         .release = release,
     };
     atomic_init(&qat->poll_delay_ns, options->poll_delay_ns);
+    atomic_init(&qat->device.delay_ns, 0);
+    qat->events_ns = options->events_ns == 0 ? HBK_QAT_EVENTS_NS : options->events_ns;
     qat->poll = -1;
     qat->wake = -1;
-    const hbk_status status = start(qat, options, error);
+    const hbk_status status = start_without_signals(qat, options, error);
     if (status != HBK_OK) {
         hbk_qat_close(qat);
         return status;
@@ -637,7 +682,7 @@ void hbk_qat_poll_faster(struct hbk_qat *qat, uint64_t poll_delay_ns)
 {
     HBK_ASSERT(poll_delay_ns >= HBK_POLL_DELAY_NS_MIN);
     if (poll_delay_ns < atomic_load_explicit(&qat->poll_delay_ns, memory_order_relaxed)) {
-        atomic_store_explicit(&qat->poll_delay_ns, poll_delay_ns, memory_order_relaxed);
+        set_delay(qat, poll_delay_ns);
     }
 }
 

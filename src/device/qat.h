@@ -22,8 +22,13 @@ enum {
 /* How often the library is asked for restarts when nothing else happens. */
 #define HBK_QAT_EVENTS_NS UINT64_C(1000000000)
 
+/* A handshake waits for a poll. */
+#define HBK_QAT_POLL_DELAY_NS_MAX UINT64_C(10000000000)
+
 struct hbk_qat_options {
-    uint64_t poll_delay_ns; /* between two polls, where the library gives no descriptor; >= 1 ms */
+    /* Between two polls, where the library gives no descriptor: from 1 ms to the limit above. */
+    uint64_t poll_delay_ns;
+    uint64_t events_ns; /* for tests; 0: HBK_QAT_EVENTS_NS */
 
     /* NULL for what is usual. */
     const char *crypto_library; /* libqat.so.4 */
@@ -32,6 +37,9 @@ struct hbk_qat_options {
 };
 
 struct hbk_qat;
+
+/* Fails: HBK_INVALID, with the reason. */
+HBK_MUST_USE hbk_status hbk_qat_check_delay(uint64_t poll_delay_ns, struct hbk_error *error);
 
 /*
  * Starts QAT and a thread that collects its answers. Fails: HBK_INVALID (poll_delay), HBK_NOT_FOUND

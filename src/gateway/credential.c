@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "config/secret_file.h"
 #include "crypto/key_source.h"
-#include "device/qat.h"
+#include "device/provider_set.h"
 #include "identity/bundle.h"
 #include "identity/certificate.h"
 #include "identity/trust.h"
@@ -40,8 +41,6 @@ hbk_status hbk_gw_refuse(struct hbk_gw_building *building, const char *what)
 
 void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
 {
-    hbk_qat_close(vault->qat);
-    vault->qat = NULL;
     for (size_t i = 0; i < vault->watched_count; i++) {
         free(vault->watched[i]);
     }
@@ -56,6 +55,8 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
     free(vault->providers);
     vault->providers = NULL;
     vault->provider_count = 0;
+    hbk_provider_set_free(vault->provider_set); /* outlives its providers */
+    vault->provider_set = NULL;
 }
 
 /* Remembers the directory of a file, once. */
@@ -154,31 +155,16 @@ const char *hbk_gw_source_name(const struct hbk_gw_data_source *source)
 
 /* ---- certificates and keys ---- */
 
-/* A device is started once, when the first provider asks for it; that it cannot be started makes
- * the provider unavailable. */
-static struct hbk_key_device *find_device(struct hbk_gw_vault *vault, uint64_t poll_delay_ns,
-                                          struct hbk_error *error)
-{
-    if (!vault->has_tried_qat) {
-        const struct hbk_qat_options options = {.poll_delay_ns = poll_delay_ns};
-        vault->has_tried_qat = true;
-        if (hbk_qat_open(&options, &vault->qat, error) != HBK_OK) {
-            vault->qat = NULL;
-        }
-    }
-    return vault->qat == NULL ? NULL : hbk_qat_device(vault->qat);
-}
-
 /* A reference to the one that the owner has already; NULL: none. */
 static struct hbk_key_provider *find_kept(const struct hbk_gw_building *building,
-                                          const struct hbk_key_provider_options *options)
+                                          enum hbk_key_provider_kind kind, uint64_t poll_delay_ns)
 {
     const struct hbk_gw_vault *vault = building->vault;
     for (size_t i = 0; i < vault->provider_count; i++) {
         const struct hbk_gw_provider *kept = &vault->providers[i];
         const struct hbk_key_provider_options *its = hbk_key_provider_options(kept->provider);
-        if (kept->owner == building->owner && its->kind == options->kind &&
-            its->poll_delay_ns == options->poll_delay_ns && its->device == options->device) {
+        if (kept->owner == building->owner && its->kind == kind &&
+            its->poll_delay_ns == poll_delay_ns) {
             return hbk_key_provider_ref(kept->provider);
         }
     }
@@ -199,29 +185,31 @@ static void keep(struct hbk_gw_building *building, struct hbk_key_provider *prov
     }
 }
 
+/* The provider that a key names, or NULL with the reason if there is none: the fallback decides. */
 static hbk_status find_provider(struct hbk_gw_building *building,
                                 const struct hbk_gw_key_provider *config,
-                                struct hbk_key_provider **out_provider)
+                                struct hbk_key_provider **out_provider, struct hbk_error *reason)
 {
+    struct hbk_gw_vault *vault = building->vault;
     const struct hbk_gw_key_method *method = config->typed_config.message;
-    struct hbk_error reason = {.status = HBK_OK};
-    struct hbk_key_provider_options options = {
-        .kind = config->typed_config.kind == HBK_GW_QAT ? HBK_KEY_PROVIDER_QAT
-                                                        : HBK_KEY_PROVIDER_CRYPTOMB,
-        .poll_delay_ns = method->poll_delay,
-    };
-    if (options.kind == HBK_KEY_PROVIDER_QAT) {
-        options.device = find_device(building->vault, method->poll_delay, &reason);
-        if (options.device == NULL) {
-            *out_provider = NULL; /* not available: the fallback decides */
-            return HBK_OK;
-        }
-    }
-    *out_provider = find_kept(building, &options);
+    const enum hbk_key_provider_kind kind =
+        config->typed_config.kind == HBK_GW_QAT ? HBK_KEY_PROVIDER_QAT : HBK_KEY_PROVIDER_CRYPTOMB;
+    *out_provider = find_kept(building, kind, method->poll_delay);
     if (*out_provider != NULL) {
         return HBK_OK;
     }
-    HBK_TRY(hbk_key_provider_new(&options, out_provider, building->error));
+    if (vault->provider_set == NULL) {
+        HBK_TRY(hbk_provider_set_new(NULL, &vault->provider_set));
+    }
+    hbk_status status = hbk_provider_set_get(vault->provider_set, hbk_key_provider_kind_text(kind),
+                                             method->poll_delay, out_provider, reason);
+    if (status == HBK_UNSUPPORTED) {
+        *out_provider = NULL;
+        return HBK_OK;
+    }
+    if (status != HBK_OK) {
+        return hbk_error_set(building->error, status, "%s", reason->text);
+    }
     keep(building, *out_provider);
     return HBK_OK;
 }
@@ -231,7 +219,8 @@ static hbk_status load_key(struct hbk_gw_building *building,
                            struct hbk_private_key **out_key)
 {
     struct hbk_key_source source = {0};
-    bool is_fallback = false;
+    struct hbk_error reason = {.status = HBK_OK}; /* why the provider is not available */
+    struct hbk_error missing;                     /* the same, where the fallback serves */
     if (config->password != NULL) {
         HBK_TRY(hbk_gw_read_data(building, config->password, HBK_KEY_PASSWORD_BYTES_MAX,
                                  &source.password));
@@ -247,11 +236,16 @@ static hbk_status load_key(struct hbk_gw_building *building,
         source.has_fallback = provider->fallback;
         HBK_TRY(hbk_gw_read_data(building, method->private_key, HBK_KEY_PEM_BYTES_MAX,
                                  &source.provider_key_pem));
-        HBK_TRY(find_provider(building, provider, &source.provider));
+        HBK_TRY(find_provider(building, provider, &source.provider, &reason));
+        source.provider_failure = reason.text;
     }
-    hbk_status status =
-        hbk_private_key_from_source(&source, out_key, &is_fallback, building->error);
+    hbk_status status = hbk_private_key_from_source(&source, out_key, &missing, building->error);
     hbk_key_provider_unref(source.provider);
+    if (status == HBK_OK && missing.status != HBK_OK) {
+        hbk_log(HBK_LOG_WARN, "gateway",
+                "certificate %s: its key is served without the provider %s: %s",
+                hbk_gw_source_name(config->certificate_chain), source.provider_name, missing.text);
+    }
     return status;
 }
 

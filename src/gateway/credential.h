@@ -10,7 +10,7 @@
 #include "tls/context.h"
 
 struct hbk_key_provider;
-struct hbk_qat;
+struct hbk_provider_set;
 
 enum {
     HBK_GW_CHAIN_BYTES_MAX = 256 << 10, /* of a certificate chain, PEM */
@@ -45,9 +45,8 @@ struct hbk_gw_vault {
     struct hbk_gw_known_bundle bundles[HBK_GW_BUNDLES_MAX];
     size_t bundle_count;
     const struct hbk_gw_static_resources *resources; /* borrowed */
-    struct hbk_qat *qat;                             /* owned; NULL until a provider asks for it */
-    bool has_tried_qat;
-    struct hbk_gw_provider *providers; /* owned array */
+    struct hbk_provider_set *provider_set;           /* owned; NULL until a key names a provider */
+    struct hbk_gw_provider *providers;               /* owned array */
     size_t provider_count;
 };
 

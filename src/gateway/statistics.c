@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "crypto/key_provider.h"
-#include "device/qat.h"
+#include "device/provider_set.h"
 #include "gateway/control.h"
 #include "gateway/upstream.h"
 #include "policy/http_route.h"
@@ -181,10 +181,12 @@ static void add_chain_providers(const struct hbk_gw_control *control, struct lin
 static void add_device(const struct hbk_gw_control *control, struct lines *lines)
 {
     struct hbk_slice none = hbk_slice_of(NULL, 0);
-    if (control->plan->vault.qat == NULL) {
+    const struct hbk_provider_set *set = control->plan->vault.provider_set;
+    const struct hbk_qat *qat = set == NULL ? NULL : hbk_provider_set_qat(set);
+    if (qat == NULL) {
         return;
     }
-    const struct hbk_qat_state state = hbk_qat_state(control->plan->vault.qat);
+    const struct hbk_qat_state state = hbk_qat_state(qat);
     add_line(lines, "qat", none, "", "instances", true, state.instances);
     add_line(lines, "qat", none, "", "instances_up", true, state.up);
     add_line(lines, "qat", none, "", "instances_with_descriptors", true, state.with_descriptors);

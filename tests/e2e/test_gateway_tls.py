@@ -64,7 +64,50 @@ def test_qat_without_a_device_is_refused_by_name(tmp_path):
     (tmp_path / "conf.yaml").write_text(text)
     done = program.hauberk("gateway", "-c", tmp_path / "conf.yaml")
     assert done.returncode == 1
-    assert "Failed to load private key provider: qat" in done.stderr
+    assert "Failed to load private key provider: qat: " in done.stderr
+    assert "libqat.so.4 cannot be loaded" in done.stderr
+
+
+def qat(folder, rest=""):
+    """What a chain says whose key is at QAT."""
+    method = "type.googleapis.com/envoy.extensions.private_key_providers.qat.v3alpha"
+    return (
+        f"common_tls_context: {{tls_certificates: {{certificate_chain: {{filename: {folder}/a.pem}}"
+        ", private_key_provider: {provider_name: qat"
+        f', typed_config: {{"@type": {method}.QatPrivateKeyMethodConfig, poll_delay: 0.005s, '
+        f"private_key: {{filename: {folder}/a.key}}}}{rest}}}}}}}"
+    )
+
+
+def make_rsa_pair(folder):
+    program.run(
+        "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+        "-keyout", folder / "a.key", "-out", folder / "a.pem",
+    )  # fmt: skip
+
+
+def test_qat_that_does_not_start_is_replaced_by_its_fallback_and_the_log_says_why(tmp_path, start):
+    make_rsa_pair(tmp_path)
+    running = serve(start, tmp_path, chain(24000, qat(tmp_path, ", fallback: true"), HELLO))
+    assert fetch(24000, client(tmp_path / "a.pem"))[1].body == b"hello"
+    running.wait_for_log("served without the provider qat: .*libqat.so.4 cannot be loaded")
+
+
+def test_keys_at_qat_sign_for_the_gateway(tmp_path, start, monkeypatch):
+    double = pathlib.Path(program.BINARY).parent / "tests/unit/device/libqat_double.so"
+    if not double.exists():
+        pytest.skip(f"{double} is not built")
+    for name in ("libqat.so.4", "libusdm.so.0"):
+        (tmp_path / name).symlink_to(double)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    monkeypatch.setenv("QAT_DOUBLE_INSTANCES", "2")
+    make_rsa_pair(tmp_path)
+    running = serve(start, tmp_path, chain(24000, qat(tmp_path), HELLO))
+    for _ in range(3):
+        assert fetch(24000, client(tmp_path / "a.pem"))[1].body == b"hello"
+    assert running.terminate() == 0
+    assert "QAT double: 3 answered, 0 bad calls" in running.log()
 
 
 def test_the_protocol_is_agreed_on(tmp_path, start):

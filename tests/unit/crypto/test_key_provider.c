@@ -235,9 +235,11 @@ static void a_provider_stands_before_the_ordinary_key_and_falls_back_to_it(void 
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         struct hbk_private_key *key = NULL;
         struct hbk_error error = {0};
-        bool is_fallback = true;
+        struct hbk_error missing = {.status = HBK_IO};
         const hbk_status status =
-            hbk_private_key_from_source(&cases[i].source, &key, &is_fallback, &error);
+            hbk_private_key_from_source(&cases[i].source, &key, &missing, &error);
+        const bool is_fallback = missing.status != HBK_OK;
+        assert_true(is_fallback == (missing.text[0] != '\0'));
         if (status != cases[i].status || is_fallback != cases[i].is_fallback ||
             strncmp(error.text, cases[i].text, strlen(cases[i].text)) != 0 ||
             (cases[i].status == HBK_OK && error.text[0] != '\0')) {

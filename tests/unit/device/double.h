@@ -11,6 +11,7 @@ HBK_UNUSED static qat_double_set_function *double_set;
 HBK_UNUSED static qat_double_get_function *double_get;
 HBK_UNUSED static qat_double_event_function *double_event;
 HBK_UNUSED static qat_double_wait_function *double_wait;
+HBK_UNUSED static qat_double_refused_function *double_refused;
 
 static inline void *find(void *handle, const char *name)
 {
@@ -27,6 +28,7 @@ static inline void open_double(void)
     *(void **)&double_get = find(handle, "qat_double_get");
     *(void **)&double_event = find(handle, "qat_double_event");
     *(void **)&double_wait = find(handle, "qat_double_wait");
+    *(void **)&double_refused = find(handle, "qat_double_refused");
 }
 
 HBK_UNUSED static const struct qat_double_settings good = {.instances = 2, .rsa_instances = 3};

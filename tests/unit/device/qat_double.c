@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -57,7 +58,7 @@ struct instance {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t has_answered = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t has_changed = PTHREAD_COND_INITIALIZER;
 static struct instance instances[QAT_DOUBLE_INSTANCES_MAX];
 static struct qat_double_settings settings;
 static struct qat_double_counts counts;
@@ -90,6 +91,7 @@ uint64_t qaeVirtToPhysNUMA(void *address);
 void qat_double_set(const struct qat_double_settings *settings);
 void qat_double_get(struct qat_double_counts *out_counts);
 void qat_double_wait(unsigned answered);
+void qat_double_refused(unsigned refused);
 void qat_double_event(unsigned instance, int32_t event);
 
 static int32_t bad_call(void)
@@ -133,6 +135,10 @@ EXPORT int32_t icp_sal_userStop(void)
         if (instances[i].is_started) {
             counts.bad_calls++; /* left running */
         }
+    }
+    if (getenv("QAT_DOUBLE_INSTANCES") != NULL) {
+        fprintf(stderr, "QAT double: %u answered, %u bad calls\n", counts.answered,
+                counts.bad_calls);
     }
     pthread_mutex_unlock(&lock);
     return SUCCESS;
@@ -360,6 +366,11 @@ EXPORT int32_t cpaCyRsaDecrypt(void *handle, decrypt_callback *callback, void *t
         status = bad_call();
     } else if (settings.submit_status != SUCCESS) {
         status = settings.submit_status;
+        counts.refused++;
+        pthread_cond_broadcast(&has_changed);
+        while (settings.is_gated) {
+            pthread_cond_wait(&has_changed, &lock);
+        }
     } else if (instance->count == QAT_DOUBLE_RING) {
         counts.full++;
         status = RETRY;
@@ -421,7 +432,7 @@ static bool take_request(struct instance *instance, struct request *out_request,
         memmove(instance->ring, instance->ring + 1, instance->count * sizeof(instance->ring[0]));
         counts.waiting--;
         counts.answered++;
-        pthread_cond_broadcast(&has_answered);
+        pthread_cond_broadcast(&has_changed);
     }
     pthread_mutex_unlock(&lock);
     return is_there;
@@ -465,6 +476,7 @@ EXPORT void qat_double_set(const struct qat_double_settings *new_settings)
         return;
     }
     settings = *new_settings;
+    pthread_cond_broadcast(&has_changed);
     for (int i = 0; i < QAT_DOUBLE_INSTANCES_MAX; i++) {
         if (instances[i].is_started && !settings.is_held) {
             ring_descriptor(&instances[i]);
@@ -484,7 +496,26 @@ EXPORT void qat_double_wait(unsigned answered)
 {
     pthread_mutex_lock(&lock);
     while (counts.answered < answered) {
-        pthread_cond_wait(&has_answered, &lock);
+        pthread_cond_wait(&has_changed, &lock);
     }
     pthread_mutex_unlock(&lock);
+}
+
+EXPORT void qat_double_refused(unsigned refused)
+{
+    pthread_mutex_lock(&lock);
+    while (counts.refused < refused) {
+        pthread_cond_wait(&has_changed, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* For a whole program under test, which has nobody to call qat_double_set. */
+__attribute__((constructor)) static void set_from_environment(void)
+{
+    const char *count = getenv("QAT_DOUBLE_INSTANCES");
+    if (count != NULL) {
+        settings.instances = (uint16_t)atoi(count);
+        settings.rsa_instances = (uint8_t)((1U << settings.instances) - 1);
+    }
 }

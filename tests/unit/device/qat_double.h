@@ -16,6 +16,7 @@ struct qat_double_settings {
     uint8_t rsa_instances; /* a bit for each that serves RSA */
     bool has_descriptors;
     int32_t submit_status; /* other than 0: what submitting returns */
+    bool is_gated;         /* who is refused returns when this is taken away */
     int32_t answer_status; /* that answers come with */
     bool is_wrong;         /* answers have a wrong bit */
     bool is_held;          /* answers do not come until this is taken away */
@@ -28,6 +29,7 @@ struct qat_double_counts {
     unsigned answered;
     unsigned polls;
     unsigned waiting;       /* in the rings */
+    unsigned refused;       /* by submit_status; may still be at the gate */
     unsigned full;          /* submissions that found a full ring */
     unsigned bad_calls;     /* arguments that the library would refuse or crash on */
     unsigned pinned_blocks; /* allocated and not released */
@@ -36,5 +38,6 @@ struct qat_double_counts {
 /* Any thread. Found by dlsym in the same shared object. Setting NULL clears the counts, too. */
 typedef void qat_double_set_function(const struct qat_double_settings *settings);
 typedef void qat_double_get_function(struct qat_double_counts *out_counts);
-typedef void qat_double_wait_function(unsigned answered); /* until so many are */
+typedef void qat_double_wait_function(unsigned answered);   /* until so many are */
+typedef void qat_double_refused_function(unsigned refused); /* waits until so many are */
 typedef void qat_double_event_function(unsigned instance, int32_t event);

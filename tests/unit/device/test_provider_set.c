@@ -42,6 +42,8 @@ static void what_is_wrong_is_told(void **state)
         {"cryptomb", 0, HBK_INVALID, "poll_delay is required by the provider cryptomb"},
         {"cryptomb", 900000, HBK_INVALID, "poll_delay is 900 us"},
         {"qat", 0, HBK_INVALID, "poll_delay is required by the provider qat"},
+        {"qat", 10001000000, HBK_INVALID,
+         "poll_delay is 10001 ms; the provider qat allows at most"},
     };
     struct hbk_provider_set *set = new_set(&good);
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {

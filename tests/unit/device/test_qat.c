@@ -49,12 +49,13 @@ static void worker_close(struct bench *bench)
     close(bench->wake);
 }
 
-static void device_open(struct bench *bench, const struct qat_double_settings *settings)
+static void device_open_with(struct bench *bench, const struct qat_double_settings *settings,
+                             const struct hbk_qat_options *qat_options)
 {
     struct hbk_error error = {0};
     double_set(NULL);
     double_set(settings);
-    if (hbk_qat_open(&options, &bench->qat, &error) != HBK_OK) {
+    if (hbk_qat_open(qat_options, &bench->qat, &error) != HBK_OK) {
         fail_msg("%s", error.text);
     }
     const struct hbk_key_provider_options provider = {
@@ -62,6 +63,11 @@ static void device_open(struct bench *bench, const struct qat_double_settings *s
         .device = hbk_qat_device(bench->qat),
     };
     assert_int_equal(hbk_key_provider_new(&provider, &bench->provider, &error), HBK_OK);
+}
+
+static void device_open(struct bench *bench, const struct qat_double_settings *settings)
+{
+    device_open_with(bench, settings, &options);
 }
 
 /* Everything that was taken from the library was given back, and nothing was called wrongly. */
@@ -147,7 +153,8 @@ static void wait_for(struct bench *bench, int wanted)
 /* As if so much time had passed that nobody waits for the device any more. */
 static void run_out_of_patience(struct bench *bench)
 {
-    const uint64_t later_ns = (uint64_t)NOW_NS + HBK_KEY_DEVICE_PATIENCE_NS + 1;
+    const uint64_t later_ns =
+        (uint64_t)NOW_NS + HBK_KEY_DEVICE_PATIENCE_NS + 2 * options.poll_delay_ns + 1;
     while (hbk_key_worker_flush(bench->worker, later_ns)) {
     }
 }
@@ -461,6 +468,91 @@ static void an_answer_that_does_not_come_is_not_waited_for(void **state)
     bench_close(&bench);
 }
 
+static void an_answer_that_waits_for_a_slow_poll_is_not_late(void **state)
+{
+    (void)state;
+    const struct {
+        struct qat_double_settings settings;
+        uint64_t poll_delay_ns, patience_ns;
+    } cases[] = {
+        {good, 500000000, UINT64_C(1000000000) + HBK_KEY_DEVICE_PATIENCE_NS},
+        {good, 1000000, 2000000 + HBK_KEY_DEVICE_PATIENCE_NS},
+        {good_events, 500000000, HBK_KEY_DEVICE_PATIENCE_NS}, /* told by a descriptor */
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct qat_double_settings settings = cases[i].settings;
+        struct hbk_qat_options slow = options;
+        struct bench bench = {0};
+        struct tracked tracked;
+        settings.is_held = true;
+        slow.poll_delay_ns = cases[i].poll_delay_ns;
+        completed = 0;
+        device_open_with(&bench, &settings, &slow);
+        worker_open(&bench, HBK_BATCHER_QUEUED_MAX);
+        struct hbk_private_key *key = new_private_key(KEY_RSA_2048, bench.provider);
+        submit(&bench, &tracked, key, HBK_SIGN_RSA_PSS_RSAE_SHA256);
+        assert_int_equal(hbk_key_worker_due_ns(bench.worker), NOW_NS + cases[i].patience_ns);
+        hbk_qat_poll_faster(bench.qat, 1000000);
+        double_set(&good);
+        wait_for(&bench, 1);
+        assert_int_equal(count(&bench, HBK_KEY_COUNT_ANSWERED), 1);
+        hbk_private_key_unref(key);
+        bench_close(&bench);
+    }
+}
+
+struct refusal {
+    struct bench bench;
+    struct hbk_private_key *key;
+    pthread_t thread;
+};
+
+/* A worker whose operation the device refuses; the batcher computes it. */
+static void *be_refused(void *argument)
+{
+    struct refusal *refusal = argument;
+    struct tracked tracked;
+    completed = 0;
+    submit(&refusal->bench, &tracked, refusal->key, HBK_SIGN_RSA_PSS_RSAE_SHA256);
+    wait_for(&refusal->bench, 1);
+    return NULL;
+}
+
+static void an_operation_beside_a_refused_one_is_collected_without_an_event(void **state)
+{
+    (void)state;
+    struct qat_double_settings settings = {
+        .instances = 1, .rsa_instances = 1, .submit_status = -2, .is_gated = true};
+    struct hbk_qat_options patient = options;
+    struct bench bench = {0};
+    struct refusal refusal;
+    struct tracked tracked;
+    patient.events_ns = UINT64_C(3600000000000); /* what does not wake the thread does not come */
+    device_open_with(&bench, &settings, &patient);
+    worker_open(&bench, HBK_BATCHER_QUEUED_MAX);
+    refusal.bench = bench;
+    worker_open(&refusal.bench, HBK_BATCHER_QUEUED_MAX);
+    refusal.key = new_private_key(KEY_RSA_2048, bench.provider);
+
+    /* The first one counts as away while the library refuses it; the second one is taken then, and
+     * is not the one that found nothing away. */
+    assert_int_equal(pthread_create(&refusal.thread, NULL, be_refused, &refusal), 0);
+    double_refused(1);
+    settings.submit_status = 0;
+    double_set(&settings);
+    submit(&bench, &tracked, refusal.key, HBK_SIGN_RSA_PSS_RSAE_SHA256);
+    settings.is_gated = false;
+    double_set(&settings);
+    wait_for(&bench, 1);
+    assert_int_equal(pthread_join(refusal.thread, NULL), 0);
+    assert_signed(&tracked, KEY_RSA_2048);
+    assert_int_equal(count(&bench, HBK_KEY_COUNT_OVERFLOW), 1);
+    assert_int_equal(count(&bench, HBK_KEY_COUNT_ANSWERED), 1);
+    worker_close(&refusal.bench);
+    hbk_private_key_unref(refusal.key);
+    bench_close(&bench);
+}
+
 static void an_instance_that_restarts_is_left_out_until_it_is_back(void **state)
 {
     (void)state;
@@ -670,6 +762,9 @@ int main(void)
             what_is_over_the_limit_in_flight_goes_elsewhere_and_no_ring_is_ever_full, reset),
         cmocka_unit_test_setup(a_full_batcher_sends_them_on_to_libcrypto, reset),
         cmocka_unit_test_setup(an_answer_that_does_not_come_is_not_waited_for, reset),
+        cmocka_unit_test_setup(an_answer_that_waits_for_a_slow_poll_is_not_late, reset),
+        cmocka_unit_test_setup(an_operation_beside_a_refused_one_is_collected_without_an_event,
+                               reset),
         cmocka_unit_test_setup(an_instance_that_restarts_is_left_out_until_it_is_back, reset),
         cmocka_unit_test_setup(a_cancelled_operation_and_its_key_may_go_while_the_device_has_them,
                                reset),
