@@ -1,5 +1,10 @@
 """The command line: what it prints and how it exits."""
 
+import json
+import pathlib
+import subprocess
+
+from harness import program
 from harness.program import hauberk
 
 
@@ -33,3 +38,26 @@ def test_an_agent_refuses_a_kind_of_processor_that_it_does_not_know(monkeypatch)
     done = hauberk("node", "--mesh", "mesh.yaml", "--node", "alpha", "--ca", "ca")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == 'hauberk node: HBK_CPU is "abacus"; allowed are "scalar" and "avx512"\n'
+
+
+def wycheproof(*files):
+    path = pathlib.Path(program.BINARY).parent / "tests" / "wycheproof"
+    command = [str(path), *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_vector_that_reaches_no_code_counts_as_skipped(tmp_path):
+    case = {"tcId": 1, "comment": "short", "public": "04", "private": "01", "shared": ""}
+    group = {"type": "EcdhEcpointTest", "curve": "secp256r1"}
+    counted = {"invalid": "0 passed, 0 failed, 1", "valid": "0 passed, 1 failed, 0"}
+    for result, passed in counted.items():
+        tests = [case | {"result": result}]
+        file = {"algorithm": "ECDH", "testGroups": [group | {"tests": tests}]}
+        (tmp_path / "one.json").write_text(json.dumps(file))
+        assert f"{passed} skipped" in wycheproof(tmp_path / "one.json").stdout
+
+
+def test_more_vector_files_than_are_taken_are_an_error(tmp_path):
+    done = wycheproof(*[tmp_path / "none.json"] * 257)
+    assert done.returncode == 1
+    assert "257 files; at most 256 are taken" in done.stderr
