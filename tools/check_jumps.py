@@ -10,6 +10,11 @@ may be made of them. What remains are counted loops: constants, arguments, and w
 these. Tables and constants of the object itself are public where they are read at a public place.
 Indirect jumps and calls are not allowed at all.
 
+It also adds up how deep the stack gets below each function: its frame, and the deepest of what it
+calls. The largest frame of an object, hbk_vector_wipe's, is what is wiped after a kernel; a kernel
+that may leave something below that is complained about. Frames of called functions outside of the
+archive (memset and the like) are not known and not counted.
+
 What some functions may do besides is listed below, with the reason. An object without a single
 conditional jump is an error too: it would show that the disassembly was not understood. The last
 line counts the objects.
@@ -68,6 +73,7 @@ NO_EFFECT = ("nop", "endbr", "ret", "leave", "ud2", "hlt", "push", "prefetch", "
 class Instruction:
     def __init__(self, address, mnemonic, operands):
         self.address, self.mnemonic, self.operands = address, mnemonic, operands
+        self.symbol = None  # of another object, that a call goes to
 
 
 class Finding(Exception):
@@ -93,7 +99,7 @@ def split_operands(text):
 def disassemble(path):
     """Pairs of an object's name and its functions, name to instructions; an archive has several."""
     text = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", path], check=True, capture_output=True, text=True
+        ["objdump", "-dr", "--no-show-raw-insn", path], check=True, capture_output=True, text=True
     ).stdout
     objects, current = [], None
     for line in text.splitlines():
@@ -104,6 +110,10 @@ def disassemble(path):
         start = re.match(r"^([0-9a-f]+) <([^>]+)>:$", line)
         if start:
             current = objects[-1][1].setdefault(start.group(2), [])
+            continue
+        relocation = re.match(r"^\s*[0-9a-f]+:\s+R_X86_64_\w+\s+(\S+?)([-+]0x[0-9a-f]+)?$", line)
+        if relocation:
+            current[-1].symbol = relocation.group(1)
             continue
         match = re.match(r"^\s*([0-9a-f]+):\s+(\S.*)$", line)
         if match is None or current is None:
@@ -386,6 +396,78 @@ class Function:
         return [places[address]] if address in places else []  # else a call in the last place
 
 
+WIPE = "hbk_vector_wipe"
+WORD_BYTES = 8
+
+
+def frame_bytes(instructions):
+    """The most that a function can put on the stack, with its return address."""
+    pushed, taken, aligned = 1, 0, 0
+    for instruction in instructions:
+        operands = instruction.operands
+        is_stack = operands and operands[-1] == "%rsp" and operands[0].startswith("$")
+        value = int(operands[0][1:], 0) if is_stack else 0
+        value -= 1 << 64 if value >= 1 << 63 else 0
+        if instruction.mnemonic.startswith("push"):
+            pushed += 1
+        elif is_stack and instruction.mnemonic.startswith("sub"):
+            taken += max(value, 0)
+        elif is_stack and instruction.mnemonic.startswith("add"):
+            taken += max(-value, 0)
+        elif is_stack and instruction.mnemonic.startswith("and"):
+            aligned += -value
+        elif operands and operands[-1] == "%rsp" and instruction.mnemonic.startswith("lea"):
+            place = Function.memory(operands[0])
+            is_own = place is not None and place[2] == ["%rsp"]
+            taken += -place[1] if is_own and place[1] < 0 else 0
+    return pushed * WORD_BYTES + taken + aligned
+
+
+class Stack:
+    """How deep the stack gets below the functions of an archive. Keys are (object, function)."""
+
+    def __init__(self, objects):
+        self.frames, self.calls = {}, {}
+        homes = {name: home for home, functions in objects for name in functions}
+        for home, functions in objects:
+            starts = {body[0].address: name for name, body in functions.items() if body}
+            for name, body in functions.items():
+                self.frames[home, name] = frame_bytes(body)
+                self.calls[home, name] = called = set()
+                for each in body:
+                    if not each.mnemonic.startswith(("call", "jmp")):
+                        continue
+                    target = each.symbol or starts.get(call_target(each))
+                    if target and target != name:
+                        called.add((home if target in functions else homes.get(target), target))
+
+    def depth(self, key):
+        """Bytes below whoever calls it, and the names of the deepest chain."""
+        if key not in self.frames:
+            return 0, []
+        deepest, chain = max(map(self.depth, self.calls[key] - self.wipes()), default=(0, []))
+        return self.frames[key] + deepest, [key[1], *chain]
+
+    def wipes(self):
+        return {key for key in self.frames if key[1] == WIPE}
+
+    def check(self):
+        """Complaints about what a function calls before it wipes, and the deepest such chain."""
+        wiped = max((self.frames[key] for key in self.wipes()), default=0)
+        wiped -= wiped % 1024  # less what its frame has beside the buffer
+        complaints, deepest = [], (0, [])
+        for key, called in self.calls.items():
+            for each in called - self.wipes() if called & self.wipes() else ():
+                found = self.depth(each)
+                deepest = max(deepest, found)
+                if found[0] > wiped:
+                    complaints.append(
+                        f"{key[0]}: {' > '.join(found[1])} use {found[0]} bytes of stack below "
+                        f"{key[1]}, and {WIPE} wipes {wiped}"
+                    )
+        return complaints, deepest
+
+
 def check_functions(functions):
     """Findings, and how many conditional jumps were looked at."""
     by_address = {instructions[0].address: instructions for instructions in functions.values()}
@@ -407,8 +489,10 @@ def check_functions(functions):
 
 def check_file(path):
     """Complaints about a file, and how many objects it has."""
-    complaints = []
     objects = disassemble(path)
+    complaints, (depth, chain) = Stack(objects).check()
+    if depth > 0:
+        print(f"deepest stack of what is wiped: {depth} bytes ({' > '.join(chain)})")
     for name, functions in objects:
         findings, jumps = check_functions(functions)
         complaints += [f"{name}: {finding}" for finding in findings]

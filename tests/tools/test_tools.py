@@ -86,6 +86,18 @@ class Jumps(Tree):
             self.check("void f(const uint64_t *x) { if (x[3] & 1) sink(1); }"), "a jump on data"
         )
 
+    def test_a_stack_that_is_deeper_than_what_is_wiped_is_refused(self):
+        body = (
+            "#define N __attribute__((noinline)) \n"
+            "N void hbk_vector_wipe(void) { volatile char all[8192];"
+            "  for (int i = 0; i < 8192; i++) all[i] = 0; }"
+            "static N void inner(void) { volatile char row[5000]; row[7] = 1; }"
+            "static N void outer(void) { volatile char row[%d]; row[7] = 1; inner(); row[8] = 2; }"
+            "void kernel(void) { outer(); hbk_vector_wipe(); }"
+        )
+        self.assertEqual(self.check(body % 2000), [])
+        self.assert_one(self.check(body % 4000), "outer > inner use ")
+
     def test_a_loop_that_data_ends_is_refused(self):
         complaints = self.check("void f(const uint8_t *x) { while (*x++ != 0) sink(2); }")
         self.assertIn("a jump on data", "".join(complaints))
