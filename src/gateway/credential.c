@@ -249,14 +249,16 @@ static hbk_status load_key(struct hbk_gw_building *building,
     return status;
 }
 
-static hbk_status add_certificate(struct hbk_gw_building *building,
-                                  const struct hbk_gw_tls_certificate *config)
+static hbk_status read_pair(struct hbk_gw_building *building,
+                            const struct hbk_gw_tls_certificate *config)
 {
     uint32_t index = building->certificate_count;
-    struct hbk_slice pem, staple = hbk_slice_of(NULL, 0);
+    struct hbk_slice pem;
     HBK_TRY(hbk_gw_read_data(building, config->certificate_chain, HBK_GW_CHAIN_BYTES_MAX, &pem));
-    hbk_status status = hbk_certificates_read(pem, HBK_CHAIN_CERTIFICATES_MAX,
-                                              &building->chains[index], building->error);
+    /* Chains of one authority end alike. */
+    const struct hbk_certificates *before = index > 0 ? &building->chains[index - 1] : NULL;
+    hbk_status status = hbk_certificates_read_beside(pem, HBK_CHAIN_CERTIFICATES_MAX, before,
+                                                     &building->chains[index], building->error);
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "certificate chain %s",
                          hbk_gw_source_name(config->certificate_chain));
@@ -267,8 +269,23 @@ static hbk_status add_certificate(struct hbk_gw_building *building,
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "certificate %s",
                          hbk_gw_source_name(config->certificate_chain));
-        return status;
     }
+    return status;
+}
+
+static hbk_status add_certificate(struct hbk_gw_building *building,
+                                  const struct hbk_gw_tls_certificate *config)
+{
+    uint32_t index = building->certificate_count;
+    struct hbk_slice staple = hbk_slice_of(NULL, 0);
+    /* The texts are needed for a moment only, and there may be ten thousand pairs. */
+    struct hbk_arena kept = building->arena;
+    hbk_arena_init(&building->arena);
+    hbk_status status = read_pair(building, config);
+    hbk_arena_wipe(&building->arena);
+    hbk_arena_fini(&building->arena);
+    building->arena = kept;
+    HBK_TRY(status);
     if (config->ocsp_staple != NULL) {
         HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
     }

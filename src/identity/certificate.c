@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -32,11 +33,42 @@ static bool is_pem_end(void)
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-static hbk_status read_all(BIO *bio, size_t count_max, struct hbk_certificates *certificates,
-                           struct hbk_error *error)
+/* A new reference to the one of `known` with this encoding; NULL: there is none. */
+static X509 *find_known(const struct hbk_certificates *known, const unsigned char *der, long size)
+{
+    X509 *found = NULL;
+    for (size_t i = 0; known != NULL && i < known->count && found == NULL; i++) {
+        unsigned char *encoded = NULL;
+        int encoded_size = i2d_X509(known->items[i], &encoded);
+        if (encoded_size == size && memcmp(encoded, der, (size_t)size) == 0 &&
+            X509_up_ref(known->items[i]) == 1) {
+            found = known->items[i];
+        }
+        OPENSSL_free(encoded);
+    }
+    return found;
+}
+
+/* NULL at the end of the text or at what cannot be read; libcrypto's error tells which. */
+static X509 *read_one(BIO *bio, const struct hbk_certificates *known)
+{
+    unsigned char *der = NULL;
+    long size = 0;
+    if (PEM_bytes_read_bio(&der, &size, NULL, PEM_STRING_X509, bio, NULL, NULL) != 1) {
+        return NULL;
+    }
+    const unsigned char *at = der;
+    X509 *certificate = find_known(known, der, size);
+    certificate = certificate != NULL ? certificate : d2i_X509(NULL, &at, size);
+    OPENSSL_free(der);
+    return certificate;
+}
+
+static hbk_status read_all(BIO *bio, size_t count_max, const struct hbk_certificates *known,
+                           struct hbk_certificates *certificates, struct hbk_error *error)
 {
     for (;;) {
-        X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        X509 *certificate = read_one(bio, known);
         if (certificate == NULL) {
             break;
         }
@@ -60,13 +92,21 @@ static hbk_status read_all(BIO *bio, size_t count_max, struct hbk_certificates *
 hbk_status hbk_certificates_read(struct hbk_slice pem, size_t count_max,
                                  struct hbk_certificates *out_certificates, struct hbk_error *error)
 {
+    return hbk_certificates_read_beside(pem, count_max, NULL, out_certificates, error);
+}
+
+hbk_status hbk_certificates_read_beside(struct hbk_slice pem, size_t count_max,
+                                        const struct hbk_certificates *known,
+                                        struct hbk_certificates *out_certificates,
+                                        struct hbk_error *error)
+{
     HBK_ASSERT(pem.size <= INT32_MAX);
     struct hbk_certificates certificates = {.items = calloc(count_max, sizeof(X509 *))};
     BIO *bio = BIO_new_mem_buf(pem.size > 0 ? pem.bytes : (const uint8_t *)"", (int)pem.size);
     hbk_status status = HBK_NO_MEMORY;
     if (certificates.items != NULL && bio != NULL) {
         ERR_clear_error();
-        status = read_all(bio, count_max, &certificates, error);
+        status = read_all(bio, count_max, known, &certificates, error);
     }
     BIO_free(bio);
     ERR_clear_error();
