@@ -319,6 +319,18 @@ static void on_drain(struct hbk_admin_exchange *exchange, const struct hbk_admin
     reply_ok(exchange);
 }
 
+static void on_reset(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                     void *context)
+{
+    hbk_status status = hbk_gw_stats_reset(context);
+    (void)request;
+    if (status == HBK_OK) {
+        reply_ok(exchange);
+    } else {
+        hbk_admin_reply_print(exchange, 503, "%s\n", hbk_status_text(status));
+    }
+}
+
 static void on_health_fail(struct hbk_admin_exchange *exchange,
                            const struct hbk_admin_request *request, void *context)
 {
@@ -398,6 +410,7 @@ static const struct hbk_admin_route routes[] = {
     {"/memory", BOTH, on_memory, "current allocation of the heap"},
     {"/quitquitquit", HBK_ADMIN_POST, on_quit, "exit the server"},
     {"/ready", BOTH, on_ready, "the server's state: LIVE, or DRAINING with status 503"},
+    {"/reset_counters", HBK_ADMIN_POST, on_reset, "reset all counters to zero"},
     {"/server_info", BOTH, on_server_info, "version and status"},
     {"/stats", BOTH, on_stats,
      "statistics: usedonly, filter=TEXT, type=All|Counters|Gauges|Histograms, "

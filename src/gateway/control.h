@@ -22,6 +22,8 @@ struct hbk_gw_watched {
     struct hbk_gw_control *control;
 };
 
+struct hbk_gw_baseline;
+
 struct hbk_gw_control {
     struct hbk_gw_watched watched[HBK_GW_WATCHED_MAX];
     size_t watched_count;
@@ -44,6 +46,7 @@ struct hbk_gw_control {
     struct hbk_admin_server admin;
     struct hbk_address admin_address; /* as bound; port 0: no admin port */
     uint64_t start_ns, drain_end_ns;
+    struct hbk_gw_baseline *baseline; /* owned: at the last /reset_counters; NULL: none was */
     bool is_unhealthy, is_draining, is_closing, exits_when_drained;
     enum hbk_log_level default_level;
     hbk_status status;
@@ -74,6 +77,10 @@ struct hbk_gw_stats_query {
     enum hbk_gw_buckets buckets; /* how histograms are shown */
     struct hbk_slice filter;     /* a part of the name; empty: all */
 };
+/* Counters show from now on what comes from now on; workers go on counting. Fails: HBK_NO_MEMORY,
+ * and nothing is changed. */
+HBK_MUST_USE hbk_status hbk_gw_stats_reset(struct hbk_gw_control *control);
+void hbk_gw_stats_fini(struct hbk_gw_control *control);
 HBK_MUST_USE hbk_status hbk_gw_stats_print(const struct hbk_gw_control *control,
                                            const struct hbk_gw_stats_query *query,
                                            struct hbk_buffer *out);

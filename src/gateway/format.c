@@ -56,7 +56,14 @@ enum operator{
     OP_GRPC_STATUS_NUMBER,
     OP_DOWNSTREAM_WIRE_RECEIVED,
     OP_DOWNSTREAM_WIRE_SENT,
-    OP_EMPTY, /* of TLS, which a plain connection does not have */
+    OP_TLS_VERSION,
+    OP_TLS_CIPHER,
+    OP_PEER_URI_SAN,
+    OP_PEER_DNS_SAN,
+    OP_PEER_SUBJECT,
+    OP_PEER_SERIAL,
+    OP_PEER_FINGERPRINT_256,
+    OP_EMPTY, /* known, and never answered here */
 };
 
 /* Operators without arguments; those with them are below. */
@@ -99,15 +106,15 @@ static const struct {
     {"CONNECTION_ID", OP_CONNECTION_ID},
     {"HOSTNAME", OP_HOSTNAME},
     {"GRPC_STATUS_NUMBER", OP_GRPC_STATUS_NUMBER},
-    {"DOWNSTREAM_TLS_VERSION", OP_EMPTY},
-    {"DOWNSTREAM_TLS_CIPHER", OP_EMPTY},
+    {"DOWNSTREAM_TLS_VERSION", OP_TLS_VERSION},
+    {"DOWNSTREAM_TLS_CIPHER", OP_TLS_CIPHER},
     {"DOWNSTREAM_TLS_SESSION_ID", OP_EMPTY},
-    {"DOWNSTREAM_PEER_URI_SAN", OP_EMPTY},
-    {"DOWNSTREAM_PEER_DNS_SAN", OP_EMPTY},
-    {"DOWNSTREAM_PEER_SUBJECT", OP_EMPTY},
+    {"DOWNSTREAM_PEER_URI_SAN", OP_PEER_URI_SAN},
+    {"DOWNSTREAM_PEER_DNS_SAN", OP_PEER_DNS_SAN},
+    {"DOWNSTREAM_PEER_SUBJECT", OP_PEER_SUBJECT},
     {"DOWNSTREAM_PEER_ISSUER", OP_EMPTY},
-    {"DOWNSTREAM_PEER_SERIAL", OP_EMPTY},
-    {"DOWNSTREAM_PEER_FINGERPRINT_256", OP_EMPTY},
+    {"DOWNSTREAM_PEER_SERIAL", OP_PEER_SERIAL},
+    {"DOWNSTREAM_PEER_FINGERPRINT_256", OP_PEER_FINGERPRINT_256},
     {"DOWNSTREAM_LOCAL_URI_SAN", OP_EMPTY},
     {"DOWNSTREAM_LOCAL_SUBJECT", OP_EMPTY},
     {"DOWNSTREAM_TRANSPORT_FAILURE_REASON", OP_EMPTY},
@@ -381,9 +388,40 @@ static struct value host_name(char room[static TIME_BYTES_MAX])
     return gethostname(room, TIME_BYTES_MAX) == 0 ? text_value(room) : no_value();
 }
 
+/* Hexadecimal, as Envoy writes it: small letters, two for each byte. */
+static struct value serial_value(const char *text, char room[static VALUE_BYTES_MAX])
+{
+    size_t size = 0;
+    for (; text[size] != '\0' && size + 1 < VALUE_BYTES_MAX; size++) {
+        room[size] = text[size] >= 'A' && text[size] <= 'F' ? (char)(text[size] + 32) : text[size];
+    }
+    return slice_value(hbk_slice_of(room, size));
+}
+
+static struct value peer_value(enum operator op, const struct hbk_peer *peer,
+                               char room[static VALUE_BYTES_MAX])
+{
+    struct hbk_span span = hbk_span_of(room, VALUE_BYTES_MAX);
+    switch (op) {
+    case OP_PEER_URI_SAN:
+        return slice_value(hbk_gw_tls_names(peer->uris, span));
+    case OP_PEER_DNS_SAN:
+        return slice_value(hbk_gw_tls_names(peer->dns_names, span));
+    case OP_PEER_SUBJECT:
+        return slice_value(peer->subject);
+    case OP_PEER_SERIAL:
+        return serial_value(peer->serial_text, room);
+    default:
+        for (size_t i = 0; i < HBK_SHA256_BYTES; i++) {
+            (void)snprintf(room + 2 * i, 3, "%02x", peer->leaf_sha256[i]);
+        }
+        return text_value(room);
+    }
+}
+
 /* flat: one case per operator */
 static struct value evaluate(const struct part *part, const struct hbk_gw_info *info,
-                             char room[static TIME_BYTES_MAX])
+                             char room[static VALUE_BYTES_MAX])
 {
     switch (part->op) {
     case OP_LITERAL:
@@ -454,7 +492,17 @@ static struct value evaluate(const struct part *part, const struct hbk_gw_info *
     case OP_DOWNSTREAM_LOCAL_PORT:
         return number_value(info->downstream_local.port);
     case OP_REQUESTED_SERVER_NAME:
-        return slice_value(info->server_name);
+        return text_value(info->tls.server_name);
+    case OP_TLS_VERSION:
+        return text_value(info->tls.version);
+    case OP_TLS_CIPHER:
+        return text_value(info->tls.cipher);
+    case OP_PEER_URI_SAN:
+    case OP_PEER_DNS_SAN:
+    case OP_PEER_SUBJECT:
+    case OP_PEER_SERIAL:
+    case OP_PEER_FINGERPRINT_256:
+        return info->tls.peer == NULL ? no_value() : peer_value(part->op, info->tls.peer, room);
     case OP_ROUTE_NAME:
         return slice_value(info->route);
     case OP_FILTER_CHAIN_NAME:
@@ -474,7 +522,7 @@ static struct value evaluate(const struct part *part, const struct hbk_gw_info *
 static hbk_status write_part(const struct part *part, const struct hbk_gw_info *info,
                              struct hbk_slice empty, struct hbk_buffer *out)
 {
-    char room[TIME_BYTES_MAX];
+    char room[VALUE_BYTES_MAX];
     if (part->op == OP_RESPONSE_FLAGS) {
         return hbk_gw_flags_write(info->flags, out);
     }
@@ -498,7 +546,7 @@ hbk_status hbk_gw_format_write_json(const struct hbk_gw_format *format,
                                     const struct hbk_gw_info *info, struct hbk_slice key,
                                     struct hbk_json *json)
 {
-    char room[TIME_BYTES_MAX];
+    char room[VALUE_BYTES_MAX];
     hbk_json_key(json, key);
     if (format->count == 1 && format->parts[0].op != OP_LITERAL &&
         format->parts[0].op != OP_RESPONSE_FLAGS) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "gateway/message.h"
+#include "gateway/tls_facts.h"
 #include "model/gateway_core.h"
 
 /* Why an exchange ended as it did; each has a short name in logs (%RESPONSE_FLAGS%). */
@@ -45,7 +46,8 @@ struct hbk_gw_info {
     uint64_t received_wire_bytes, sent_wire_bytes;
     struct hbk_address downstream_remote, downstream_direct_remote, downstream_local;
     struct hbk_address upstream_host, upstream_local;
-    struct hbk_slice cluster, route, server_name, filter_chain;
+    struct hbk_slice cluster, route, filter_chain;
+    struct hbk_gw_tls_facts tls; /* borrowed from the connection */
     uint64_t connection_id;
     uint32_t attempts;
 };

@@ -328,6 +328,7 @@ static void free_control(struct hbk_gw_control *control)
     free(control->shards);
     free(control->statuses);
     free(control->errors);
+    hbk_gw_stats_fini(control);
     hbk_gw_plan_free(control->plan);
     free(control);
 }

@@ -552,27 +552,85 @@ static hbk_status print_json(const struct hbk_gw_control *control, const struct 
     return json.status;
 }
 
+/* ---- the whole ---- */
+
+/* What counters had come to; sorted by name, as the lines are that it is taken from. */
+struct hbk_gw_baseline {
+    struct lines lines;
+};
+
+static hbk_status gather(const struct hbk_gw_control *control, struct lines *lines)
+{
+    add_listeners(control, lines);
+    add_handlers(control, lines);
+    add_clusters(control, lines);
+    add_server(control, lines);
+    add_batches(control, lines);
+    add_device(control, lines);
+    if (lines->has_failed) {
+        return HBK_NO_MEMORY;
+    }
+    qsort(lines->list, lines->count, sizeof *lines->list, by_name);
+    join(lines);
+    return HBK_OK;
+}
+
+/* Both are sorted by name. Histograms and gauges stay, as Envoy's do. */
+static void subtract(struct lines *lines, const struct lines *before)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < lines->count; i++) {
+        struct line *line = &lines->list[i];
+        while (k < before->count && strcmp(before->list[k].name, line->name) < 0) {
+            k++;
+        }
+        if (k < before->count && !line->is_gauge && line->samples == NULL &&
+            strcmp(before->list[k].name, line->name) == 0) {
+            line->value -= before->list[k].value;
+        }
+    }
+}
+
+hbk_status hbk_gw_stats_reset(struct hbk_gw_control *control)
+{
+    struct hbk_gw_baseline *baseline = calloc(1, sizeof *baseline);
+    if (baseline == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    hbk_status status = gather(control, &baseline->lines);
+    if (status != HBK_OK) {
+        free_lines(&baseline->lines);
+        free(baseline);
+        return status;
+    }
+    hbk_gw_stats_fini(control);
+    control->baseline = baseline;
+    return HBK_OK;
+}
+
+void hbk_gw_stats_fini(struct hbk_gw_control *control)
+{
+    if (control->baseline != NULL) {
+        free_lines(&control->baseline->lines);
+        free(control->baseline);
+        control->baseline = NULL;
+    }
+}
+
 hbk_status hbk_gw_stats_print(const struct hbk_gw_control *control,
                               const struct hbk_gw_stats_query *query, struct hbk_buffer *out)
 {
     struct lines lines = {0};
-    add_listeners(control, &lines);
-    add_handlers(control, &lines);
-    add_clusters(control, &lines);
-    add_server(control, &lines);
-    add_batches(control, &lines);
-    add_device(control, &lines);
-    hbk_status status = lines.has_failed ? HBK_NO_MEMORY : HBK_OK;
-    if (status == HBK_OK) {
-        qsort(lines.list, lines.count, sizeof *lines.list, by_name);
-        join(&lines);
-        if (query->format == HBK_GW_STATS_PROMETHEUS) {
-            qsort(lines.list, lines.count, sizeof *lines.list, by_family);
-            status = print_prometheus(control, &lines, query, out);
-        } else {
-            status = query->format == HBK_GW_STATS_JSON ? print_json(control, &lines, query, out)
-                                                        : print_text(control, &lines, query, out);
-        }
+    hbk_status status = gather(control, &lines);
+    if (status == HBK_OK && control->baseline != NULL) {
+        subtract(&lines, &control->baseline->lines);
+    }
+    if (status == HBK_OK && query->format == HBK_GW_STATS_PROMETHEUS) {
+        qsort(lines.list, lines.count, sizeof *lines.list, by_family);
+        status = print_prometheus(control, &lines, query, out);
+    } else if (status == HBK_OK) {
+        status = query->format == HBK_GW_STATS_JSON ? print_json(control, &lines, query, out)
+                                                    : print_text(control, &lines, query, out);
     }
     free_lines(&lines);
     return status;

@@ -100,6 +100,7 @@ void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *
         out_info->downstream_remote = stream->remote;
         out_info->downstream_direct_remote = connection->direct;
         out_info->downstream_local = connection->local;
+        out_info->tls = connection->tls;
         out_info->connection_id = connection->id;
         out_info->received_wire_bytes = connection->pipe.received_bytes;
         out_info->sent_wire_bytes = connection->pipe.sent_bytes;

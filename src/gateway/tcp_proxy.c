@@ -20,6 +20,7 @@ struct relay {
     struct hbk_gw_host *host;
     struct hbk_timer connect, idle, life;
     struct hbk_address peer, direct, local, server_local;
+    struct hbk_gw_tls_facts tls; /* the client's */
     uint64_t id, start_ns, active_ns;
     int64_t start_real_ns;
     uint32_t attempts, flags;
@@ -52,6 +53,7 @@ static void log_relay(const struct relay *relay)
         .downstream_remote = relay->peer,
         .downstream_direct_remote = relay->direct,
         .downstream_local = relay->local,
+        .tls = relay->tls,
         .upstream_local = relay->server_local,
         .cluster = relay->pool == NULL ? hbk_slice_of(NULL, 0) : relay->pool->cluster->config->name,
         .filter_chain = relay->handler->chain->name,
@@ -86,6 +88,7 @@ static void bury(struct relay *relay)
 {
     struct hbk_gw_shard *shard = relay->shard;
     log_relay(relay);
+    hbk_gw_tls_facts_fini(&relay->tls);
     hbk_loop_timer_cancel(shard->net.loop, &relay->idle);
     if (relay->client.is_shaking) {
         hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
@@ -318,6 +321,7 @@ static void on_server_closed(struct hbk_pipe *pipe)
 static void on_client_connected(struct hbk_pipe *pipe)
 {
     struct relay *relay = of_client(pipe);
+    hbk_gw_tls_facts_init(&relay->tls, pipe->tls);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
     hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
     hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_HANDSHAKE_US],

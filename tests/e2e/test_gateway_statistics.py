@@ -162,3 +162,20 @@ def test_a_form_of_histograms_that_there_is_not_is_refused(tmp_path, start):
     make_pair(tmp_path, "server")
     serve(start, tmp_path, chain(24000, plainly(tmp_path), HELLO))
     assert b" 400 " in ask("/stats?histogram_buckets=native").status
+
+
+def test_counters_are_reset_and_gauges_and_histograms_stay(tmp_path, start):
+    make_pair(tmp_path, "server")
+    serve(start, tmp_path, chain(24000, plainly(tmp_path), HELLO))
+    fetch(24000, client(tmp_path / "server.pem"))
+    handshakes = "listener.127.0.0.1_24000.ssl.handshake"
+    wait.until(lambda: stat("http.front.downstream_cx_destroy") == 1, "the end")
+    assert stat(handshakes) == 1
+    assert b" 405 " in ask("/reset_counters").status
+    assert b" 200 " in ask("/reset_counters", "POST").status
+    assert stat(handshakes) == 0
+    assert stat("server.concurrency") == 2
+    series = body("/stats/prometheus")
+    assert 'http_downstream_rq_time_count{envoy_http_conn_manager_prefix="front"} 1\n' in series
+    fetch(24000, client(tmp_path / "server.pem"))
+    assert stat(handshakes) == 1

@@ -1,0 +1,44 @@
+#include "gateway/tls_facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session)
+{
+    struct hbk_tls_agreement agreed = hbk_tls_agreement(session);
+    const struct hbk_peer *peer = hbk_tls_peer(session);
+    *facts = (struct hbk_gw_tls_facts){
+        .version = agreed.version == HBK_TLS_1_2 ? "TLSv1.2" : "TLSv1.3",
+        .cipher = agreed.cipher_text,
+        .peer = peer == NULL ? NULL : hbk_peer_ref(peer),
+    };
+    if (agreed.server_name.size > 0) {
+        facts->server_name = hbk_slice_to_string(agreed.server_name);
+    }
+}
+
+void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts)
+{
+    hbk_peer_unref(facts->peer);
+    free(facts->server_name);
+    *facts = (struct hbk_gw_tls_facts){0};
+}
+
+struct hbk_slice hbk_gw_tls_names(struct hbk_slice names, struct hbk_span room)
+{
+    size_t used = 0, mark = 0;
+    if (!hbk_slice_find(names, '\0', &mark) || mark + 1 == names.size) {
+        return hbk_slice_part(names, 0, mark);
+    }
+    while (hbk_slice_find(names, '\0', &mark)) {
+        size_t comma = used > 0;
+        if (room.size - used < mark + comma) {
+            break;
+        }
+        room.bytes[used] = ',';
+        memcpy(room.bytes + used + comma, names.bytes, mark);
+        used += mark + comma;
+        names = hbk_slice_part(names, mark + 1, names.size);
+    }
+    return hbk_slice_of(room.bytes, used);
+}
