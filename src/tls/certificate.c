@@ -7,6 +7,7 @@
 
 #include "base/cursor.h"
 #include "crypto/private_key.h"
+#include "identity/certificate.h"
 #include "tls/openssl_fibre.h"
 
 enum { RSA_BITS_MIN = 2048 };
@@ -104,6 +105,18 @@ static hbk_status take_chain(struct hbk_tls_certificate *certificate,
     return HBK_OK;
 }
 
+/* What each ticket is bound to. A time that cannot be read bounds nothing: the leaf is ours. */
+static void note_leaf(struct hbk_tls_certificate *certificate)
+{
+    int64_t start_ns = 0;
+    certificate->not_after_ns = INT64_MAX;
+    hbk_hash_once(HBK_HASH_SHA256, certificate->chain[0], certificate->leaf_sha256);
+    if (!hbk_certificate_validity(certificate->certificates[0], &start_ns,
+                                  &certificate->not_after_ns)) {
+        certificate->not_after_ns = INT64_MAX;
+    }
+}
+
 static hbk_status check(const struct hbk_tls_certificate_options *options, struct hbk_error *error)
 {
     if (options->chain_count == 0 || options->chain_count > HBK_CHAIN_CERTIFICATES_MAX) {
@@ -153,6 +166,9 @@ hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *certificate,
     }
     if (status == HBK_OK) {
         status = take_chain(certificate, options);
+    }
+    if (status == HBK_OK) {
+        note_leaf(certificate);
     }
     if (status == HBK_OK) {
         status = copy(options->staple, &certificate->staple);

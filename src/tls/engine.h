@@ -22,6 +22,8 @@ struct hbk_private_key;
 struct hbk_tls_certificate {
     struct hbk_private_key *key; /* held */
     size_t chain_count;
+    uint8_t leaf_sha256[HBK_SHA256_BYTES];                    /* of the leaf's DER */
+    int64_t not_after_ns;                                     /* realtime; the leaf's end */
     struct hbk_slice chain[HBK_CHAIN_CERTIFICATES_MAX];       /* owned, DER, leaf first */
     struct hbk_slice staple;                                  /* owned */
     struct x509_st *certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* held */

@@ -5,11 +5,6 @@
 #include "crypto/cpu.h"
 #include "crypto/p384.h"
 
-void hbk_tls_share_stock_fini(struct hbk_tls_share_stock *stock)
-{
-    hbk_secret_wipe(stock, sizeof *stock);
-}
-
 /* How many pairs are made at once: a batch of the kernels has the price of one lane, while
  * libcrypto's pairs are paid for one by one. */
 static size_t batch_size(void)

@@ -27,13 +27,11 @@ struct hbk_tls_share {
     uint8_t public_key[HBK_GROUP_SHARE_BYTES_MAX]; /* hbk_tls_group_share_bytes() of it */
 };
 
-/* Pairs of one worker that are ready; wiped by _fini. */
+/* Pairs of one worker that are ready; wiped with the worker that they lie in. */
 struct hbk_tls_share_stock {
     size_t x25519_count, p256_count;
     struct hbk_tls_share x25519[HBK_TLS_SHARE_STOCK], p256[HBK_TLS_SHARE_STOCK];
 };
-
-void hbk_tls_share_stock_fini(struct hbk_tls_share_stock *stock);
 
 /* Takes a pair of that group, making some when none is ready. Fails: HBK_IO (entropy),
  * HBK_NO_MEMORY.

@@ -25,7 +25,6 @@
 #include "base/cursor.h"
 #include "base/secret.h"
 #include "crypto/hkdf.h"
-#include "identity/certificate.h"
 #include "tls/judge.h"
 #include "tls/schedule.h"
 #include "tls/ticket_parts.h"
@@ -118,25 +117,17 @@ static bool crypt(const struct hbk_tls_ticket_keys *keys, size_t index, struct h
 
 /* ---- giving ---- */
 
-static void hash_leaf(const struct hbk_tls_certificate *certificate,
-                      uint8_t out_hash[static HBK_SHA256_BYTES])
-{
-    hbk_hash_once(HBK_HASH_SHA256, certificate->chain[0], out_hash);
-}
-
 /* The earliest of: our usual lifetime, the end of our own leaf and of the client's path, a week
  * after the full handshake. */
 static int64_t expiry_s(const struct hbk_tls_setup *setup, const struct hbk_peer *peer,
                         const struct hbk_tls_certificate *certificate, int64_t begun_ns)
 {
     const int64_t second_ns = (int64_t)HBK_NS_PER_S;
-    int64_t start_ns = 0;
-    int64_t end_ns = 0;
     int64_t expires_ns = setup->now_ns + setup->context->ticket_lifetime_s * second_ns;
     int64_t week_ns = begun_ns + HBK_TLS_TICKET_LIFETIME_S_MAX * second_ns;
     expires_ns = week_ns < expires_ns ? week_ns : expires_ns;
-    if (hbk_certificate_validity(certificate->certificates[0], &start_ns, &end_ns)) {
-        expires_ns = end_ns < expires_ns ? end_ns : expires_ns;
+    if (certificate->not_after_ns < expires_ns) {
+        expires_ns = certificate->not_after_ns;
     }
     if (peer != NULL && peer->not_after_ns < expires_ns) {
         expires_ns = peer->not_after_ns;
@@ -183,17 +174,15 @@ static hbk_status seal_ticket(const struct hbk_tls_setup *setup,
 {
     const struct hbk_tls_ticket_keys *keys = setup->context->ticket_keys;
     uint8_t nonce[HBK_AEAD_NONCE_BYTES];
-    uint8_t leaf_hash[HBK_SHA256_BYTES];
     static const uint8_t no_tag[HBK_AEAD_TAG_BYTES];
     size_t start = out->used;
     HBK_TRY(hbk_tls_worker_random(setup->worker, hbk_span_of(nonce, sizeof nonce)));
-    hash_leaf(certificate, leaf_hash);
     hbk_writer_put(out, hbk_slice_of(keys->keys[0].name, NAME_BYTES));
     hbk_writer_put(out, hbk_slice_of(nonce, sizeof nonce));
     struct hbk_slice name =
         result->server_name == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_text(result->server_name);
-    write_content(out, setup, result->suite, result->peer, name, leaf_hash, psk, begun_ns,
-                  expires_s);
+    write_content(out, setup, result->suite, result->peer, name, certificate->leaf_sha256, psk,
+                  begun_ns, expires_s);
     hbk_writer_put(out, hbk_slice_of(no_tag, sizeof no_tag));
     HBK_ASSERT(!out->has_failed);
     struct hbk_span sealed = hbk_span_of(out->room.bytes + start, out->used - start);
@@ -248,9 +237,8 @@ void hbk_tls_ticket_content_fini(struct hbk_tls_ticket_content *content)
 
 static bool is_leaf(const struct hbk_tls_certificate *certificate, struct hbk_slice leaf_hash)
 {
-    uint8_t hash[HBK_SHA256_BYTES];
-    hash_leaf(certificate, hash);
-    return hbk_slice_equal(leaf_hash, hbk_slice_of(hash, sizeof hash));
+    return hbk_slice_equal(leaf_hash,
+                           hbk_slice_of(certificate->leaf_sha256, sizeof certificate->leaf_sha256));
 }
 
 /* Judges the client by the certificates that it had: as if it had presented them now. */
@@ -355,7 +343,6 @@ hbk_status hbk_tls_ticket_write_binding(const struct hbk_tls_setup *setup,
                                         int64_t begun_ns, struct hbk_buffer *out)
 {
     static const uint8_t no_psk[HBK_TLS_HASH_BYTES_MAX];
-    uint8_t leaf_hash[HBK_SHA256_BYTES];
     struct hbk_span room;
     int64_t expires_s = expiry_s(setup, peer, certificate, begun_ns);
     if (expires_s <= setup->now_ns / (int64_t)HBK_NS_PER_S) {
@@ -363,9 +350,8 @@ hbk_status hbk_tls_ticket_write_binding(const struct hbk_tls_setup *setup,
     }
     HBK_TRY(hbk_buffer_reserve(out, content_bytes_max(peer), &room));
     struct hbk_writer writer = hbk_writer_of(room);
-    hash_leaf(certificate, leaf_hash);
-    write_content(&writer, setup, no_suite, peer, server_name, leaf_hash, no_psk, begun_ns,
-                  expires_s);
+    write_content(&writer, setup, no_suite, peer, server_name, certificate->leaf_sha256, no_psk,
+                  begun_ns, expires_s);
     HBK_ASSERT(!writer.has_failed);
     hbk_buffer_commit(out, writer.used);
     return HBK_OK;
