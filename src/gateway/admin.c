@@ -391,7 +391,9 @@ static void on_help(struct hbk_admin_exchange *exchange, const struct hbk_admin_
     hbk_buffer_init(&body, BODY_BYTES_MAX);
     hbk_status status = hbk_buffer_append(&body, HBK_SLICE("admin commands are:\n"));
     for (size_t i = 0; status == HBK_OK && i < route_count; i++) {
-        status = hbk_buffer_print(&body, "  %s: %s\n", routes[i].path, routes[i].about);
+        const bool is_order = (routes[i].methods & HBK_ADMIN_GET) == 0;
+        status = hbk_buffer_print(&body, "  %s%s: %s\n", routes[i].path, is_order ? " (POST)" : "",
+                                  routes[i].about);
     }
     reply_body(exchange, text_type, status, &body);
 }

@@ -171,6 +171,8 @@ def test_counters_are_reset_and_gauges_and_histograms_stay(tmp_path, start):
     handshakes = "listener.127.0.0.1_24000.ssl.handshake"
     wait.until(lambda: stat("http.front.downstream_cx_destroy") == 1, "the end")
     assert stat(handshakes) == 1
+    assert "\n  /reset_counters (POST): reset all counters to zero\n" in body("/help")
+    assert "\n  /stats/prometheus: " in body("/help")
     assert b" 405 " in ask("/reset_counters").status
     assert b" 200 " in ask("/reset_counters", "POST").status
     assert stat(handshakes) == 0
