@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/histogram.h"
@@ -54,6 +55,8 @@ static const struct policy policies[] = {
 };
 
 static const double loads[] = {0.05, 0.25, 0.50, 0.75, 0.95};
+
+_Static_assert(HBK_COUNT(policies) * HBK_COUNT(loads) == HBK_ARRIVAL_ROWS, "as arrival.h says");
 
 static void on_complete(struct hbk_job *job)
 {
@@ -198,6 +201,29 @@ static uint64_t batch_ns(struct simulation *simulation, struct hbk_rsa_batch *ba
         hbk_histogram_record(&simulation->latency, hbk_clock_thread_cpu_ns() - start_ns);
     }
     return hbk_histogram_percentile(&simulation->latency, 50);
+}
+
+static bool is_worse(const struct hbk_arrival_row *rows, size_t count, const char *policy,
+                     const struct hbk_arrival_row *than)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].policy, policy) == 0 && rows[i].load == than->load) {
+            return rows[i].cpu > than->cpu && rows[i].p99_us > than->p99_us;
+        }
+    }
+    return true; /* who was not measured keeps no rule */
+}
+
+const struct hbk_arrival_row *hbk_arrival_find_broken(const struct hbk_arrival_row *rows,
+                                                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(rows[i].policy, "fixed", 5) == 0 && is_worse(rows, count, "now", &rows[i]) &&
+            is_worse(rows, count, "adaptive", &rows[i])) {
+            return &rows[i];
+        }
+    }
+    return NULL;
 }
 
 static hbk_status run_all(struct simulation *simulation, struct hbk_rsa_batch *batch,

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "base/error.h"
 
 struct hbk_arrival_row {
@@ -19,6 +21,17 @@ struct hbk_arrival_row {
     double mean_lanes; /* jobs per batch */
     unsigned refused;  /* the queue was full: overload */
 };
+
+/* Of one run: every policy at every load. */
+enum { HBK_ARRIVAL_ROWS = 25 };
+
+/*
+ * The rule that the batcher's policies keep: at no load are "now" and "adaptive" both worse than a
+ * fixed policy, each in CPU and in P99 at once. Returns the row of the first fixed policy that
+ * breaks it, or NULL.
+ */
+const struct hbk_arrival_row *hbk_arrival_find_broken(const struct hbk_arrival_row *rows,
+                                                      size_t count);
 
 typedef void hbk_arrival_report(void *context, const struct hbk_arrival_row *row);
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/batch_option.h"
 #include "cli/command.h"
 #include "gateway/gateway.h"
 #include "os/fd.h"
@@ -37,6 +38,8 @@ static const char usage[] =
     "      --restart-epoch 0, --parent-shutdown-time-s N   taken, without effect\n"
     "      --version\n"
     "\n"
+    "Not of Envoy:\n"
+    "\n" HBK_BATCH_OPTION_USAGE "\n"
     "SIGTERM stops accepting, lets connections end, and ends the program; a second one ends it at\n"
     "once. Exit status: 0, 1 when it could not start, 2 for a wrong command line.\n";
 
@@ -84,11 +87,13 @@ static const struct option options[] = {
     {"restart-epoch", required_argument, NULL, OPTION_EPOCH},
     {"disable-hot-restart", no_argument, NULL, OPTION_IGNORED},
     {"version", no_argument, NULL, OPTION_VERSION},
+    HBK_BATCH_OPTION_ROWS,
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
 struct settings {
+    struct hbk_batch_choice batch;
     struct hbk_gateway_options gateway;
     const char *mode, *log_path;
     bool is_help, is_version;
@@ -252,11 +257,14 @@ static hbk_status read_arguments(struct settings *settings, int argc, char **arg
 {
     optind = 1;
     for (int code; (code = getopt_long(argc, argv, "c:l:", options, NULL)) != -1;) {
-        HBK_TRY(read_option(settings, code, optarg, error));
+        HBK_TRY(hbk_batch_option_is(code)
+                    ? hbk_batch_choice_read(&settings->batch, code, optarg, error)
+                    : read_option(settings, code, optarg, error));
     }
     if (settings->is_help || settings->is_version) {
         return HBK_OK;
     }
+    HBK_TRY(hbk_batch_choice_check(&settings->batch, error));
     if (optind < argc) {
         return hbk_error_set(error, HBK_INVALID, "\"%s\" is no option", argv[optind]);
     }
@@ -337,6 +345,8 @@ int hbk_command_gateway(int argc, char **argv)
             },
         .mode = "serve",
     };
+    settings.gateway.batcher = &settings.batch.batcher;
+    hbk_batch_choice_init(&settings.batch);
     struct hbk_error error = {.status = HBK_OK};
     if (read_arguments(&settings, argc, argv, &error) != HBK_OK) {
         fprintf(stderr, "hauberk gateway: %s\n", error.text);

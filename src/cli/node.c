@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "cli/batch_option.h"
 #include "cli/command.h"
 #include "config/mesh_file.h"
 #include "os/fd.h"
@@ -29,7 +30,7 @@ static const char usage[] =
     "  --workers N         threads that carry traffic (cores, at most 4)\n"
     "  --drain-time D      how long SIGTERM lets connections end (5s)\n"
     "  --connect-timeout D, --handshake-timeout D, --request-timeout D   (10s each)\n"
-    "  --idle-timeout D    a tunnel without streams (5m)\n"
+    "  --idle-timeout D    a tunnel without streams (5m)\n" HBK_BATCH_OPTION_USAGE
     "  --log text|json     form of log lines on standard output (text)\n"
     "  --log-level LEVEL   error, warn, info, debug or trace (info)\n"
     "  --check             only read the mesh file and say what is wrong with it\n"
@@ -73,11 +74,13 @@ static const struct option options[] = {
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"cleanup", no_argument, NULL, OPTION_CLEANUP},
+    HBK_BATCH_OPTION_ROWS,
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
 struct settings {
+    struct hbk_batch_choice batch;
     struct hbk_agent_options agent;
     bool is_json;
     bool is_check;
@@ -185,11 +188,14 @@ static hbk_status read_arguments(struct settings *settings, int argc, char **arg
 {
     optind = 1;
     for (int code; (code = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        HBK_TRY(read_option(settings, code, optarg, error));
+        HBK_TRY(hbk_batch_option_is(code)
+                    ? hbk_batch_choice_read(&settings->batch, code, optarg, error)
+                    : read_option(settings, code, optarg, error));
     }
     if (settings->is_help) {
         return HBK_OK;
     }
+    HBK_TRY(hbk_batch_choice_check(&settings->batch, error));
     if (optind < argc) {
         return hbk_error_set(error, HBK_INVALID, "\"%s\" is no option", argv[optind]);
     }
@@ -240,6 +246,8 @@ int hbk_command_node(int argc, char **argv)
                 .net = HBK_NET_CONFIG_DEFAULT,
             },
     };
+    settings.agent.net.batcher = &settings.batch.batcher;
+    hbk_batch_choice_init(&settings.batch);
     struct hbk_error error = {.status = HBK_OK};
     if (read_arguments(&settings, argc, argv, &error) != HBK_OK) {
         fprintf(stderr, "hauberk node: %s\n", error.text);

@@ -15,8 +15,8 @@
 
 static const char usage[] =
     "usage: hauberk speed primitives [--json] [--seconds N] [--core N] [--only REGEX]\n"
-    "       hauberk speed tls [--json] [--seconds N] [--core N] [--only REGEX]\n"
     "                                [--with-crypto-mb FILE]\n"
+    "       hauberk speed tls [--json] [--seconds N] [--core N] [--only REGEX]\n"
     "       hauberk speed policies [--json] [--seconds N] [--core N]\n"
     "\n"
     "primitives:\n"
@@ -33,6 +33,7 @@ static const char usage[] =
     "policies: RSA-2048 signatures that arrive at random, under each policy of the batcher, at 5 "
     "to\n"
     "95 % of the load that full batches can carry. The clock is simulated, the computing is real.\n"
+    "The last line says whether now and adaptive keep their rule (docs/crypto.md).\n"
     "\n"
     "  --json        an array of objects instead of a table\n"
     "  --seconds N   time for each figure (0.5), simulated time for each line of policies; "
@@ -57,6 +58,8 @@ struct speed {
     enum subject subject;
     int core; /* -1: not pinned */
     json_t *rows;
+    struct hbk_arrival_row arrivals[HBK_ARRIVAL_ROWS]; /* of policies */
+    size_t arrival_count;
 };
 
 static int fail_usage(const char *what)
@@ -183,6 +186,9 @@ static void report_arrival(void *context, const struct hbk_arrival_row *row)
 {
     struct speed *speed = context;
 
+    if (speed->arrival_count < HBK_ARRIVAL_ROWS) {
+        speed->arrivals[speed->arrival_count++] = *row;
+    }
     if (speed->is_json) {
         json_array_append_new(
             speed->rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "policy",
@@ -191,7 +197,7 @@ static void report_arrival(void *context, const struct hbk_arrival_row *row)
                                    "mean_lanes", row->mean_lanes, "refused", (int)row->refused));
         return;
     }
-    printf("%-11s %3.0f %% %7.0f/s  cpu %5.1f %%  p50 %8.0f us  p99 %8.0f us  lanes %.2f  refused "
+    printf("%-11s %3.0f %% %7.0f/s  cpu %8.4f %%  p50 %8.0f us  p99 %12.3f us  lanes %.2f  refused "
            "%u\n",
            row->policy, 100 * row->load, row->rate, 100 * row->cpu, row->p50_us, row->p99_us,
            row->mean_lanes, row->refused);
@@ -225,6 +231,25 @@ static void report_handshake(void *context, const struct hbk_handshake_row *row)
     fflush(stdout);
 }
 
+static hbk_status measure_policies(struct speed *speed, struct hbk_error *error)
+{
+    HBK_TRY(hbk_arrival_run(speed->options.seconds, report_arrival, speed, error));
+    const struct hbk_arrival_row *broken =
+        hbk_arrival_find_broken(speed->arrivals, speed->arrival_count);
+    if (speed->is_json) {
+        return HBK_OK;
+    }
+    if (broken == NULL) {
+        puts("rule kept: at no load are now and adaptive both worse than a fixed policy, in CPU "
+             "and in P99 at once");
+    } else {
+        printf("rule broken: at %.0f %% now and adaptive are both worse than %s, in CPU and in "
+               "P99 at once\n",
+               100 * broken->load, broken->policy);
+    }
+    return HBK_OK;
+}
+
 static hbk_status measure(struct speed *speed, struct hbk_error *error)
 {
     HBK_TRY(hbk_cpu_check(error));
@@ -239,7 +264,7 @@ static hbk_status measure(struct speed *speed, struct hbk_error *error)
         return hbk_handshake_run(&options, report_handshake, speed, error);
     }
     case POLICIES:
-        return hbk_arrival_run(speed->options.seconds, report_arrival, speed, error);
+        return measure_policies(speed, error);
     case SUBJECTS:
         break;
     }

@@ -29,7 +29,7 @@
 #include "base/assert.h"
 #include "crypto/cpu.h"
 
-enum { GAP_DELAYS = 4 };
+enum { GAP_DELAYS = 4, GAP_WEIGHT = 8 };
 
 enum job_state {
     JOB_IDLE, /* zero: as the submitter made it */
@@ -43,6 +43,7 @@ struct queue {
     unsigned count;
     uint64_t last_arrival_ns;
     uint64_t mean_gap_ns; /* between arrivals: a moving average */
+    unsigned noted;       /* arrivals, up to GAP_WEIGHT */
 };
 
 struct hbk_batcher {
@@ -270,7 +271,8 @@ static const struct hbk_job *first_job(const struct queue *queue)
 }
 
 /*
- * The weight of a new gap in the mean is 1/8: a burst of eight tells. Gaps are cut to GAP_DELAYS
+ * The weight of a new gap in the mean is 1/8, a burst of eight tells; the first gaps have more, so
+ * that a busy start is not taken for a quiet one. Gaps are cut to GAP_DELAYS
  * times the bound, beyond which they all mean "do not wait", so that a quiet night is soon
  * forgotten.
  */
@@ -280,7 +282,11 @@ static void note_arrival(struct queue *queue, uint64_t now_ns, uint64_t delay_ns
     uint64_t gap_ns = now_ns - queue->last_arrival_ns;
     gap_ns = gap_ns < gap_max_ns ? gap_ns : gap_max_ns;
 
-    queue->mean_gap_ns = queue->mean_gap_ns - queue->mean_gap_ns / 8 + gap_ns / 8;
+    const unsigned weight = queue->noted < GAP_WEIGHT ? queue->noted : GAP_WEIGHT;
+    if (weight > 0) {
+        queue->mean_gap_ns = queue->mean_gap_ns - queue->mean_gap_ns / weight + gap_ns / weight;
+    }
+    queue->noted += queue->noted < GAP_WEIGHT;
     queue->last_arrival_ns = now_ns;
 }
 

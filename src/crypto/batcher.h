@@ -102,7 +102,7 @@ struct hbk_job {
 
 enum {
     HBK_BATCHER_QUEUED_MAX = 4096,
-    HBK_BATCHER_DELAY_NS = 2000 * 1000, /* the default of the policies that wait */
+    HBK_BATCHER_DELAY_NS = 3000 * 1000, /* the default of the policies that wait */
     HBK_BATCHER_AGE_BUCKETS = 24,
 };
 

@@ -364,7 +364,8 @@ hbk_status hbk_gateway_run(const struct hbk_gateway_options *options, struct hbk
     }
     control->options = options;
     control->error = error;
-    const struct hbk_gw_plan_options plan_options = {.log_flush_ns = options->log_flush_ns};
+    const struct hbk_gw_plan_options plan_options = {.log_flush_ns = options->log_flush_ns,
+                                                     .batcher = options->batcher};
     hbk_status status = hbk_gw_plan_new(config, &plan_options, &control->plan, error);
     hbk_gw_config_unref(config);
     if (status == HBK_OK) {

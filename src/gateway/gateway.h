@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "config/bootstrap.h"
+#include "crypto/batcher.h"
 
 enum { HBK_GATEWAY_WORKERS_DEFAULT_MAX = 64 };
 
@@ -18,6 +19,7 @@ struct hbk_gateway_options {
     const char *admin_address_path; /* file that gets the admin port's address; NULL: none */
     const char *service_node, *service_cluster; /* over those of the file; NULL: none */
     uint64_t base_id;
+    const struct hbk_batcher_options *batcher; /* of each worker; NULL: what is usual */
 };
 
 /* One per processor that this process may use. */

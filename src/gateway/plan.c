@@ -364,6 +364,7 @@ hbk_status hbk_gw_plan_new(struct hbk_gw_config *config, const struct hbk_gw_pla
     plan->config = hbk_gw_config_ref(config);
     plan->vault.resources = config->bootstrap->static_resources;
     plan->log_flush_ns = options->log_flush_ns;
+    plan->batcher = options->batcher;
     plan->is_trial = options->is_trial;
     plan->buffer_bytes_min = UINT32_MAX;
     hbk_status status = build(plan, error);

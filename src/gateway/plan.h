@@ -76,12 +76,14 @@ struct hbk_gw_plan {
     struct hbk_map formats; /* of header values with operators */
     struct hbk_gw_vault vault;
     uint64_t log_flush_ns;
-    uint32_t buffer_bytes_min; /* the smallest limit of any handler */
+    const struct hbk_batcher_options *batcher; /* borrowed; NULL: what is usual */
+    uint32_t buffer_bytes_min;                 /* the smallest limit of any handler */
     bool is_trial;
 };
 
 struct hbk_gw_plan_options {
     uint64_t log_flush_ns;
+    const struct hbk_batcher_options *batcher; /* as long as the plan; NULL: what is usual */
     bool is_trial; /* only to see whether it works: logs are not opened */
 };
 

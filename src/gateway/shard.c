@@ -192,6 +192,7 @@ hbk_status hbk_gw_shard_init(struct hbk_gw_shard *shard, struct hbk_gw_plan *pla
 {
     struct hbk_net_config config = HBK_NET_CONFIG_DEFAULT;
     config.mark = 0;
+    config.batcher = plan->batcher;
     *shard = (struct hbk_gw_shard){.plan = plan, .worker = worker};
     init_objects(shard);
     HBK_TRY(hbk_net_init(&shard->net, &worker->loop, &config));

@@ -7,6 +7,7 @@
 hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
                         const struct hbk_net_config *config)
 {
+    const struct hbk_batch_options batch = {.batcher = config->batcher};
     *net = (struct hbk_net){.loop = loop, .config = *config};
     /* Untouched pages of scratch cost nothing, so both can be as large as the largest turn. */
     size_t input_bytes = HBK_NET_INPUT_BYTES + HBK_RECORD_BYTES_MAX;
@@ -15,7 +16,7 @@ hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
     hbk_pool_init(&net->tunnels, "tunnel", sizeof(struct hbk_tunnel), HBK_TUNNELS_MAX);
     hbk_status status = net->input.bytes == NULL || net->output.bytes == NULL
                             ? HBK_NO_MEMORY
-                            : hbk_batch_init(&net->batch, loop, NULL);
+                            : hbk_batch_init(&net->batch, loop, &batch);
     if (status != HBK_OK) {
         hbk_net_fini(net);
     }

@@ -42,6 +42,7 @@ struct hbk_net_config {
     uint64_t expired_grace_ns; /* for streams of a tunnel whose peer's certificate has expired */
     uint32_t streams_max;      /* per tunnel */
     uint32_t mark;             /* on every socket that we open (ambient.md 3e) */
+    const struct hbk_batcher_options *batcher; /* borrowed; NULL: what is usual */
 };
 
 #define HBK_NET_CONFIG_DEFAULT                     \

@@ -84,6 +84,27 @@ static void count_handshakes(uint64_t *counters, const struct hbk_net_counters *
     }
 }
 
+static void count_batches(struct hbk_shard *shard)
+{
+    const struct hbk_batcher_counters *now = hbk_batcher_counters(shard->net.batch.batcher);
+    const struct hbk_batcher_counters *old = &shard->told_batches;
+    uint64_t *counters = shard->telemetry.counters;
+
+    counters[HBK_COUNTER_CRYPTO_VECTOR] += now->vector_jobs - old->vector_jobs;
+    counters[HBK_COUNTER_CRYPTO_LIBCRYPTO] += now->twin_jobs - old->twin_jobs;
+    counters[HBK_COUNTER_CRYPTO_REDONE] += now->redone_jobs - old->redone_jobs;
+    counters[HBK_COUNTER_CRYPTO_CANCELLED] += now->cancelled_jobs - old->cancelled_jobs;
+    counters[HBK_COUNTER_CRYPTO_REFUSED] += now->refused_jobs - old->refused_jobs;
+    counters[HBK_COUNTER_CRYPTO_QUEUED_NS] += now->age_ns_sum - old->age_ns_sum;
+    for (size_t queue = 0; queue < HBK_QUEUE_COUNT; queue++) {
+        for (size_t i = 0; i < HBK_LANES; i++) {
+            counters[HBK_COUNTER_CRYPTO_BATCHES_1 + i] +=
+                now->batches[queue][i] - old->batches[queue][i];
+        }
+    }
+    shard->told_batches = *now;
+}
+
 /* What the rooms below count on their own, told to telemetry as differences. */
 static void count_net(struct hbk_shard *shard)
 {
@@ -122,6 +143,7 @@ static void count_net(struct hbk_shard *shard)
         counters[tunnel_ends[i]] += now.tunnel_ends[i] - old.tunnel_ends[i];
     }
     count_handshakes(counters, &now, &old);
+    count_batches(shard);
     shard->told = now;
     shard->told_loop = loop_now;
 }

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/pool.h"
+#include "crypto/batcher.h"
 #include "identity/verdict.h"
 #include "model/mesh.h"
 #include "net/listener.h"
@@ -36,6 +37,7 @@ struct hbk_shard {
     struct hbk_pool passthroughs; /* struct hbk_plain */
     struct hbk_net_counters told; /* what telemetry knows of net's counters */
     struct hbk_loop_stats told_loop;
+    struct hbk_batcher_counters told_batches;
     uint64_t random;
     bool is_draining;
 };

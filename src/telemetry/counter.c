@@ -36,6 +36,24 @@ static const struct hbk_metric_family handshakes_failed = {
     "TLS handshakes that failed, by engine and reason"};
 static const struct hbk_metric_family pools = {"hauberk_pool_exhausted", HBK_METRIC_COUNTER, false,
                                                "Work refused because a pool met its limit"};
+static const struct hbk_metric_family operations = {
+    "hauberk_crypto_operations", HBK_METRIC_COUNTER, false,
+    "Public-key operations computed by the batchers, by path"};
+static const struct hbk_metric_family redone = {
+    "hauberk_crypto_operations_redone", HBK_METRIC_COUNTER, false,
+    "Of those of the vector path: wrong there, and computed again by libcrypto"};
+static const struct hbk_metric_family cancelled = {
+    "hauberk_crypto_operations_cancelled", HBK_METRIC_COUNTER, false,
+    "Public-key operations whose connection ended first"};
+static const struct hbk_metric_family full = {
+    "hauberk_crypto_operations_refused", HBK_METRIC_COUNTER, false,
+    "Public-key operations refused because the queue was full"};
+static const struct hbk_metric_family queued = {
+    "hauberk_crypto_queue_seconds", HBK_METRIC_COUNTER, true,
+    "Time that public-key operations waited for their batch, summed up"};
+static const struct hbk_metric_family batches = {"hauberk_crypto_batches", HBK_METRIC_COUNTER,
+                                                 false,
+                                                 "Batches, by the number of their operations"};
 static const struct hbk_metric_family turns = {"hauberk_loop_turns", HBK_METRIC_COUNTER, false,
                                                "Turns of the workers' loops"};
 static const struct hbk_metric_family busy = {"hauberk_loop_busy_seconds", HBK_METRIC_COUNTER, true,
@@ -136,6 +154,20 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_POOL_EXHAUSTED_CONNECTION] = {&pools, "pool=\"connection\""},
     [HBK_COUNTER_POOL_EXHAUSTED_STREAM] = {&pools, "pool=\"stream\""},
     [HBK_COUNTER_POOL_EXHAUSTED_TUNNEL] = {&pools, "pool=\"tunnel\""},
+    [HBK_COUNTER_CRYPTO_VECTOR] = {&operations, "path=\"vector\""},
+    [HBK_COUNTER_CRYPTO_LIBCRYPTO] = {&operations, "path=\"libcrypto\""},
+    [HBK_COUNTER_CRYPTO_REDONE] = {&redone, NULL},
+    [HBK_COUNTER_CRYPTO_CANCELLED] = {&cancelled, NULL},
+    [HBK_COUNTER_CRYPTO_REFUSED] = {&full, NULL},
+    [HBK_COUNTER_CRYPTO_QUEUED_NS] = {&queued, NULL},
+    [HBK_COUNTER_CRYPTO_BATCHES_1] = {&batches, "lanes=\"1\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_2] = {&batches, "lanes=\"2\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_3] = {&batches, "lanes=\"3\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_4] = {&batches, "lanes=\"4\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_5] = {&batches, "lanes=\"5\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_6] = {&batches, "lanes=\"6\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_7] = {&batches, "lanes=\"7\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_8] = {&batches, "lanes=\"8\""},
     [HBK_COUNTER_LOOP_TURNS] = {&turns, NULL},
     [HBK_COUNTER_LOOP_BUSY_NS] = {&busy, NULL},
     [HBK_COUNTER_RELOADS_OK] = {&reloads, "result=\"ok\""},

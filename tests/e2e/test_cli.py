@@ -2,7 +2,10 @@
 
 import json
 import pathlib
+import re
 import subprocess
+
+import pytest
 
 from harness import program
 from harness.program import hauberk
@@ -61,3 +64,46 @@ def test_more_vector_files_than_are_taken_are_an_error(tmp_path):
     done = wycheproof(*[tmp_path / "none.json"] * 257)
     assert done.returncode == 1
     assert "257 files; at most 256 are taken" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["gateway", "node"])
+@pytest.mark.parametrize(
+    "options, complaint",
+    [
+        (["--batch-policy", "soon"], '--batch-policy "soon": now, fixed or adaptive is allowed'),
+        (["--batch-delay", "2s"], '--batch-delay "2s": a length of time up to 1s is allowed'),
+        (["--batch-delay", "0"], '--batch-delay "0": a length of time'),
+        (["--batch-delay", "1ms"], "--batch-delay without --batch-policy fixed or adaptive"),
+        (["--break-even", "p256-sign"], '--break-even "p256-sign": QUEUE=LANES is allowed'),
+        (["--break-even", "p256-sign=10"], "a number from 1 to 9"),
+        (["--break-even", "p256-sign=0"], "a break-even of 0 lanes"),
+        (["--break-even", "dh=2"], 'no queue is called "dh"'),
+        (["--break-even", "p384-sign=2"], "the queue p384-sign has no kernel"),
+    ],
+)
+def test_a_wrong_option_of_the_batcher_is_told(command, options, complaint):
+    done = hauberk(command, *options)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+
+
+def test_speed_policies_ends_with_whether_the_rule_was_kept():
+    done = hauberk("speed", "policies", "--seconds", "0.02", timeout=300)
+    assert done.returncode == 0
+    *lines, last = done.stdout.splitlines()
+    row = r"(\S+) +(\d+) % .* cpu +([\d.]+) % .* p99 +([\d.]+) us"
+    text = "\n".join(lines)
+    found = re.finditer(row, text)
+    rows = {match.group(1, 2): (float(match[3]), float(match[4])) for match in found}
+    assert len(rows) == 25
+
+    def is_worse(policy, fixed, load):
+        return all(ours > theirs for ours, theirs in zip(rows[policy, load], rows[fixed, load]))
+
+    broken = [
+        f"at {load} % now and adaptive are both worse than {fixed},"
+        for fixed in ("fixed-1ms", "fixed-10ms")
+        for load in ("5", "25", "50", "75", "95")
+        if is_worse("now", fixed, load) and is_worse("adaptive", fixed, load)
+    ]
+    assert last.startswith("rule broken: " + broken[0] if broken else "rule kept: ")

@@ -139,3 +139,21 @@ def test_agents_with_different_engines_understand_each_other(town, start, engine
         assert handshakes(agent, "client", name) == handshakes(agent, "server", name) == 1
         assert handshakes(agent, "client", OTHER[name]) == 0
         assert handshakes(agent, "server", OTHER[name]) == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_the_batchers_compute_is_counted(town, engine):
+    front, cart = town.pair.front.namespace, town.pair.cart
+    with service.Service(cart.namespace, cart.v4, mesh.CART_PORT, service.echo):
+        with front.connect(cart.v4, mesh.CART_PORT) as connection:
+            ask(connection)
+    metrics = town.beta.metrics()
+    computed = metrics.sum("hauberk_crypto_operations_total")
+    batches = [
+        metrics.sum("hauberk_crypto_batches_total", lanes=str(lanes)) for lanes in range(1, 9)
+    ]
+    assert computed > 0, engine
+    assert sum(count * (i + 1) for i, count in enumerate(batches)) == computed
+    assert metrics.sum("hauberk_crypto_queue_seconds_total") > 0
+    for name in ("redone", "refused"):
+        assert metrics.sum(f"hauberk_crypto_operations_{name}_total") == 0

@@ -5,6 +5,7 @@ import pathlib
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -55,6 +56,23 @@ def test_the_papers_steps_for_cryptomb_work_as_they_are_written(
     )
     assert seen == "200"
     assert "ssl.handshake: 1" in program.run(curl, "-s", "http://localhost:9001/stats?filter=ssl")
+
+
+def test_a_policy_of_the_command_line_makes_handshakes_wait(tmp_path, start):
+    make_pair(tmp_path, "a")
+    tls = (
+        "common_tls_context: {tls_certificates: "
+        f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}}}"
+    )
+    path = tmp_path / "slow.yaml"
+    path.write_text("static_resources:\n  listeners:" + chain(24000, tls, HELLO))
+    command = [program.BINARY, "gateway", "-c", path, "--concurrency", "1"]
+    running = start("gateway", [*command, "--batch-policy", "fixed", "--batch-delay", "300ms"])
+    running.wait_for_log("ready: ")
+    begin = time.monotonic()
+    assert fetch(24000, client(tmp_path / "a.pem"))[1].body == b"hello"
+    assert time.monotonic() - begin >= 0.3  # a key share and a signature, each alone
 
 
 def test_qat_without_a_device_is_refused_by_name(tmp_path):

@@ -56,6 +56,24 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void the_net_takes_the_batchers_options_from_its_config(void **state)
+{
+    (void)state;
+    struct hbk_batcher_options options;
+    struct hbk_net_config config = HBK_NET_CONFIG_DEFAULT;
+    struct hbk_net net;
+    struct work work;
+    hbk_batcher_options_init(&options);
+    options.policy = HBK_BATCH_FIXED;
+    options.delay_ns = 3 * HBK_NS_PER_MS;
+    config.batcher = &options;
+    assert_int_equal(hbk_net_init(&net, &bench.loop, &config), HBK_OK);
+    submit(&net.batch, &work);
+    assert_int_equal(hbk_batcher_due_ns(net.batch.batcher), bench.loop.now_ns + 3 * HBK_NS_PER_MS);
+    hbk_batcher_cancel(net.batch.batcher, &work.job);
+    hbk_net_fini(&net);
+}
+
 struct two_tasks {
     struct hbk_task write, submit;
     struct work work;
@@ -137,6 +155,8 @@ static void a_policy_that_waits_is_given_its_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_net_takes_the_batchers_options_from_its_config, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_batch_runs_behind_the_turns_data_and_before_its_flights,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_more_than_a_batch_waits_for_the_next_turn, set_up,
