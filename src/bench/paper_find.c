@@ -159,10 +159,14 @@ static const struct sidecar {
 } sidecars[] = {
     {"sidecar-tcp", "hauberk sidecar pair, TCP", "sidecar-tcp", true, false, false},
     {"sidecar-l7", "hauberk sidecar pair, HTTP", "sidecar-l7", true, false, false},
-    {"sidecar-l7-plain", "the same in plain text", "sidecar-l7", false, false, true},
-    {"sidecar-l7-quiet", "the same without metrics", "sidecar-l7", false, true, true},
-    {"sidecar-tcp-plain", "sidecar pair, TCP, plain text", "sidecar-tcp", false, false, true},
-    {"sidecar-tcp-quiet", "the same without metrics", "sidecar-tcp", false, true, true},
+    {"sidecar-l7-plain", "hauberk sidecar pair, HTTP, plain text", "sidecar-l7", false, false,
+     true},
+    {"sidecar-l7-quiet", "hauberk sidecar pair, HTTP, plain text, no metrics", "sidecar-l7", false,
+     true, true},
+    {"sidecar-tcp-plain", "hauberk sidecar pair, TCP, plain text", "sidecar-tcp", false, false,
+     true},
+    {"sidecar-tcp-quiet", "hauberk sidecar pair, TCP, plain text, no metrics", "sidecar-tcp", false,
+     true, true},
 };
 
 static const char *builtin_text(const char *name)

@@ -143,7 +143,7 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
                                              : hbk_arrivals_text(cell->arrivals),
                  cell->delay_ms);
     for (unsigned i = 0; i < paper->system_count; i++) {
-        if (paper->systems[i].is_usable) {
+        if (paper->systems[i].is_usable && !paper->systems[i].is_variant) {
             put_row(page, paper, cell, &paper->systems[i]);
         }
     }

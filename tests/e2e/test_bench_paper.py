@@ -83,7 +83,9 @@ def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_a
             assert run["values"]["client_agent_cpu_cores"] > 0, run
             assert run["values"]["server_agent_cpu_cores"] > 0, run
     page = (folder / "report.html").read_text()
-    assert "sidecar-l7-plain" in page and "Figure 7" in page
+    tables, rest = page.split("Table III", 1)
+    assert "sidecar pair, HTTP" in tables and "plain text" not in tables
+    assert "sidecar-l7-plain" in rest and "Figure 7" in rest
 
 
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
