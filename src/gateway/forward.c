@@ -157,18 +157,6 @@ static void remove_inner_fields(struct hbk_gw_stream *stream)
     }
 }
 
-static struct hbk_slice trim(struct hbk_slice text)
-{
-    while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
-        text = hbk_slice_part(text, 1, text.size);
-    }
-    while (text.size > 0 &&
-           (text.bytes[text.size - 1] == ' ' || text.bytes[text.size - 1] == '\t')) {
-        text.size--;
-    }
-    return text;
-}
-
 /* The address that stands `hops` before the last in X-Forwarded-For; false: too few are there, or
  * it is none. The lines are joined. */
 static bool find_forwarded(const struct hbk_gw_stream *stream, uint32_t hops, struct hbk_ip *out_ip)
@@ -180,7 +168,8 @@ static bool find_forwarded(const struct hbk_gw_stream *stream, uint32_t hops, st
         for (start = end; start > 0 && list.bytes[start - 1] != ','; start--) {
         }
         if (hops == 0) {
-            return end > 0 && hbk_ip_parse(trim(hbk_slice_part(list, start, end - start)), out_ip);
+            return end > 0 &&
+                   hbk_ip_parse(hbk_gw_trim(hbk_slice_part(list, start, end - start)), out_ip);
         }
         if (start == 0) {
             return false;

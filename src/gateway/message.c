@@ -174,7 +174,7 @@ bool hbk_gw_promise_keep(struct hbk_gw_promise *promise, size_t size, bool is_la
     return !is_last || promise->left_bytes == 0;
 }
 
-static struct hbk_slice trim(struct hbk_slice text)
+struct hbk_slice hbk_gw_trim(struct hbk_slice text)
 {
     while (text.size > 0 && (text.bytes[0] == ' ' || text.bytes[0] == '\t')) {
         text = hbk_slice_part(text, 1, text.size);
@@ -205,7 +205,7 @@ static void strip_named(struct hbk_gw_head *head, struct hbk_slice list)
     while (list.size > 0) {
         size_t size = list.size;
         (void)hbk_slice_find(list, ',', &size);
-        struct hbk_slice name = trim(hbk_slice_part(list, 0, size));
+        struct hbk_slice name = hbk_gw_trim(hbk_slice_part(list, 0, size));
         list = hbk_slice_part(list, size + 1, list.size);
         bool is_needed = hbk_slice_equal_nocase(name, HBK_SLICE("content-length")) ||
                          hbk_slice_equal_nocase(name, HBK_SLICE("host")) ||

@@ -37,6 +37,9 @@ void hbk_gw_head_remove(struct hbk_gw_head *head, struct hbk_slice name);
 HBK_MUST_USE hbk_status hbk_gw_head_join(struct hbk_gw_head *head, struct hbk_arena *arena,
                                          struct hbk_slice name, struct hbk_slice separator);
 
+/* Without the blanks and tabs around it: one item of a field's list. */
+struct hbk_slice hbk_gw_trim(struct hbk_slice text);
+
 /* The value of the first field of that (lower case) name; NULL bytes without one. */
 struct hbk_slice hbk_gw_head_find(const struct hbk_gw_head *head, struct hbk_slice name);
 bool hbk_gw_head_has(const struct hbk_gw_head *head, struct hbk_slice name);
