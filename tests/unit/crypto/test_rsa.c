@@ -1,8 +1,10 @@
 #include "crypto/rsa.h"
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
@@ -255,6 +257,145 @@ static void keys_that_the_kernels_cannot_take_are_served_by_libcrypto(void **sta
     BN_free(three);
 }
 
+/* ---- keys that libcrypto would not make ---- */
+
+/* The numbers of a key, of which a test changes some before it makes the key of them. */
+struct parts {
+    BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *inverse;
+};
+
+static struct parts parts_of(EVP_PKEY *pkey)
+{
+    struct parts parts = {0};
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &parts.n);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &parts.e);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_D, &parts.d);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_FACTOR1, &parts.p);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_FACTOR2, &parts.q);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_EXPONENT1, &parts.dp);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_EXPONENT2, &parts.dq);
+    EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, &parts.inverse);
+    return parts;
+}
+
+/* Takes the parts. */
+static EVP_PKEY *key_of(struct parts parts)
+{
+    EVP_PKEY *pkey = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, parts.n);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, parts.e);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_D, parts.d);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_FACTOR1, parts.p);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_FACTOR2, parts.q);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_EXPONENT1, parts.dp);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_EXPONENT2, parts.dq);
+    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, parts.inverse);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
+    assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
+    assert_int_equal(EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEYPAIR, params), 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(builder);
+    EVP_PKEY_CTX_free(context);
+    BIGNUM *all[] = {parts.n, parts.e,  parts.d,  parts.p,
+                     parts.q, parts.dp, parts.dq, parts.inverse};
+    for (size_t i = 0; i < HBK_COUNT(all); i++) {
+        BN_clear_free(all[i]);
+    }
+    return pkey;
+}
+
+/* Takes the primes; they are odd, differ, and are prime to 65537 less one. */
+static struct parts parts_of_primes(BIGNUM *p, BIGNUM *q)
+{
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *p1 = BN_dup(p), *q1 = BN_dup(q), *phi = BN_new();
+    struct parts parts = {
+        .n = BN_new(), .e = BN_new(), .p = p, .q = q, .dp = BN_new(), .dq = BN_new()};
+    BN_set_word(parts.e, 65537);
+    BN_sub_word(p1, 1);
+    BN_sub_word(q1, 1);
+    BN_mul(parts.n, p, q, context);
+    BN_mul(phi, p1, q1, context);
+    parts.d = BN_mod_inverse(NULL, parts.e, phi, context);
+    assert_non_null(parts.d);
+    BN_mod(parts.dp, parts.d, p1, context);
+    BN_mod(parts.dq, parts.d, q1, context);
+    parts.inverse = BN_mod_inverse(NULL, q, p, context);
+    BN_free(p1);
+    BN_free(q1);
+    BN_free(phi);
+    BN_CTX_free(context);
+    return parts;
+}
+
+/* Takes the key. All eight lanes compute with it, on each path. */
+static void assert_key_is_right(EVP_PKEY *pkey, bool is_vector, bool is_redone)
+{
+    static struct eight eight;
+    struct hbk_rsa_key *key = NULL;
+    assert_int_equal(hbk_rsa_key_new(pkey, &key), HBK_OK);
+    assert_int_equal(hbk_rsa_key_is_vector(key), is_vector && path_count() > 1);
+    for (int path = 0; path < path_count(); path++) {
+        eight_init(&eight, 0);
+        for (int lane = 0; lane < HBK_LANES; lane++) {
+            eight.operation[lane].key = key;
+        }
+        hbk_rsa_private_lanes((enum hbk_path)path, batch, eight.lanes);
+        for (int lane = 0; lane < HBK_LANES; lane++) {
+            assert_right(&eight, lane);
+            assert_int_equal(eight.operation[lane].was_redone,
+                             is_redone && HBK_PATH_IS_VECTOR((enum hbk_path)path));
+        }
+    }
+    hbk_rsa_key_free(key);
+    EVP_PKEY_free(pkey);
+}
+
+static void the_smaller_prime_may_come_first(void **state)
+{
+    (void)state;
+    struct parts parts = parts_of(pkeys[0][0]);
+    assert_true(BN_cmp(parts.p, parts.q) > 0);
+    struct parts other = parts_of_primes(parts.q, parts.p);
+    assert_int_equal(BN_cmp(other.n, parts.n), 0);
+    parts.p = parts.q = NULL; /* they went over */
+    BIGNUM *rest[] = {parts.n, parts.e, parts.d, parts.dp, parts.dq, parts.inverse};
+    for (size_t i = 0; i < HBK_COUNT(rest); i++) {
+        BN_clear_free(rest[i]);
+    }
+    assert_key_is_right(key_of(other), true, false);
+}
+
+/* Its two highest bits are set. */
+static BIGNUM *new_prime(int bits)
+{
+    BIGNUM *prime = BN_new();
+    do {
+        assert_int_equal(BN_generate_prime_ex(prime, bits, 0, NULL, NULL, NULL), 1);
+    } while (BN_mod_word(prime, 65537) == 1);
+    return prime;
+}
+
+static void primes_of_unequal_length_are_served_by_libcrypto(void **state)
+{
+    (void)state;
+    struct parts parts = parts_of_primes(new_prime(1100), new_prime(948));
+    assert_int_equal(BN_num_bits(parts.n), 2048);
+    assert_key_is_right(key_of(parts), false, false);
+}
+
+/* A wrong exponent is a fault that lasts. The kernels' result is withheld and made anew; libcrypto
+ * compares its own, and does without the primes when they lead astray. */
+static void a_key_with_a_damaged_exponent_gives_no_wrong_result(void **state)
+{
+    (void)state;
+    struct parts parts = parts_of(pkeys[0][0]);
+    BN_sub_word(parts.dp, 2);
+    assert_key_is_right(key_of(parts), true, true);
+}
+
 static void other_keys_are_unsupported(void **state)
 {
     (void)state;
@@ -278,6 +419,9 @@ int main(void)
         cmocka_unit_test(a_faulty_lane_is_withheld_and_computed_again),
         cmocka_unit_test(large_batches_come_in_several_steps),
         cmocka_unit_test(keys_that_the_kernels_cannot_take_are_served_by_libcrypto),
+        cmocka_unit_test(the_smaller_prime_may_come_first),
+        cmocka_unit_test(primes_of_unequal_length_are_served_by_libcrypto),
+        cmocka_unit_test(a_key_with_a_damaged_exponent_gives_no_wrong_result),
         cmocka_unit_test(other_keys_are_unsupported),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
