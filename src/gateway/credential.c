@@ -392,21 +392,25 @@ static hbk_status add_groups(struct hbk_gw_building *building,
     return HBK_OK;
 }
 
+/* Envoy's lower bound is 1.2 where none is named; ours is 1.3, which is the stricter choice. Who
+ * names 1.2 gets it, by libssl: the native engine hands such clients over. */
+static void set_versions(struct hbk_tls_context_options *options,
+                         const struct hbk_gw_tls_parameters *parameters)
+{
+    int least = parameters->tls_minimum_protocol_version;
+    int most = parameters->tls_maximum_protocol_version;
+    options->allows_tls12 = least == HBK_GW_TLS_1_2 || most == HBK_GW_TLS_1_2;
+    options->only_tls12 = most == HBK_GW_TLS_1_2;
+    options->engine = options->only_tls12 ? HBK_TLS_ENGINE_OPENSSL : HBK_TLS_ENGINE_NATIVE;
+}
+
 static hbk_status add_parameters(struct hbk_gw_building *building,
                                  const struct hbk_gw_tls_parameters *parameters)
 {
     static const struct hbk_gw_tls_parameters defaults;
     parameters = parameters == NULL ? &defaults : parameters;
     bool only_13 = parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_3;
-    building->options.engine = HBK_TLS_ENGINE_NATIVE;
-    /* The lower bound that is the default is 1.2, which is not spoken yet: only who asks for it by
-     * name is refused; others get 1.3 alone, which is the stricter choice. */
-    if (parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_2) {
-        return hbk_gw_refuse(building, "tls_minimum_protocol_version TLSv1_2");
-    }
-    if (parameters->tls_maximum_protocol_version == HBK_GW_TLS_1_2) {
-        return hbk_gw_refuse(building, "tls_maximum_protocol_version TLSv1_2");
-    }
+    set_versions(&building->options, parameters);
     if (parameters->cipher_suites_count > 0 && !only_13) {
         return hbk_gw_refuse(building, "cipher_suites (they are of TLS 1.2)");
     }

@@ -14,6 +14,11 @@ SECURE_CIPHERS = {
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 }
+OLDER_CIPHERS = {
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+}
 
 # Findings of testssl.sh that are no finding about the gateway, each with its reason.
 ALLOWED = {
@@ -25,12 +30,15 @@ ALLOWED = {
 }
 
 
+OLDER = "tls_params: {tls_minimum_protocol_version: TLSv1_2},"
+
+
 @pytest.fixture
-def scanned(tmp_path, start, private_namespaces):
-    """A gateway with nothing but its defaults."""
+def scanned(tmp_path, start, more, private_namespaces):
+    """A gateway that was told no more than that."""
     make_pair(tmp_path, "a")
     tls = (
-        "common_tls_context: {alpn_protocols: [h2, http/1.1], tls_certificates: "
+        f"common_tls_context: {{{more} alpn_protocols: [h2, http/1.1], tls_certificates: "
         f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
         f"private_key: {{filename: {tmp_path}/a.key}}}}}}"
     )
@@ -38,6 +46,9 @@ def scanned(tmp_path, start, private_namespaces):
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    "more", ["", pytest.param(OLDER, marks=pytest.mark.slow)], ids=["TLS 1.3", "TLS 1.2 too"]
+)
 def test_testssl_finds_nothing_that_is_not_allowed(scanned, find_peer_program):
     report = scanned / "testssl.json"
     subprocess.run(
@@ -63,20 +74,23 @@ def test_testssl_finds_nothing_that_is_not_allowed(scanned, find_peer_program):
     assert bad == {}
 
 
-def test_sslscan_sees_the_one_protocol_and_its_three_ciphers(scanned, find_peer_program):
+@pytest.mark.parametrize(
+    "more, protocols, ciphers",
+    [("", {"1.3"}, SECURE_CIPHERS), (OLDER, {"1.2", "1.3"}, SECURE_CIPHERS | OLDER_CIPHERS)],
+    ids=["TLS 1.3", "TLS 1.2 too"],
+)
+def test_sslscan_sees_the_protocols_and_their_ciphers(
+    scanned, find_peer_program, protocols, ciphers
+):
     report = scanned / "sslscan.xml"
     subprocess.run(
         [find_peer_program("sslscan"), f"--xml={report}", f"localhost:{PORT}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120, check=True,
     )  # fmt: skip
     seen = xml.etree.ElementTree.parse(report).getroot().find("ssltest")
-    enabled = [
-        f"{one.get('type')} {one.get('version')}"
-        for one in seen.iter("protocol")
-        if one.get("enabled") == "1"
-    ]
-    assert enabled == ["tls 1.3"]
-    assert {one.get("cipher") for one in seen.iter("cipher")} == SECURE_CIPHERS
+    enabled = {one.get("version") for one in seen.iter("protocol") if one.get("enabled") == "1"}
+    assert enabled == protocols
+    assert {one.get("cipher") for one in seen.iter("cipher")} == ciphers
     assert {one.get("vulnerable") for one in seen.iter("heartbleed")} == {"0"}
     assert [one.get("supported") for one in seen.iter("renegotiation")] == ["0"]
     assert {one.get("name") for one in seen.iter("group")} == {

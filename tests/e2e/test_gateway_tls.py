@@ -147,6 +147,100 @@ def test_the_protocol_is_agreed_on(tmp_path, start):
             assert secure.selected_alpn_protocol() == "h2"
 
 
+def versions(least=None, most=None, ca=None, certificate=None):
+    context = client(ca, certificate)
+    if least is not None:
+        context.minimum_version = least
+    if most is not None:
+        context.maximum_version = most
+    return context
+
+
+def speaks(port, context):
+    """The version of TLS that one request was answered in; None: the handshake failed."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                data = b""
+                while piece := secure.recv(65536):
+                    data += piece
+                assert data.endswith(b"hello")
+                return secure.version()
+    except (ssl.SSLError, ConnectionError):
+        return None
+
+
+@pytest.mark.parametrize("kind", ["rsa:2048", "ec"])
+def test_tls_1_2_is_spoken_with_those_who_have_no_newer_where_it_is_named(tmp_path, start, kind):
+    make_pair(tmp_path, "a", kind=kind)
+    pair = (
+        f"tls_certificates: {{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}"
+    )
+
+    def listener(port, parameters, more=""):
+        tls = f"{more} common_tls_context: {{tls_params: {{{parameters}}}, {pair}}}"
+        return chain(port, tls, HELLO, f"front{port}")
+
+    mutual = (
+        f"{pair}, validation_context: {{trusted_ca: {{filename: {tmp_path}/a.pem}}}}",
+        "require_client_certificate: true,",
+    )
+    listeners = listener(24000, "") + listener(
+        24001, "tls_minimum_protocol_version: TLSv1_2"
+    ) + listener(24002, "tls_maximum_protocol_version: TLSv1_2") + chain(
+        24003,
+        f"{mutual[1]} common_tls_context: {{tls_params: "
+        f"{{tls_minimum_protocol_version: TLSv1_2}}, {mutual[0]}}}",
+        HELLO,
+        "mutual",
+    )
+    serve(start, tmp_path, listeners)
+    ca = tmp_path / "a.pem"
+    old, new = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    spoken = {
+        (port, name): speaks(port, versions(*bounds, ca=ca))
+        for port in (24000, 24001, 24002)
+        for name, bounds in (("any", (None, None)), ("old", (None, old)), ("new", (new, None)))
+    }
+    assert spoken == {
+        (24000, "any"): "TLSv1.3", (24000, "old"): None, (24000, "new"): "TLSv1.3",
+        (24001, "any"): "TLSv1.3", (24001, "old"): "TLSv1.2", (24001, "new"): "TLSv1.3",
+        (24002, "any"): "TLSv1.2", (24002, "old"): "TLSv1.2", (24002, "new"): None,
+    }  # fmt: skip
+    for most in (old, new):
+        assert speaks(24003, versions(None, most, ca, tmp_path / "a")) is not None
+        assert speaks(24003, versions(None, most, ca)) is None
+
+
+@pytest.mark.parametrize(
+    "parameters, said",
+    [
+        (
+            "tls_minimum_protocol_version: TLSv1_1",
+            "TLSv1_1 is not supported yet; allowed: TLS_AUTO, TLSv1_2, TLSv1_3",
+        ),
+        (
+            "tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_2",
+            "the minimum version is above the maximum",
+        ),
+    ],
+)
+def test_versions_that_cannot_be_are_refused_by_name(tmp_path, parameters, said):
+    make_pair(tmp_path, "a")
+    tls = (
+        f"common_tls_context: {{tls_params: {{{parameters}}}, tls_certificates: "
+        f"{{certificate_chain: {{filename: {tmp_path}/a.pem}}, "
+        f"private_key: {{filename: {tmp_path}/a.key}}}}}}"
+    )
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"static_resources:\n  listeners:{chain(24000, tls, HELLO)}")
+    done = program.hauberk("gateway", "-c", path)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def named(port, folder, names):
     """A listener whose chains are chosen by the name that a ClientHello asks for."""
     chains = []

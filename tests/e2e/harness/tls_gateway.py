@@ -13,10 +13,11 @@ MANAGER = (
 ADMIN_PORT = 24009
 
 
-def make_pair(folder, name, host="localhost"):
+def make_pair(folder, name, host="localhost", kind="rsa:2048"):
     """A key and a certificate that signed itself, made as the paper makes them."""
     program.run(
-        "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
+        "openssl", "req", "-x509", "-new", "-batch", "-newkey", kind, "-nodes",
+        *(("-pkeyopt", "ec_paramgen_curve:prime256v1") if kind == "ec" else ()),
         "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}",
         "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem",
     )  # fmt: skip
