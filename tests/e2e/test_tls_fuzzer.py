@@ -345,11 +345,15 @@ def test_p256_is_agreed_on(client):
 # ---- HelloRetryRequest ----
 
 
-def greet_for_a_retry(client):
+def greet_for_a_retry(client, ticket=None):
     """Sends a hello without a share; returns it, with the transcript as 4.4.1 has it."""
     hello = Hello()
     hello.extensions[SHARES] = prefixed(b"")
-    first = hello.message()
+    if ticket is None:
+        first = hello.message()
+    else:
+        hello.extensions[SERVER_NAME] = prefixed(b"\0" + prefixed(b"shop.test"))
+        first = offer_ticket(hello, ticket.identity, ticket.psk)
     client.send_message(first)
     answer = client.read_hello()
     assert answer["random"] == RETRY_RANDOM
@@ -376,6 +380,7 @@ SECOND_HELLOS = {
     ),
     "another share": shares((P256, Share(P256).public)),
     "early data": extension(EARLY_DATA, b""),
+    "a server name": extension(SERVER_NAME, prefixed(b"\0" + prefixed(b"other.test"))),
 }
 
 
@@ -897,8 +902,7 @@ def test_a_ticket_is_resumed_behind_a_retry(server, ticket):
     # RFC 8446 4.2.11.2: binders cover the hello before the retry, too
     with Client(server.port) as client:
         client.psk = ticket.psk
-        hello = greet_for_a_retry(client)
-        hello.extensions[SERVER_NAME] = prefixed(b"\0" + prefixed(b"shop.test"))
+        hello = greet_for_a_retry(client, ticket)
         whole = offer_ticket(hello, ticket.identity, ticket.psk, before=client.transcript)
         answer, _ = client.shake_hands(hello, whole)
         assert PSK in answer["extensions"]
