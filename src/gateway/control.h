@@ -27,8 +27,9 @@ struct hbk_gw_baseline;
 struct hbk_gw_control {
     struct hbk_gw_watched watched[HBK_GW_WATCHED_MAX];
     size_t watched_count;
-    struct hbk_timer renewal; /* changes have come, and some more are waited for */
-    bool is_renewal_near;     /* the timer runs for a change, not for another try */
+    struct hbk_timer renewal;  /* changes have come, and some more are waited for */
+    bool is_renewal_near;      /* the timer runs for a change, not for another try */
+    struct hbk_timer rotation; /* of ticket keys of our own making */
     uint64_t renewals, renewals_failed;
     const struct hbk_gateway_options *options;
     struct hbk_loop loop;

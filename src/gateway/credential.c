@@ -45,6 +45,8 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
         free(vault->watched[i]);
     }
     vault->watched_count = 0;
+    hbk_tls_ticket_keys_unref(vault->tickets);
+    vault->tickets = NULL;
     for (size_t i = 0; i < vault->bundle_count; i++) {
         hbk_bundle_unref(vault->bundles[i].bundle);
     }
@@ -57,6 +59,16 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
     vault->provider_count = 0;
     hbk_provider_set_free(vault->provider_set); /* outlives its providers */
     vault->provider_set = NULL;
+}
+
+void hbk_gw_vault_rotate_tickets(struct hbk_gw_vault *vault)
+{
+    hbk_status status =
+        vault->tickets == NULL ? HBK_OK : hbk_tls_ticket_keys_rotate(vault->tickets);
+    if (status != HBK_OK) {
+        hbk_log(HBK_LOG_WARN, "gateway", "keys of session tickets stay as they are: %s",
+                hbk_status_text(status));
+    }
 }
 
 /* Remembers the directory of a file, once. */
@@ -475,6 +487,17 @@ static hbk_status read_ticket_keys(struct hbk_gw_building *building,
     return hbk_tls_ticket_keys_new(keys, config->keys_count, &building->tickets);
 }
 
+/* One set for the process: what a ticket may be used for is bound into it. */
+static hbk_status use_own_keys(struct hbk_gw_building *building)
+{
+    struct hbk_gw_vault *vault = building->vault;
+    if (vault->tickets == NULL) {
+        HBK_TRY(hbk_tls_ticket_keys_new(NULL, 0, &vault->tickets));
+    }
+    building->tickets = hbk_tls_ticket_keys_ref(vault->tickets);
+    return HBK_OK;
+}
+
 static hbk_status add_tickets(struct hbk_gw_building *building,
                               const struct hbk_gw_downstream_tls *config)
 {
@@ -500,10 +523,10 @@ static hbk_status add_tickets(struct hbk_gw_building *building,
         if (config->disable_stateless_session_resumption) {
             return HBK_OK;
         }
-        status = hbk_tls_ticket_keys_new(NULL, 0, &building->tickets);
+        status = use_own_keys(building);
         break;
     case HBK_GW_TICKETS_OWN:
-        status = hbk_tls_ticket_keys_new(NULL, 0, &building->tickets);
+        status = use_own_keys(building);
         break;
     }
     building->options.ticket_keys = building->tickets;

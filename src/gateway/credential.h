@@ -42,6 +42,7 @@ struct hbk_gw_provider {
 struct hbk_gw_vault {
     char *watched[HBK_GW_WATCHED_MAX]; /* owned: directories of files that secrets came from */
     size_t watched_count;
+    struct hbk_tls_ticket_keys *tickets; /* owned: of our own making, rotated; NULL until used */
     struct hbk_gw_known_bundle bundles[HBK_GW_BUNDLES_MAX];
     size_t bundle_count;
     const struct hbk_gw_static_resources *resources; /* borrowed */
@@ -51,6 +52,9 @@ struct hbk_gw_vault {
 };
 
 void hbk_gw_vault_fini(struct hbk_gw_vault *vault);
+
+/* Every HBK_TLS_TICKET_ROTATION_S. That it failed is logged; the old keys go on. Control thread. */
+void hbk_gw_vault_rotate_tickets(struct hbk_gw_vault *vault);
 
 /* Whether a context is made of secrets from files, which may change. */
 bool hbk_gw_uses_files(const struct hbk_gw_common_tls *common);

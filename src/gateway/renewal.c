@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gateway/control.h"
 #include "gateway/upstream.h"
+#include "tls/ticket.h"
 
 #include <stdlib.h>
 
@@ -180,15 +181,25 @@ static void on_notice(struct hbk_source *source)
     source->ready = 0;
 }
 
+static void on_rotation(struct hbk_timer *timer)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(timer, struct hbk_gw_control, rotation);
+    hbk_gw_vault_rotate_tickets(&control->plan->vault);
+    hbk_loop_timer(&control->loop, timer, HBK_TLS_TICKET_ROTATION_S * HBK_NS_PER_S);
+}
+
 hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control, struct hbk_error *error)
 {
     hbk_timer_init(&control->renewal, on_renewal);
+    hbk_timer_init(&control->rotation, on_rotation);
+    hbk_loop_timer(&control->loop, &control->rotation, HBK_TLS_TICKET_ROTATION_S * HBK_NS_PER_S);
     return watch_learned(control, error);
 }
 
 void hbk_gw_renewal_stop(struct hbk_gw_control *control)
 {
     hbk_loop_timer_cancel(&control->loop, &control->renewal);
+    hbk_loop_timer_cancel(&control->loop, &control->rotation);
     for (size_t i = 0; i < control->watched_count; i++) {
         hbk_loop_remove(&control->loop, &control->watched[i].source);
         hbk_watch_close(&control->watched[i].watch);

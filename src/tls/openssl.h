@@ -24,10 +24,6 @@ struct hbk_openssl_context {
                         */
     char *verify_list; /* owned: what peers may sign with, in libssl's words */
     char *own_list;    /* owned: what we sign with */
-
-    /* A server's that gives tickets: owned, secret; the first one seals, all open. */
-    struct hbk_tls_derived_ticket_key *ticket_keys;
-    size_t ticket_key_count;
 };
 
 struct hbk_openssl_handshake {

@@ -280,10 +280,6 @@ void hbk_openssl_context_free(void *engine_context)
     SSL_CTX_free(own->ssl);
     free(own->verify_list);
     free(own->own_list);
-    if (own->ticket_keys != NULL) {
-        hbk_secret_wipe(own->ticket_keys, own->ticket_key_count * sizeof own->ticket_keys[0]);
-    }
-    free(own->ticket_keys);
     free(own);
 }
 

@@ -40,27 +40,20 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
                          EVP_MAC_CTX *mac, int is_sealing)
 {
     const struct hbk_openssl_handshake *handshake = SSL_get_app_data(ssl);
-    const struct hbk_openssl_context *context = handshake->context;
-    const struct hbk_tls_derived_ticket_key *keys = context->ticket_keys;
-    size_t index = 0;
+    struct hbk_tls_derived_ticket_key key;
+    if (!hbk_tls_ticket_derive(handshake->setup->context->ticket_keys, is_sealing ? NULL : name,
+                               &key)) {
+        return 0;
+    }
+    bool is_good = true;
     if (is_sealing) {
-        memcpy(name, keys[0].name, sizeof keys[0].name);
-        if (RAND_bytes(iv, IV_BYTES) != 1) {
-            return -1;
-        }
-    } else {
-        while (index < context->ticket_key_count &&
-               memcmp(keys[index].name, name, sizeof keys[index].name) != 0) {
-            index++;
-        }
-        if (index == context->ticket_key_count) {
-            return 0;
-        }
+        memcpy(name, key.name, sizeof key.name);
+        is_good = RAND_bytes(iv, IV_BYTES) == 1;
     }
-    if (!set_keys(&keys[index], iv, cipher, mac, is_sealing != 0)) {
-        return -1;
-    }
-    return index == 0 ? 1 : 2;
+    is_good = is_good && set_keys(&key, iv, cipher, mac, is_sealing != 0);
+    int answer = !is_good ? -1 : key.is_newest ? 1 : 2;
+    hbk_secret_wipe(&key, sizeof key);
+    return answer;
 }
 
 /* Without a binding a ticket is given and never taken back. */
@@ -133,15 +126,6 @@ static void on_message(int is_written, int version, int type, const void *bytes,
 static bool set_up_server(struct hbk_openssl_context *own, const struct hbk_tls_context *context)
 {
     static const unsigned char id[] = "hauberk"; /* libssl wants one where clients are known */
-    size_t count = hbk_tls_ticket_keys_count(context->ticket_keys);
-    own->ticket_keys = calloc(count, sizeof own->ticket_keys[0]);
-    if (own->ticket_keys == NULL) {
-        return false;
-    }
-    own->ticket_key_count = count;
-    for (size_t i = 0; i < count; i++) {
-        hbk_tls_ticket_derive(context->ticket_keys, i, &own->ticket_keys[i]);
-    }
     SSL_CTX_clear_options(own->ssl, SSL_OP_NO_TICKET);
     SSL_CTX_set_timeout(own->ssl, (long)context->ticket_lifetime_s);
     SSL_CTX_set_msg_callback(own->ssl, on_message);

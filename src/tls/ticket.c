@@ -39,16 +39,58 @@ enum {
     NONCE_BYTES = 1,
 };
 
+struct ticket_key {
+    uint8_t name[NAME_BYTES];
+    uint8_t key[KEY_BYTES];
+};
+
+/* The first seals, all open. Immutable. */
+struct key_ring {
+    size_t count;
+    struct ticket_key keys[];
+};
+
 struct hbk_tls_ticket_keys {
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
-    size_t count;
-    struct {
-        uint8_t name[NAME_BYTES];
-        uint8_t key[KEY_BYTES];
-    } keys[];
+    bool is_made;
+    struct key_ring *_Atomic ring; /* owned; release by a rotation, acquire by readers */
+    struct key_ring *replaced;     /* owned; by the last rotation, which readers may be behind */
 };
 
 /* ---- keys ---- */
+
+static struct key_ring *ring_new(size_t count)
+{
+    struct key_ring *ring = calloc(1, sizeof *ring + count * sizeof ring->keys[0]);
+    if (ring != NULL) {
+        ring->count = count;
+    }
+    return ring;
+}
+
+static void ring_free(struct key_ring *ring)
+{
+    if (ring != NULL) {
+        hbk_secret_wipe(ring, sizeof *ring + ring->count * sizeof ring->keys[0]);
+        free(ring);
+    }
+}
+
+/* For one call: a rotation keeps it until the next one. */
+static const struct key_ring *ring_of(const struct hbk_tls_ticket_keys *keys)
+{
+    return atomic_load_explicit(&keys->ring, memory_order_acquire);
+}
+
+/* The key of a name; the count without one. */
+static size_t find_key(const struct key_ring *ring, const uint8_t name[static NAME_BYTES])
+{
+    size_t index = 0;
+    while (index < ring->count && memcmp(ring->keys[index].name, name, NAME_BYTES) != 0) {
+        index++;
+    }
+    return index;
+}
 
 hbk_status hbk_tls_ticket_keys_new(const struct hbk_slice *keys, size_t count,
                                    struct hbk_tls_ticket_keys **out_keys)
@@ -57,22 +99,47 @@ hbk_status hbk_tls_ticket_keys_new(const struct hbk_slice *keys, size_t count,
     if (count > HBK_TLS_TICKET_KEYS_MAX) {
         return HBK_LIMIT;
     }
-    struct hbk_tls_ticket_keys *all = calloc(1, sizeof *all + made * sizeof all->keys[0]);
-    if (all == NULL) {
-        return HBK_NO_MEMORY;
+    struct hbk_tls_ticket_keys *all = calloc(1, sizeof *all);
+    struct key_ring *ring = ring_new(made);
+    hbk_status status = all == NULL || ring == NULL ? HBK_NO_MEMORY : HBK_OK;
+    for (size_t i = 0; i < count && status == HBK_OK; i++) {
+        HBK_ASSERT(keys[i].size == HBK_TLS_TICKET_KEY_BYTES);
+        memcpy(&ring->keys[i], keys[i].bytes, sizeof ring->keys[i]);
+    }
+    if (status == HBK_OK && count == 0 &&
+        RAND_bytes((uint8_t *)&ring->keys[0], sizeof ring->keys[0]) != 1) {
+        status = HBK_IO;
+    }
+    if (status != HBK_OK) {
+        ring_free(ring);
+        free(all);
+        return status;
     }
     atomic_init(&all->references, 1);
-    all->count = made;
-    for (size_t i = 0; i < count; i++) {
-        HBK_ASSERT(keys[i].size == HBK_TLS_TICKET_KEY_BYTES);
-        memcpy(all->keys[i].name, keys[i].bytes, NAME_BYTES);
-        memcpy(all->keys[i].key, keys[i].bytes + NAME_BYTES, KEY_BYTES);
+    atomic_init(&all->ring, ring);
+    all->is_made = count == 0;
+    *out_keys = all;
+    return HBK_OK;
+}
+
+hbk_status hbk_tls_ticket_keys_rotate(struct hbk_tls_ticket_keys *keys)
+{
+    if (!keys->is_made) {
+        return HBK_OK;
     }
-    if (count == 0 && RAND_bytes((uint8_t *)&all->keys[0], sizeof all->keys[0]) != 1) {
-        free(all);
+    struct key_ring *now = atomic_load_explicit(&keys->ring, memory_order_relaxed);
+    struct key_ring *next = ring_new(2);
+    if (next == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    if (RAND_bytes((uint8_t *)&next->keys[0], sizeof next->keys[0]) != 1) {
+        ring_free(next);
         return HBK_IO;
     }
-    *out_keys = all;
+    next->keys[1] = now->keys[0];
+    ring_free(keys->replaced);
+    keys->replaced = now;
+    atomic_store_explicit(&keys->ring, next, memory_order_release);
     return HBK_OK;
 }
 
@@ -87,19 +154,18 @@ void hbk_tls_ticket_keys_unref(struct hbk_tls_ticket_keys *keys)
 {
     if (keys != NULL &&
         atomic_fetch_sub_explicit(&keys->references, 1, memory_order_acq_rel) == 1) {
-        hbk_secret_wipe(keys, sizeof *keys + keys->count * sizeof keys->keys[0]);
+        ring_free(atomic_load_explicit(&keys->ring, memory_order_relaxed));
+        ring_free(keys->replaced);
         free(keys);
     }
 }
 
 /* Seals or opens in place between the nonce and the tag; `sealed` is the whole ticket. */
-static bool crypt(const struct hbk_tls_ticket_keys *keys, size_t index, struct hbk_span sealed,
-                  bool is_opening)
+static bool crypt(const struct ticket_key *key, struct hbk_span sealed, bool is_opening)
 {
     struct hbk_aead_key schedule;
     if (hbk_aead_key_init(&schedule, HBK_AEAD_AES_256_GCM,
-                          hbk_aead_best_backend(HBK_AEAD_AES_256_GCM),
-                          keys->keys[index].key) != HBK_OK) {
+                          hbk_aead_best_backend(HBK_AEAD_AES_256_GCM), key->key) != HBK_OK) {
         return false;
     }
     struct hbk_aead_record record = {
@@ -172,12 +238,12 @@ static hbk_status seal_ticket(const struct hbk_tls_setup *setup,
                               const struct hbk_tls_certificate *certificate, const uint8_t *psk,
                               int64_t begun_ns, int64_t expires_s, struct hbk_writer *out)
 {
-    const struct hbk_tls_ticket_keys *keys = setup->context->ticket_keys;
+    const struct ticket_key *key = &ring_of(setup->context->ticket_keys)->keys[0];
     uint8_t nonce[HBK_AEAD_NONCE_BYTES];
     static const uint8_t no_tag[HBK_AEAD_TAG_BYTES];
     size_t start = out->used;
     HBK_TRY(hbk_tls_worker_random(setup->worker, hbk_span_of(nonce, sizeof nonce)));
-    hbk_writer_put(out, hbk_slice_of(keys->keys[0].name, NAME_BYTES));
+    hbk_writer_put(out, hbk_slice_of(key->name, NAME_BYTES));
     hbk_writer_put(out, hbk_slice_of(nonce, sizeof nonce));
     struct hbk_slice name =
         result->server_name == NULL ? hbk_slice_of(NULL, 0) : hbk_slice_text(result->server_name);
@@ -186,7 +252,7 @@ static hbk_status seal_ticket(const struct hbk_tls_setup *setup,
     hbk_writer_put(out, hbk_slice_of(no_tag, sizeof no_tag));
     HBK_ASSERT(!out->has_failed);
     struct hbk_span sealed = hbk_span_of(out->room.bytes + start, out->used - start);
-    return crypt(keys, 0, sealed, false) ? HBK_OK : HBK_IO;
+    return crypt(key, sealed, false) ? HBK_OK : HBK_IO;
 }
 
 hbk_status hbk_tls_ticket_issue(const struct hbk_tls_setup *setup,
@@ -304,21 +370,18 @@ bool hbk_tls_ticket_open(const struct hbk_tls_setup *setup,
                          enum hbk_cipher_suite suite, struct hbk_slice server_name,
                          struct hbk_tls_ticket_content *out_content)
 {
-    const struct hbk_tls_ticket_keys *keys = setup->context->ticket_keys;
+    const struct key_ring *ring = ring_of(setup->context->ticket_keys);
     if (identity.size <= SEALED_EXTRA_BYTES || identity.size > HBK_TLS_TICKET_BYTES_MAX) {
         return false;
     }
-    size_t index = 0;
-    while (index < keys->count && memcmp(keys->keys[index].name, identity.bytes, NAME_BYTES) != 0) {
-        index++;
-    }
-    uint8_t *copy = index < keys->count ? malloc(identity.size) : NULL;
+    size_t index = find_key(ring, identity.bytes);
+    uint8_t *copy = index < ring->count ? malloc(identity.size) : NULL;
     if (copy == NULL) {
         return false; /* not ours; or no memory, and then a full handshake is tried */
     }
     memcpy(copy, identity.bytes, identity.size);
     struct hbk_tls_ticket_content content = {0};
-    bool is_good = crypt(keys, index, hbk_span_of(copy, identity.size), true) &&
+    bool is_good = crypt(&ring->keys[index], hbk_span_of(copy, identity.size), true) &&
                    read_content(setup, certificate,
                                 hbk_slice_of(copy + NAME_BYTES + HBK_AEAD_NONCE_BYTES,
                                              identity.size - SEALED_EXTRA_BYTES),
@@ -370,21 +433,23 @@ bool hbk_tls_ticket_check_binding(const struct hbk_tls_setup *setup,
     return is_good;
 }
 
-size_t hbk_tls_ticket_keys_count(const struct hbk_tls_ticket_keys *keys)
-{
-    return keys->count;
-}
-
-void hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, size_t index,
+bool hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, const uint8_t *name,
                            struct hbk_tls_derived_ticket_key *out_key)
 {
-    struct hbk_slice key = hbk_slice_of(keys->keys[index].key, KEY_BYTES);
-    memcpy(out_key->name, keys->keys[index].name, NAME_BYTES);
+    const struct key_ring *ring = ring_of(keys);
+    size_t index = name == NULL ? 0 : find_key(ring, name);
+    if (index == ring->count) {
+        return false;
+    }
+    struct hbk_slice key = hbk_slice_of(ring->keys[index].key, KEY_BYTES);
+    memcpy(out_key->name, ring->keys[index].name, NAME_BYTES);
+    out_key->is_newest = index == 0;
     bool is_good = hbk_hkdf_expand(HBK_HASH_SHA256, key, HBK_SLICE("hauberk libssl ticket cipher"),
                                    hbk_span_of(out_key->cipher_key, sizeof out_key->cipher_key)) &&
                    hbk_hkdf_expand(HBK_HASH_SHA256, key, HBK_SLICE("hauberk libssl ticket mac"),
                                    hbk_span_of(out_key->mac_key, sizeof out_key->mac_key));
     HBK_ASSERT(is_good);
+    return true;
 }
 
 /* ---- a client's ---- */

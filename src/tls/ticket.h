@@ -18,6 +18,7 @@ enum {
     HBK_TLS_TICKET_KEYS_MAX = 32,           /* the first seals, all open */
     HBK_TLS_TICKET_LIFETIME_S_MAX = 604800, /* RFC 8446, 4.6.1: seven days */
     HBK_TLS_TICKET_LIFETIME_S = 7200,       /* what we give */
+    HBK_TLS_TICKET_ROTATION_S = 43200,      /* of keys of our own making; longer than a lifetime */
     HBK_TLS_TICKETS_DEFAULT = 2,            /* after a full handshake */
     HBK_TLS_TICKET_BYTES_MAX = 16 << 10,    /* one that we accept from a server */
 
@@ -27,14 +28,23 @@ enum {
     HBK_TLS_TICKET_GIVEN_BYTES_MAX = 8 << 10,
 };
 
-/* Keys that a server seals tickets with, shared by all workers and immutable: a rotation makes new
- * keys, in a new context. */
+/*
+ * Keys that a server seals tickets with, shared by all workers. Those from outside are immutable: a
+ * rotation makes new ones, in a new context. Those of our own making are rotated in their place.
+ */
 struct hbk_tls_ticket_keys;
 
 /* `keys` are HBK_TLS_TICKET_KEY_BYTES each and copied; none: one is made. Fails: HBK_LIMIT,
  * HBK_NO_MEMORY, HBK_IO (entropy). Control thread. */
 HBK_MUST_USE hbk_status hbk_tls_ticket_keys_new(const struct hbk_slice *keys, size_t count,
                                                 struct hbk_tls_ticket_keys **out_keys);
+
+/*
+ * A fresh key seals from now on, and the one before it still opens. Keys from outside stay. Called
+ * at least HBK_TLS_TICKET_ROTATION_S apart: a worker may still read what was replaced the last
+ * time. Fails, and changes nothing: HBK_NO_MEMORY, HBK_IO (entropy). Control thread.
+ */
+HBK_MUST_USE hbk_status hbk_tls_ticket_keys_rotate(struct hbk_tls_ticket_keys *keys);
 struct hbk_tls_ticket_keys *hbk_tls_ticket_keys_ref(struct hbk_tls_ticket_keys *keys);
 void hbk_tls_ticket_keys_unref(struct hbk_tls_ticket_keys *keys); /* wipes; NULL is allowed */
 

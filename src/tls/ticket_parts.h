@@ -103,8 +103,10 @@ struct hbk_tls_derived_ticket_key {
     uint8_t name[16];
     uint8_t cipher_key[32]; /* AES-256-CBC */
     uint8_t mac_key[32];    /* HMAC-SHA256 */
+    bool is_newest;         /* the one that seals */
 };
 
-size_t hbk_tls_ticket_keys_count(const struct hbk_tls_ticket_keys *keys);
-void hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, size_t index,
+/* Of the key of a name (16 bytes), or with NULL of the newest one; false: there is none of that
+ * name. The caller wipes it. */
+bool hbk_tls_ticket_derive(const struct hbk_tls_ticket_keys *keys, const uint8_t *name,
                            struct hbk_tls_derived_ticket_key *out_key);

@@ -425,6 +425,44 @@ static void ticket_keys_rotate(void **state)
     }
 }
 
+static void keys_of_our_own_making_rotate_in_their_place(void **state)
+{
+    (void)state;
+    struct hbk_tls_ticket_keys *keys = NULL;
+    assert_int_equal(hbk_tls_ticket_keys_new(NULL, 0, &keys), HBK_OK);
+    struct house house = house_of((struct plan){.keys = keys});
+    struct hbk_tls_derived_ticket_key before, after;
+    assert_true(hbk_tls_ticket_derive(keys, NULL, &before) && before.is_newest);
+    struct hbk_tls_ticket *one = meet_first(&house), *two = meet_first(&house);
+    assert_int_equal(hbk_tls_ticket_keys_rotate(keys), HBK_OK);
+    one = meet(&house, one, FORGE_NOW_NS + minute_ns, RESUMED);
+    assert_true(hbk_tls_ticket_derive(keys, before.name, &after) && !after.is_newest);
+    assert_memory_equal(after.cipher_key, before.cipher_key, sizeof after.cipher_key);
+    assert_true(hbk_tls_ticket_derive(keys, NULL, &after) && after.is_newest);
+    assert_memory_not_equal(after.mac_key, before.mac_key, sizeof after.mac_key);
+    assert_int_equal(hbk_tls_ticket_keys_rotate(keys), HBK_OK);
+    one = meet(&house, one, FORGE_NOW_NS + 2 * minute_ns, RESUMED); /* given after the first */
+    two = meet(&house, two, FORGE_NOW_NS + 2 * minute_ns, FULL);
+    assert_false(hbk_tls_ticket_derive(keys, before.name, &after));
+    hbk_tls_ticket_unref(one);
+    hbk_tls_ticket_unref(two);
+    house_free(&house);
+    hbk_tls_ticket_keys_unref(keys);
+}
+
+static void keys_from_outside_stay_as_they_are(void **state)
+{
+    (void)state;
+    struct hbk_tls_ticket_keys *keys = keys_of((const uint8_t[]){1}, 1);
+    struct house house = house_of((struct plan){.keys = keys});
+    struct hbk_tls_ticket *ticket = meet_first(&house);
+    assert_int_equal(hbk_tls_ticket_keys_rotate(keys), HBK_OK);
+    assert_int_equal(hbk_tls_ticket_keys_rotate(keys), HBK_OK);
+    hbk_tls_ticket_unref(meet(&house, ticket, FORGE_NOW_NS + minute_ns, RESUMED));
+    house_free(&house);
+    hbk_tls_ticket_keys_unref(keys);
+}
+
 /* Keys of the same name and other content: the tag tells. */
 static void a_key_of_the_same_name_is_not_the_same_key(void **state)
 {
@@ -720,6 +758,8 @@ int main(void)
         cmocka_unit_test(a_ticket_does_not_outlive_the_trust_in_a_peer),
         cmocka_unit_test(an_anonymous_session_does_not_become_a_mutual_one),
         cmocka_unit_test(ticket_keys_rotate),
+        cmocka_unit_test(keys_of_our_own_making_rotate_in_their_place),
+        cmocka_unit_test(keys_from_outside_stay_as_they_are),
         cmocka_unit_test(a_key_of_the_same_name_is_not_the_same_key),
         cmocka_unit_test(a_ticket_that_was_changed_in_any_byte_is_not_resumed),
         cmocka_unit_test(a_ticket_without_its_secret_ends_the_connection),
