@@ -160,5 +160,6 @@ HBK_MUST_USE hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache,
 
 /* Keeps the verdict on a peer that hbk_verdict_cache_judge() judged and that has proved to have its
  * key since. Until then a chain is nobody's: whoever knows some could fill the cache with them. A
- * full heap only keeps a verdict out. */
-void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer *peer);
+ * full heap only keeps a verdict out. Of several sessions that were judged at once the first one's
+ * verdict is kept: `*peer`, the caller's reference, becomes that one. */
+void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer **peer);

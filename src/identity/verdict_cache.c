@@ -165,19 +165,22 @@ hbk_status hbk_verdict_cache_judge(struct hbk_verdict_cache *cache, const struct
     return HBK_OK;
 }
 
-void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer *peer)
+void hbk_verdict_cache_keep(struct hbk_verdict_cache *cache, const struct hbk_peer **peer)
 {
-    const uint8_t *key = hbk_peer_question(peer);
+    const uint8_t *key = hbk_peer_question(*peer);
     if (cache->entries_max == 0 || key == NULL ||
-        chain_bytes(peer) > HBK_VERDICT_CACHE_CHAIN_BYTES_MAX) {
+        chain_bytes(*peer) > HBK_VERDICT_CACHE_CHAIN_BYTES_MAX) {
         return;
     }
     struct entry *entry = hbk_map_find(&cache->entries, hash_of(key), has_key, key);
-    if (entry != NULL && entry->peer == peer) {
+    if (entry != NULL && entry->peer->bundle_generation == (*peer)->bundle_generation) {
+        const struct hbk_peer *kept = hbk_peer_ref(entry->peer);
+        hbk_peer_unref(*peer);
+        *peer = kept;
         return;
     }
-    if (entry != NULL) { /* two were judged at once, or the bundle is another */
+    if (entry != NULL) {
         drop(cache, entry);
     }
-    add(cache, key, peer);
+    add(cache, key, *peer);
 }

@@ -322,11 +322,11 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
 }
 
 /* The peer has proved to have its key, here or in the session that is resumed. */
-static void keep_verdict(const struct hbk_tls_session *session)
+static void keep_verdict(struct hbk_tls_session *session)
 {
     struct hbk_verdict_cache *verdicts = session->opening->setup.worker->options.verdicts;
     if (verdicts != NULL && session->peer != NULL) {
-        hbk_verdict_cache_keep(verdicts, session->peer);
+        hbk_verdict_cache_keep(verdicts, &session->peer);
     }
 }
 

@@ -430,7 +430,7 @@ static const struct hbk_peer *ask_cache(struct hbk_verdict_cache *cache,
     const struct hbk_peer *peer = NULL;
     struct hbk_verdict_failure failure = {0};
     if (hbk_verdict_cache_judge(cache, &chain, &question, &peer, &failure) == HBK_OK) {
-        hbk_verdict_cache_keep(cache, peer);
+        hbk_verdict_cache_keep(cache, &peer);
     }
     return peer;
 }

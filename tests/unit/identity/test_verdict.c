@@ -616,7 +616,7 @@ static const struct hbk_peer *judge_proven(struct hbk_verdict_cache *cache,
 {
     const struct hbk_peer *peer = judge_cached(cache, chain, set, role, now_ns);
     if (peer != NULL) {
-        hbk_verdict_cache_keep(cache, peer);
+        hbk_verdict_cache_keep(cache, &peer);
     }
     return peer;
 }
@@ -636,11 +636,12 @@ static void a_chain_is_not_kept_before_its_peer_has_proved_its_key(void **state)
     }
     assert_int_equal(cache.entries.count, 0);
     assert_int_equal(cache.misses, HBK_COUNT(peers));
-    /* All prove it: the last stays, once. */
+    /* All prove it: the first one's verdict stays, and serves all. */
     for (size_t i = 0; i < HBK_COUNT(peers); i++) {
-        hbk_verdict_cache_keep(&cache, peers[i]);
-        hbk_verdict_cache_keep(&cache, peers[i]);
+        hbk_verdict_cache_keep(&cache, &peers[i]);
+        hbk_verdict_cache_keep(&cache, &peers[i]);
         assert_int_equal(cache.entries.count, 1);
+        assert_ptr_equal(peers[i], peers[0]);
     }
     const struct hbk_peer *known =
         judge_cached(&cache, &chain, bundles, HBK_PEER_CLIENT, FORGE_NOW_NS);
@@ -657,7 +658,7 @@ static void a_chain_is_not_kept_before_its_peer_has_proved_its_key(void **state)
                                        forge_question(bundles, HBK_PEER_CLIENT, FORGE_NOW_NS),
                                        &known, &failure),
                      HBK_OK);
-    hbk_verdict_cache_keep(&cache, known);
+    hbk_verdict_cache_keep(&cache, &known);
     assert_int_equal(cache.entries.count, 0);
     hbk_peer_unref(known);
     hbk_verdict_cache_fini(&cache);
