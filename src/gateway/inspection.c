@@ -70,10 +70,17 @@ static void finish(struct inspection *inspection)
     hbk_loop_post(loop, HBK_PHASE_END, &inspection->bury);
 }
 
-static void give_up(struct inspection *inspection)
+static void close_socket(struct inspection *inspection)
 {
     finish(inspection);
     hbk_fd_close(&inspection->source.fd);
+}
+
+/* `why`: what is counted, one of HBK_GW_L_FILTER_.... */
+static void give_up(struct inspection *inspection, unsigned why)
+{
+    hbk_gw_count(&inspection->acceptor->stats[why], 1);
+    close_socket(inspection);
 }
 
 static void arrive(struct inspection *inspection, const struct hbk_client_hello *hello)
@@ -106,13 +113,13 @@ static bool take_proxy(struct inspection *inspection, struct hbk_slice seen)
         return false;
     case HBK_PROXY_ABSENT:
         if (!inspection->may_lack_proxy) {
-            give_up(inspection);
+            give_up(inspection, HBK_GW_L_FILTER_ERROR);
             return false;
         }
         inspection->awaits_proxy = false;
         return true;
     case HBK_PROXY_INVALID:
-        give_up(inspection);
+        give_up(inspection, HBK_GW_L_FILTER_ERROR);
         return false;
     case HBK_PROXY_DONE:
         break;
@@ -120,7 +127,7 @@ static bool take_proxy(struct inspection *inspection, struct hbk_slice seen)
     if (hbk_socket_receive(inspection->source.fd, hbk_span_of(scratch, header.size_bytes), &size) !=
             HBK_IO_DONE ||
         size != header.size_bytes) {
-        give_up(inspection);
+        give_up(inspection, HBK_GW_L_FILTER_ERROR);
         return false;
     }
     if (header.is_known) {
@@ -214,7 +221,7 @@ static void look(struct inspection *inspection)
             return;
         case HBK_IO_END:
         case HBK_IO_FAILED:
-            give_up(inspection);
+            give_up(inspection, HBK_GW_L_FILTER_CLOSE);
             return;
         }
         struct hbk_slice seen = hbk_slice_of(room.bytes, size);
@@ -232,7 +239,7 @@ static void on_ready(struct hbk_source *source)
 {
     struct inspection *inspection = HBK_CONTAINER(source, struct inspection, source);
     if ((source->ready & HBK_HUNG_UP) != 0) {
-        give_up(inspection);
+        give_up(inspection, HBK_GW_L_FILTER_CLOSE);
         return;
     }
     look(inspection);
@@ -241,10 +248,11 @@ static void on_ready(struct hbk_source *source)
 static void on_timeout(struct hbk_timer *timer)
 {
     struct inspection *inspection = HBK_CONTAINER(timer, struct inspection, timer);
+    hbk_gw_count(&inspection->acceptor->stats[HBK_GW_L_FILTER_TIMEOUT], 1);
     if (inspection->acceptor->listener->config->continue_on_listener_filters_timeout) {
         arrive(inspection, NULL);
     } else {
-        give_up(inspection);
+        close_socket(inspection);
     }
 }
 
@@ -284,7 +292,7 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
 void hbk_gw_inspect_close_all(struct hbk_gw_shard *shard)
 {
     HBK_LIST_EACH (link, &shard->inspection_list) {
-        give_up(HBK_CONTAINER(link, struct inspection, link));
+        close_socket(HBK_CONTAINER(link, struct inspection, link));
     }
 }
 

@@ -230,6 +230,19 @@ def test_behind_use_remote_address_strangers_are_named_and_not_believed(twins):
     )
 
 
+def test_a_connection_that_a_listener_filter_closes_is_counted(twins):
+    # Envoy has the name, and counts this one in the filter's own statistics.
+    name = f"listener.127.0.0.1_{OURS + 3}.downstream_listener_filter_error: ".encode()
+    request = b"GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    def counted():
+        return int(gateway.exchange(OURS + 9, request).split(name)[1].split(b"\n")[0])
+
+    before = counted()
+    twins.ask(PROXIED["a broken PROXY header"] + get("/echo"), port=3, timeout=3)
+    wait.until(lambda: counted() == before + 1, "the counter")
+
+
 FORWARDED = {
     "nobody": [],
     "too few": ["9.9.9.9"],
