@@ -631,9 +631,7 @@ def test_garbage_on_the_agents_own_ports_is_closed(scene, port):
     host = scene.town.pair.beta.namespace
     for name, data in OTHER_GARBAGE.items():
         with host.connect("127.0.0.1", port) as connection:
-            with contextlib.suppress(ConnectionError):
-                connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)
+            service.send_last(connection, data)
             assert ends(connection), name
     assert scene.town.beta.is_ready()
     scene.town.beta.metrics()
@@ -659,8 +657,7 @@ def test_a_pod_that_dials_its_agents_ports_itself_makes_no_loop(place, port, to)
     def dial():
         with contextlib.suppress(ConnectionError):
             with front.namespace.connect(ip, port) as connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: me\r\n\r\n")
-                connection.shutdown(socket.SHUT_WR)
+                service.send_last(connection, b"GET / HTTP/1.1\r\nHost: me\r\n\r\n")
                 assert ends(connection)
 
     before = place.town.alpha.metrics().sum("hauberk_connections_accepted_total")

@@ -164,8 +164,7 @@ GARBAGE = {
 @pytest.mark.parametrize("case", GARBAGE)
 def test_garbage_on_the_tunnel_port_is_closed(town, outsider, cart_service, case):
     with outsider.connect(town.pair.cart.v4, hbone.HBONE_PORT) as connection:
-        connection.sendall(GARBAGE[case])
-        connection.shutdown(socket.SHUT_WR)
+        service.send_last(connection, GARBAGE[case])
         assert connection_ends(connection)
     assert_still_serves(town)
 

@@ -283,8 +283,7 @@ FIRST_BYTES = {
 @pytest.mark.parametrize("case", FIRST_BYTES)
 def test_a_server_that_speaks_no_tls_is_refused(scene, case):
     def speak(raw):
-        raw.sendall(FIRST_BYTES[case])
-        raw.shutdown(socket.SHUT_WR)
+        service.send_last(raw, FIRST_BYTES[case])
         service.read_to_end(raw)
 
     with scene.listen(speak):

@@ -288,7 +288,8 @@ class Counting(Tree):
             text=True,
             check=False,
         )
-        return done.returncode, done.stdout.strip()
+        self.stories = done.stdout.splitlines()[:-1]
+        return done.returncode, done.stdout.splitlines()[-1]
 
     def test_all_kinds_of_results_add_up(self):
         records = [
@@ -304,10 +305,26 @@ class Counting(Tree):
             self.run_count("testlog.json", "e2e.xml", "lint.log"),
             (0, "12 passed, 0 failed, 3 skipped"),
         )
+        self.assertEqual(self.stories, [])
 
     def test_a_crash_counts_as_a_failure(self):
-        self.write("testlog.json", json.dumps({"result": "FAIL", "stdout": "half a l"}) + "\n")
+        record = {"name": "net/loop", "result": "FAIL", "stdout": "half a l"}
+        self.write("testlog.json", json.dumps(record) + "\n")
         self.assertEqual(self.run_count("testlog.json"), (1, "0 passed, 1 failed, 0 skipped"))
+        self.assertRegex(self.stories[0], r"^failed: .*/testlog.json: net/loop: half a l$")
+
+    def test_a_failure_is_told_by_name_and_reason(self):
+        self.write("e2e.xml", '<testsuites><testsuite tests="2" failures="1" errors="0">'
+                              '<testcase classname="e2e.a" name="test_b[c]">'
+                              '<failure message="assert 1 == 2&#10; where"/></testcase>'
+                              '<testcase classname="e2e.a" name="test_d"/>'
+                              "</testsuite></testsuites>")
+        self.write("lint.log", "lint: 4 passed, 1 failed, 0 skipped\n")
+        self.assertEqual(
+            self.run_count("e2e.xml", "lint.log"), (1, "5 passed, 2 failed, 0 skipped")
+        )
+        self.assertRegex(self.stories[0], r"/e2e.xml: e2e.a: test_b\[c\]: assert 1 == 2 where$")
+        self.assertRegex(self.stories[1], r"/lint.log: lint: 4 passed, 1 failed, 0 skipped$")
 
     def test_a_missing_result_is_a_failure(self):
         self.assertEqual(self.run_count("none.xml"), (1, "0 passed, 1 failed, 0 skipped"))

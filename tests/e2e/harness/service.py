@@ -110,6 +110,14 @@ def read_to_end(connection):
     return b"".join(pieces)
 
 
+def send_last(connection, data):
+    """Sends `data` and ends this side, whatever the other one thinks of it: one that has reset the
+    connection already makes sendall() fail with EPIPE or ECONNRESET, or shutdown() with ENOTCONN."""
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+
+
 def digest_to_end(connection):
     total = hashlib.sha256()
     while data := connection.recv(PIECE_BYTES):
