@@ -27,6 +27,8 @@ static const char usage[] =
     "  --status S             status, or statuses with percents: 503:10\n"
     "  --close P              closes behind each answer (true), or behind so many percent\n"
     "  --header 'NAME: TEXT'  header of every answer; may be repeated\n"
+    "  --bodies-max N         bytes of requests' bodies that a thread holds at once to send them\n"
+    "                         back (268435456), at most 16 MiB of each; above it: 413\n"
     "  --tcp                  sends back the bytes of every TCP connection\n"
     "  --sink                 swallows the bytes of every TCP connection\n"
     "  --source N             sends N bytes over every TCP connection, then ends it\n"
@@ -48,6 +50,7 @@ enum option_code {
     OPTION_STATUS,
     OPTION_CLOSE,
     OPTION_HEADER,
+    OPTION_BODIES_MAX,
     OPTION_CERT,
     OPTION_KEY,
     OPTION_CACERT,
@@ -70,6 +73,7 @@ static const struct option options[] = {
     {"status", required_argument, NULL, OPTION_STATUS},
     {"close", required_argument, NULL, OPTION_CLOSE},
     {"header", required_argument, NULL, OPTION_HEADER},
+    {"bodies-max", required_argument, NULL, OPTION_BODIES_MAX},
     {"cert", required_argument, NULL, OPTION_CERT},
     {"key", required_argument, NULL, OPTION_KEY},
     {"cacert", required_argument, NULL, OPTION_CACERT},
@@ -155,6 +159,8 @@ static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_o
         return hbk_echo_header_add(text, &answer_headers, error);
     case OPTION_SIZE:
         return read_number("size", text, 0, HBK_ECHO_BODY_BYTES_MAX, &echo->size_bytes, error);
+    case OPTION_BODIES_MAX:
+        return read_number("bodies-max", text, 0, INT64_MAX, &echo->bodies_bytes_max, error);
     case OPTION_TCP:
         echo->mode = HBK_ECHO_TCP;
         return HBK_OK;
@@ -183,6 +189,7 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
 {
     *echo = (struct hbk_echo_options){
         .listen = {.ip = {.size = 16}, .port = 8080},
+        .bodies_bytes_max = HBK_ECHO_BODIES_BYTES,
         .threads = 1,
         .first_core = -1,
     };

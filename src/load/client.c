@@ -153,10 +153,11 @@ static void send_by_clocks(struct hbk_load_client *client, uint64_t now_ns)
 {
     struct hbk_load_result *result = &client->result;
     while (hbk_due_heap_first_ns(&client->due) <= now_ns) {
-        struct hbk_due due = hbk_due_heap_take(&client->due);
-        struct hbk_load_connection *connection = due.owner;
+        struct hbk_load_connection *connection =
+            HBK_CONTAINER(hbk_due_heap_take(&client->due), struct hbk_load_connection, due);
+        uint64_t due_ns = connection->due.due_ns;
         if (connection->state != HBK_LOAD_IDLE) { /* it rests, or is opened anew */
-            hbk_due_heap_add(&client->due, now_ns + HBK_NS_PER_MS, connection);
+            hbk_due_heap_add(&client->due, &connection->due, now_ns + HBK_NS_PER_MS);
             continue;
         }
         uint64_t since_ns = now_ns - client->start_ns;
@@ -165,13 +166,13 @@ static void send_by_clocks(struct hbk_load_client *client, uint64_t now_ns)
             continue;
         }
         if (!is_open_loop(client)) {
-            due.due_ns = now_ns;
-        } else if (connection->idle_ns > due.due_ns) {
+            due_ns = now_ns;
+        } else if (connection->idle_ns > due_ns) {
             result->waited++; /* the answer before came too late for it */
         } else {
-            hbk_histogram_record(&result->lateness, now_ns - due.due_ns);
+            hbk_histogram_record(&result->lateness, now_ns - due_ns);
         }
-        hbk_load_start_call(connection, false, due.due_ns, now_ns);
+        hbk_load_start_call(connection, false, due_ns, now_ns);
         now_ns = hbk_clock_monotonic_ns();
     }
 }
@@ -377,9 +378,8 @@ static void start_clocks(struct hbk_load_client *client)
         hbk_fortio_clock_init(&connection->clock, client->fortio, client->shape, connection->index);
         client->result.planned += connection->clock.calls;
         connection->idle_ns = client->start_ns;
-        hbk_due_heap_add(&client->due,
-                         client->start_ns + hbk_fortio_clock_first_ns(&connection->clock),
-                         connection);
+        hbk_due_heap_add(&client->due, &connection->due,
+                         client->start_ns + hbk_fortio_clock_first_ns(&connection->clock));
     }
 }
 

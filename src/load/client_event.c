@@ -66,7 +66,7 @@ static void wind_clock(struct hbk_load_connection *connection, uint64_t now_ns)
         client->clocks_left--;
         return;
     }
-    hbk_due_heap_add(&client->due, client->start_ns + next_ns, connection);
+    hbk_due_heap_add(&client->due, &connection->due, client->start_ns + next_ns);
     wake_at(client, client->start_ns + next_ns);
 }
 

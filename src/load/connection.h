@@ -55,6 +55,7 @@ struct hbk_load_connection {
     uint64_t idle_ns;            /* since when it is idle */
     uint64_t message_number;     /* TCP */
     struct hbk_fortio_clock clock;
+    struct hbk_due due; /* of that clock, while it is idle */
     uint32_t uses_left; /* requests until it is closed; UINT32_MAX: without limit */
     uint32_t index;     /* over all threads */
     uint8_t state;

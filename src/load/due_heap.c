@@ -17,20 +17,13 @@ void hbk_due_heap_fini(struct hbk_due_heap *heap)
     *heap = (struct hbk_due_heap){0};
 }
 
-static void swap(struct hbk_due *a, struct hbk_due *b)
-{
-    struct hbk_due kept = *a;
-    *a = *b;
-    *b = kept;
-}
-
 hbk_status hbk_due_heap_reserve(struct hbk_due_heap *heap, unsigned capacity)
 {
     if (capacity <= heap->capacity) {
         return HBK_OK;
     }
     capacity = capacity < 2 * heap->capacity ? 2 * heap->capacity : capacity;
-    struct hbk_due *list = realloc(heap->list, capacity * sizeof *list);
+    struct hbk_due **list = realloc(heap->list, capacity * sizeof *list);
     if (list == NULL) {
         return HBK_NO_MEMORY;
     }
@@ -39,54 +32,56 @@ hbk_status hbk_due_heap_reserve(struct hbk_due_heap *heap, unsigned capacity)
     return HBK_OK;
 }
 
-void hbk_due_heap_add(struct hbk_due_heap *heap, uint64_t due_ns, void *owner)
+static void put(struct hbk_due_heap *heap, unsigned at, struct hbk_due *due)
 {
-    HBK_ASSERT(heap->count < heap->capacity);
-    unsigned at = heap->count++;
-    heap->list[at] = (struct hbk_due){.due_ns = due_ns, .owner = owner};
-    while (at > 0 && heap->list[at].due_ns < heap->list[(at - 1) / 2].due_ns) {
-        swap(&heap->list[at], &heap->list[(at - 1) / 2]);
+    heap->list[at] = due;
+    due->place = at + 1;
+}
+
+/* Lets `due` rise or sink from the free place `at` to its own. */
+static void settle(struct hbk_due_heap *heap, unsigned at, struct hbk_due *due)
+{
+    while (at > 0 && due->due_ns < heap->list[(at - 1) / 2]->due_ns) {
+        put(heap, at, heap->list[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
+    for (unsigned child; (child = 2 * at + 1) < heap->count; at = child) {
+        if (child + 1 < heap->count && heap->list[child + 1]->due_ns < heap->list[child]->due_ns) {
+            child++;
+        }
+        if (due->due_ns <= heap->list[child]->due_ns) {
+            break;
+        }
+        put(heap, at, heap->list[child]);
+    }
+    put(heap, at, due);
 }
 
-/* Lets the one at `at` sink to its place. */
-static void sink(struct hbk_due_heap *heap, unsigned at)
+void hbk_due_heap_add(struct hbk_due_heap *heap, struct hbk_due *due, uint64_t due_ns)
 {
-    for (;;) {
-        unsigned least = at, left = 2 * at + 1;
-        for (unsigned child = left; child < left + 2 && child < heap->count; child++) {
-            least = heap->list[child].due_ns < heap->list[least].due_ns ? child : least;
-        }
-        if (least == at) {
-            return;
-        }
-        swap(&heap->list[at], &heap->list[least]);
-        at = least;
+    HBK_ASSERT(heap->count < heap->capacity && due->place == 0);
+    due->due_ns = due_ns;
+    settle(heap, heap->count++, due);
+}
+
+void hbk_due_heap_remove(struct hbk_due_heap *heap, struct hbk_due *due)
+{
+    if (due->place == 0) {
+        return;
+    }
+    unsigned at = due->place - 1;
+    HBK_ASSERT(at < heap->count && heap->list[at] == due);
+    struct hbk_due *last = heap->list[--heap->count];
+    due->place = 0;
+    if (last != due) {
+        settle(heap, at, last);
     }
 }
 
-struct hbk_due hbk_due_heap_take(struct hbk_due_heap *heap)
+struct hbk_due *hbk_due_heap_take(struct hbk_due_heap *heap)
 {
     HBK_ASSERT(heap->count > 0);
-    struct hbk_due first = heap->list[0];
-    heap->list[0] = heap->list[--heap->count];
-    sink(heap, 0);
+    struct hbk_due *first = heap->list[0];
+    hbk_due_heap_remove(heap, first);
     return first;
-}
-
-void hbk_due_heap_remove(struct hbk_due_heap *heap, const void *owner)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < heap->count; i++) {
-        if (heap->list[i].owner != owner) {
-            heap->list[kept++] = heap->list[i];
-        }
-    }
-    if (kept != heap->count) {
-        heap->count = kept;
-        for (unsigned i = kept / 2; i > 0; i--) {
-            sink(heap, i - 1);
-        }
-    }
 }

@@ -1,5 +1,6 @@
 #include "load/echo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -36,9 +37,8 @@ void hbk_echo_close(struct hbk_echo_connection *connection)
     connection->is_dead = true;
     hbk_loop_remove(connection->server->loop, &connection->source);
     hbk_link_remove(&connection->link);
-    if (connection->is_delayed) {
-        hbk_due_heap_remove(&connection->server->waiting, connection);
-    }
+    hbk_due_heap_remove(&connection->server->waiting, &connection->due);
+    hbk_echo_let_body_go(connection);
     hbk_task_cancel(&connection->task);
     hbk_task_cancel(&connection->progress);
     connection->task.run = bury;
@@ -277,9 +277,8 @@ static void on_alarm(struct hbk_alarm *alarm)
     struct hbk_echo_server *server = HBK_CONTAINER(alarm, struct hbk_echo_server, alarm);
     uint64_t now_ns = server->loop->now_ns;
     while (hbk_due_heap_first_ns(&server->waiting) <= now_ns) {
-        struct hbk_echo_connection *connection = hbk_due_heap_take(&server->waiting).owner;
-        connection->is_delayed = false;
-        serve(connection);
+        struct hbk_due *due = hbk_due_heap_take(&server->waiting);
+        serve(HBK_CONTAINER(due, struct hbk_echo_connection, due));
     }
     alarm->due_ns = hbk_due_heap_first_ns(&server->waiting);
 }
@@ -291,6 +290,9 @@ static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *l
     server->defaults = server->options->defaults;
     server->has_defaults = server->defaults.delay.count > 0 || server->defaults.status.count > 0 ||
                            server->defaults.close.count > 0 || server->defaults.headers.size > 0;
+    (void)snprintf(server->too_many, sizeof server->too_many,
+                   "the bodies held here are more than %llu bytes together; ask again",
+                   (unsigned long long)server->options->bodies_bytes_max);
     if (server->options->delay_ns > 0) {
         server->defaults.delay =
             (struct hbk_echo_mix){.count = 1, .values = {server->options->delay_ns}, .up_to = {1}};

@@ -22,12 +22,17 @@ enum hbk_echo_mode {
 /* Largest body: it is held in memory once. */
 #define HBK_ECHO_BODY_BYTES_MAX (UINT64_C(1) << 30)
 
+/* Of all requests' bodies that one thread holds at once to send them back, unless told otherwise.
+ */
+#define HBK_ECHO_BODIES_BYTES (UINT64_C(256) << 20)
+
 struct hbk_echo_options {
     enum hbk_echo_mode mode;
     struct hbk_address listen;         /* port 0: any */
     struct hbk_echo_defaults defaults; /* HTTP: mixes, and headers of every answer */
     uint64_t delay_ns;                 /* between an HTTP request and its answer */
     uint64_t size_bytes; /* HTTP: of the body, 0: "ok"; HBK_ECHO_SOURCE: sent per connection */
+    uint64_t bodies_bytes_max;   /* HTTP: of requests' bodies that a thread holds; above it: 413 */
     struct hbk_tls_context *tls; /* borrowed; NULL: plain. HBK_ECHO_HTTP and HBK_ECHO_TCP */
     unsigned threads;            /* 1 to HBK_WORKERS_MAX */
     int first_core;              /* thread i runs on core first_core + i; negative: anywhere */

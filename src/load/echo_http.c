@@ -95,6 +95,7 @@ static bool send_owed(struct hbk_echo_connection *connection)
     }
     if (!connection->is_in_body) {
         hbk_buffer_fini(&connection->special);
+        hbk_echo_let_body_go(connection);
         connection->has_wish = false;
     }
     return true;
@@ -162,7 +163,7 @@ static bool begin_wish(struct hbk_echo_connection *connection,
                                     &connection->wish, &connection->headers, &error);
     }
     connection->is_head = hbk_slice_equal(request->method, HBK_SLICE("HEAD"));
-    connection->is_too_large = false;
+    connection->refusal = NULL;
     connection->has_wish = status == HBK_OK;
     if (hbk_http1_find_field(request->fields, request->field_count, HBK_SLICE("content-type"),
                              &type) &&
@@ -187,16 +188,16 @@ static const char *reason_of(unsigned status)
 static bool make_wished(struct hbk_echo_connection *connection)
 {
     const struct hbk_echo_wish *wish = &connection->wish;
-    unsigned status = connection->is_too_large ? STATUS_TOO_LARGE : wish->status;
-    bool has_copy = !connection->is_too_large && !hbk_buffer_is_empty(&connection->copy);
-    struct hbk_slice body = connection->is_too_large
-                                ? HBK_SLICE("more than 16 MiB is not sent back")
+    bool is_refused = connection->refusal != NULL;
+    unsigned status = is_refused ? STATUS_TOO_LARGE : wish->status;
+    bool has_copy = !is_refused && !hbk_buffer_is_empty(&connection->copy);
+    struct hbk_slice body = is_refused ? hbk_slice_text(connection->refusal)
                             : has_copy ? hbk_buffer_slice(&connection->copy)
                                        : HBK_SLICE("ok");
-    bool has_size = wish->has_size && !connection->is_too_large;
+    bool has_size = wish->has_size && !is_refused;
     bool has_no_body = connection->is_head || status == STATUS_NO_CONTENT || status == STATUS_SAME;
     uint64_t size = has_size ? wish->size_bytes
-                    : connection->server->options->size_bytes > 0 && !connection->is_too_large
+                    : connection->server->options->size_bytes > 0 && !is_refused
                         ? connection->server->options->size_bytes
                         : body.size;
     bool is_pattern = size != body.size || has_size;
@@ -225,13 +226,31 @@ static bool make_wished(struct hbk_echo_connection *connection)
     return true;
 }
 
+void hbk_echo_let_body_go(struct hbk_echo_connection *connection)
+{
+    connection->server->bodies_bytes -= connection->body_bytes;
+    connection->body_bytes = 0;
+}
+
+/* Keeps a part of the request's body to send it back, within this connection's limit and the
+ * thread's; what goes beyond refuses all of it, in words. */
 static void keep_copy(struct hbk_echo_connection *connection, struct hbk_slice data)
 {
-    if (connection->has_wish && !connection->wish.has_size && !connection->is_too_large &&
-        hbk_buffer_append(&connection->copy, data) != HBK_OK) {
-        connection->is_too_large = true;
-        hbk_buffer_fini(&connection->copy);
+    struct hbk_echo_server *server = connection->server;
+    if (!connection->has_wish || connection->wish.has_size || connection->refusal != NULL) {
+        return;
     }
+    if (data.size > server->options->bodies_bytes_max - server->bodies_bytes) {
+        connection->refusal = server->too_many;
+    } else if (hbk_buffer_append(&connection->copy, data) != HBK_OK) {
+        connection->refusal = "more than 16 MiB is not sent back";
+    } else {
+        server->bodies_bytes += data.size;
+        connection->body_bytes += data.size;
+        return;
+    }
+    hbk_buffer_fini(&connection->copy);
+    hbk_echo_let_body_go(connection);
 }
 
 static void owe(struct hbk_echo_connection *connection, struct hbk_slice answer)
@@ -360,8 +379,7 @@ static void delay(struct hbk_echo_connection *connection)
         hbk_echo_close(connection);
         return;
     }
-    hbk_due_heap_add(&server->waiting, due_ns, connection);
-    connection->is_delayed = true;
+    hbk_due_heap_add(&server->waiting, &connection->due, due_ns);
     if (due_ns < server->alarm.due_ns) {
         server->alarm.due_ns = due_ns;
     }
@@ -399,7 +417,11 @@ static bool take_more(struct hbk_echo_connection *connection)
 
 void hbk_echo_http_serve(struct hbk_echo_connection *connection)
 {
-    if (connection->is_delayed) {
+    if (hbk_due_is_waiting(&connection->due)) {
+        /* An end may be half a close, and then the answer is still wanted; this is not. */
+        if ((connection->source.ready & HBK_HUNG_UP) != 0) {
+            hbk_echo_close(connection);
+        }
         return;
     }
     for (unsigned round = 0; round < HBK_ECHO_ROUNDS_MAX; round++) {

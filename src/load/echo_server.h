@@ -19,6 +19,7 @@ enum {
     HBK_ECHO_COPY_BYTES_MAX = 16 << 20, /* of a request's body that is sent back; above it: 413 */
     HBK_ECHO_SPECIAL_BYTES_MAX = HBK_ECHO_COPY_BYTES_MAX + (64 << 10),
     HBK_ECHO_TYPE_BYTES_MAX = 128,       /* of its content type */
+    HBK_ECHO_REFUSAL_BYTES_MAX = 128,    /* of the sentence that refuses a body */
     HBK_ECHO_SEALED_BYTES_MAX = 1 << 20, /* TLS: one connection's, waiting for the socket */
     HBK_ECHO_HELD_BYTES_MAX = HBK_ECHO_ROOM_BYTES + HBK_HTTP1_HEAD_BYTES_MAX,
 };
@@ -37,23 +38,24 @@ struct hbk_echo_connection {
     struct hbk_slice answer;  /* HTTP: what is sent `owed` times; borrows */
     uint64_t owed;            /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
     size_t offset;            /* sent of the first of them */
-    bool is_delayed;          /* HTTP: the answers wait in the server's heap */
+    struct hbk_due due;       /* HTTP: while the answers wait in the server's heap */
     struct hbk_slice next;    /* HTTP: the answer to the request whose body is being read */
     struct hbk_buffer special;          /* HTTP: an answer made for one request */
     struct hbk_echo_wish wish;          /* HTTP: of the special answer, while has_wish */
     struct hbk_buffer headers;          /* HTTP: wished for, until the answer is made */
     struct hbk_buffer copy;             /* HTTP: the request's body, to be sent back */
     uint64_t tail_left;                 /* HTTP: pattern still to send behind the special answer */
+    size_t body_bytes;                  /* HTTP: of it, as counted by the server */
+    const char *refusal;                /* HTTP: why it is not sent back; static; NULL: it is */
     char type[HBK_ECHO_TYPE_BYTES_MAX]; /* HTTP: the request's content type */
     struct hbk_http1_reader reader;
     struct hbk_http1_body body;
-    bool is_in_body;   /* a request's body is being read */
-    bool has_wish;     /* HTTP: the answer under way, or the one being sent, is made by wish */
-    bool is_head;      /* HTTP: and has no body */
-    bool is_too_large; /* HTTP: and the request's body was more than we send back */
-    bool closes_next;  /* and its answer is the last */
-    bool is_last;      /* HTTP: no further request is read; closes behind the answers */
-    bool has_ended;    /* the other side sent its end */
+    bool is_in_body;  /* a request's body is being read */
+    bool has_wish;    /* HTTP: the answer under way, or the one being sent, is made by wish */
+    bool is_head;     /* HTTP: and has no body */
+    bool closes_next; /* and its answer is the last */
+    bool is_last;     /* HTTP: no further request is read; closes behind the answers */
+    bool has_ended;   /* the other side sent its end */
     bool is_dead;
 };
 
@@ -66,6 +68,8 @@ struct hbk_echo_server {
     struct hbk_pool connections;
     struct hbk_list all;
     struct hbk_due_heap waiting; /* connections with delayed answers */
+    uint64_t bodies_bytes;       /* held to be sent back, at most options->bodies_bytes_max */
+    char too_many[HBK_ECHO_REFUSAL_BYTES_MAX]; /* what is said above it */
     struct hbk_echo_defaults defaults;
     bool has_defaults; /* every answer is made by wish */
     uint64_t random;
@@ -81,6 +85,9 @@ void hbk_echo_tcp_serve(struct hbk_echo_connection *connection);
 
 /* Stops the connection now; its memory goes at the end of the turn. */
 void hbk_echo_close(struct hbk_echo_connection *connection);
+
+/* What it held of its request's body no longer counts against the server's limit. */
+void hbk_echo_let_body_go(struct hbk_echo_connection *connection);
 
 /* Serves the connection again later in this turn, or in the next. */
 void hbk_echo_again(struct hbk_echo_connection *connection);

@@ -1,12 +1,14 @@
 """What `hauberk echo` answers by flag and by query, as Fortio's echo server does."""
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
 
 import pytest
 
+from harness import wait
 from harness.program import BINARY, hauberk
 
 
@@ -43,6 +45,68 @@ def test_a_body_is_sent_back_with_its_type(echo):
 def test_a_body_that_is_too_large_is_refused_in_words_and_not_cut(echo):
     status, _, text = ask(echo(), b"x" * ((16 << 20) + 1))
     assert status == 413 and b"16 MiB" in text
+
+
+def queued_between(port, other_port):
+    """Bytes that one of the two has sent and the other's program has not read (IPv4)."""
+    total = 0
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in table.readlines()[1:]:
+            fields = line.split()
+            ports = {int(address.split(":")[1], 16) for address in fields[1:3]}
+            if ports == {port, other_port}:
+                total += sum(int(queue, 16) for queue in fields[4].split(":"))
+    return total
+
+
+def test_bodies_held_at_once_have_a_limit_together_that_is_told_and_given_back(start, echo):
+    import socket
+
+    url = echo("--bodies-max", "1000000")
+    assert ask(url, b"x" * 900000)[0] == 200
+    port = int(url.rsplit(":", 1)[1].rstrip("/"))
+    with socket.create_connection(("127.0.0.1", port), 30) as holder:
+        holder.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900001\r\n\r\n" + b"x" * 900000)
+        own = holder.getsockname()[1]
+        wait.until(lambda: queued_between(port, own) == 0, "the server to have read all of it")
+        status, _, text = ask(url, b"x" * 200000)
+        assert status == 413 and b"1000000 bytes" in text
+        assert ask(url, b"x" * 90000)[0] == 200
+        holder.sendall(b"x")
+        received = b""
+        while len(received) < 900001:
+            piece = holder.recv(1 << 20)
+            assert piece
+            received += piece
+        assert received.startswith(b"HTTP/1.1 200")
+    assert ask(url, b"x" * 200000)[0] == 200
+
+
+def test_a_reset_while_the_answer_waits_closes_and_half_a_close_does_not(start, private_namespaces):
+    import socket
+    import struct
+
+    running = start("echo", [BINARY, "echo", "--listen", "127.0.0.1:0"])
+    port = int(running.wait_for_log(r"^listening on .*:(\d+)$").group(1))
+    idle = len(os.listdir(f"/proc/{running.pid}/fd"))
+
+    def ask_late(delay):
+        connection = socket.create_connection(("127.0.0.1", port), 30)
+        connection.sendall(f"GET /?delay={delay} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        return connection
+
+    def count():
+        return len(os.listdir(f"/proc/{running.pid}/fd")) - idle
+
+    held = [ask_late("3000s") for _ in range(20)]
+    wait.until(lambda: count() == 20, "all connections to be taken")
+    for connection in held:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    wait.until(lambda: count() == 0, "all connections to be closed")
+    with ask_late("50ms") as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_a_query_wishes_for_status_size_header_and_delay(echo):
