@@ -66,7 +66,8 @@ def test_bodies_held_at_once_have_a_limit_together_that_is_told_and_given_back(s
     assert ask(url, b"x" * 900000)[0] == 200
     port = int(url.rsplit(":", 1)[1].rstrip("/"))
     with socket.create_connection(("127.0.0.1", port), 30) as holder:
-        holder.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900001\r\n\r\n" + b"x" * 900000)
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900001\r\n\r\n"
+        holder.sendall(head + b"x" * 900000)
         own = holder.getsockname()[1]
         wait.until(lambda: queued_between(port, own) == 0, "the server to have read all of it")
         status, _, text = ask(url, b"x" * 200000)

@@ -111,8 +111,8 @@ def read_to_end(connection):
 
 
 def send_last(connection, data):
-    """Sends `data` and ends this side, whatever the other one thinks of it: one that has reset the
-    connection already makes sendall() fail with EPIPE or ECONNRESET, or shutdown() with ENOTCONN."""
+    """Sends `data` and ends this side, whatever the other one thinks of it: one that has reset
+    already makes sendall() fail with EPIPE or ECONNRESET, or shutdown() with ENOTCONN."""
     with contextlib.suppress(OSError):
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
