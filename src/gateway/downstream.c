@@ -155,7 +155,7 @@ static void on_secured(struct hbk_pipe *pipe)
     struct hbk_gw_connection *connection = connection_of(pipe);
     struct hbk_tls_agreement agreed = hbk_tls_agreement(pipe->tls);
     connection->is_shaking = false;
-    hbk_gw_tls_facts_init(&connection->tls, pipe->tls);
+    hbk_gw_tls_facts_init(&connection->tls, pipe->tls, connection->shard->plan->asks_own_names);
     hbk_gw_uncount(&connection->listener_stats[HBK_GW_L_SSL_SHAKING]);
     hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_HANDSHAKE_US],
                             age_ns(connection) / HBK_NS_PER_US);
@@ -294,6 +294,7 @@ static void on_closed(struct hbk_pipe *pipe)
     hbk_task_cancel(&connection->more);
     hbk_link_remove(&connection->link);
     hbk_gw_tls_facts_fini(&connection->tls);
+    hbk_buffer_fini(&connection->certificate_element);
     hbk_buffer_fini(&connection->in);
     hbk_pool_give(&shard->connections, connection);
 }

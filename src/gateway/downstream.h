@@ -37,6 +37,7 @@ struct hbk_gw_connection {
     uint64_t id;
     uint64_t opened_ns;
     struct hbk_gw_tls_facts tls;
+    struct hbk_buffer certificate_element;  /* of X-Forwarded-Client-Cert; empty: not made yet */
     struct hbk_address peer, direct, local; /* peer: who the client is said to be */
     struct hbk_buffer in;                   /* a head that came in parts */
     struct hbk_timer timer;                 /* idle, the head's time, or the last bytes' */

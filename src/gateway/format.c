@@ -404,11 +404,11 @@ static struct value peer_value(enum operator op, const struct hbk_peer *peer,
     struct hbk_span span = hbk_span_of(room, VALUE_BYTES_MAX);
     switch (op) {
     case OP_PEER_URI_SAN:
-        return slice_value(hbk_gw_tls_names(peer->uris, span));
+        return slice_value(hbk_gw_tls_names(peer->names.uris, span));
     case OP_PEER_DNS_SAN:
-        return slice_value(hbk_gw_tls_names(peer->dns_names, span));
+        return slice_value(hbk_gw_tls_names(peer->names.dns_names, span));
     case OP_PEER_SUBJECT:
-        return slice_value(peer->subject);
+        return slice_value(peer->names.subject);
     case OP_PEER_SERIAL:
         return serial_value(peer->serial_text, room);
     default:

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "gateway/client_certificate.h"
 #include "gateway/downstream.h"
 #include "gateway/stream.h"
 
@@ -257,7 +258,8 @@ hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream)
         stream->request.path.bytes[0] == '/') {
         HBK_TRY(normalize_path(stream, http->normalize_path, http->merge_slashes));
     }
-    return note_origin(stream);
+    HBK_TRY(note_origin(stream));
+    return hbk_gw_client_certificate_forward(stream);
 }
 
 /* ---- changes by configuration ---- */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "gateway/client_certificate.h"
 #include "gateway/unserved.h"
 #include "os/fd.h"
 
@@ -192,6 +193,7 @@ static hbk_status set_up_http(struct hbk_gw_plan *plan, struct hbk_gw_handler *h
     if (handler->routes == NULL) {
         return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
     }
+    plan->asks_own_names |= hbk_gw_client_certificate_is_told(http);
     HBK_TRY(add_route_formats(plan, http->route_config, error));
     return add_logs(plan, handler, http->access_log, http->access_log_count, error);
 }

@@ -78,6 +78,7 @@ struct hbk_gw_plan {
     uint64_t log_flush_ns;
     const struct hbk_batcher_options *batcher; /* borrowed; NULL: what is usual */
     uint32_t buffer_bytes_min;                 /* the smallest limit of any handler */
+    bool asks_own_names; /* the names of our certificates are logged or told */
     bool is_trial;
 };
 

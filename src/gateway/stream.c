@@ -530,6 +530,7 @@ void hbk_gw_stream_request_trailers(struct hbk_gw_stream *stream,
         hbk_gw_stream_request_data(stream, HBK_SLICE(""), true);
         return;
     }
+    hbk_gw_head_remove(&trailers, HBK_SLICE("x-forwarded-client-cert")); /* nobody's to say here */
     stream->up_has_trailers = true;
     end_request(stream);
     send_held(stream);

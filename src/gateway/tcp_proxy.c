@@ -321,7 +321,7 @@ static void on_server_closed(struct hbk_pipe *pipe)
 static void on_client_connected(struct hbk_pipe *pipe)
 {
     struct relay *relay = of_client(pipe);
-    hbk_gw_tls_facts_init(&relay->tls, pipe->tls);
+    hbk_gw_tls_facts_init(&relay->tls, pipe->tls, relay->shard->plan->asks_own_names);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
     hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
     hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_HANDSHAKE_US],

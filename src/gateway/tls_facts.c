@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session)
+void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
+                           bool asks_own)
 {
     struct hbk_tls_agreement agreed = hbk_tls_agreement(session);
     const struct hbk_peer *peer = hbk_tls_peer(session);
@@ -15,11 +16,16 @@ void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_
     if (agreed.server_name.size > 0) {
         facts->server_name = hbk_slice_to_string(agreed.server_name);
     }
+    const struct x509_st *own = asks_own ? hbk_tls_own_leaf(session) : NULL;
+    if (own != NULL) { /* without memory for them they are not known */
+        (void)!hbk_certificate_names_read(own, &facts->own);
+    }
 }
 
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts)
 {
     hbk_peer_unref(facts->peer);
+    hbk_certificate_names_fini(&facts->own);
     free(facts->server_name);
     *facts = (struct hbk_gw_tls_facts){0};
 }

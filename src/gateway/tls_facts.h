@@ -10,13 +10,16 @@
 
 /* All zero: plain text, or a handshake that has not ended. */
 struct hbk_gw_tls_facts {
-    const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; constants */
-    const struct hbk_peer *peer;  /* a reference; NULL: no certificate */
-    char *server_name;            /* owned; NULL: none, or no memory for it */
+    const char *version, *cipher;     /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; constants */
+    const struct hbk_peer *peer;      /* a reference; NULL: no certificate */
+    char *server_name;                /* owned; NULL: none, or no memory for it */
+    struct hbk_certificate_names own; /* of our certificate, where somebody asks; owned */
 };
 
-/* Once the handshake is done. */
-void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session);
+/* Once the handshake is done. `asks_own`: somebody wants to know the names of our certificate,
+ * which takes libcrypto some microseconds. */
+void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
+                           bool asks_own);
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts); /* idempotent */
 
 /* Names that each end with a zero byte, as one text with commas between: the only one itself, or

@@ -31,11 +31,12 @@
 #include "crypto/hash.h"
 #include "crypto/public_key.h"
 #include "identity/bundle.h"
+#include "identity/names.h"
 #include "identity/spiffe.h"
 #include "identity/svid.h"
 #include "identity/trust.h"
 
-enum { HBK_PEER_NAMES_BYTES_MAX = 4096 }; /* of a peer's subject and names; the rest is left out */
+enum { HBK_SHA1_BYTES = 20 }; /* of a fingerprint for people; nothing is decided by it */
 
 /* Why a verdict is bad, for alerts and counters. */
 enum hbk_verdict_reason {
@@ -72,9 +73,9 @@ struct hbk_peer {
     struct hbk_public_key key; /* of the leaf, which may be used for digital signatures */
     uint8_t leaf_sha256[HBK_SHA256_BYTES];
     char serial_text[HBK_SERIAL_TEXT_BYTES_MAX]; /* of the leaf, hexadecimal */
-    struct hbk_slice subject;   /* of the leaf, RFC 2253; empty: none, or longer than the limit */
-    struct hbk_slice dns_names; /* of the leaf: each printable and ended by a zero byte */
-    struct hbk_slice uris;      /* the same */
+    uint8_t leaf_sha1[HBK_SHA1_BYTES];
+    int64_t leaf_not_before_ns, leaf_not_after_ns; /* realtime; 0: beyond what fits */
+    struct hbk_certificate_names names;            /* of the leaf */
     size_t certificate_count;
     struct hbk_slice certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* as presented, DER, leaf first */
 };
@@ -143,7 +144,7 @@ enum {
     HBK_VERDICT_CACHE_ENTRIES = 1024, /* a usual size; an entry takes one to two KiB */
 
     /* Of a chain that is kept, in DER; a longer one is judged each time. So a worker's cache of the
-     * usual size never holds more than 13 MiB, names included. */
+     * usual size never holds more than 14 MiB, names included. */
     HBK_VERDICT_CACHE_CHAIN_BYTES_MAX = 8 << 10,
 };
 

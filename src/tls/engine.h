@@ -158,6 +158,9 @@ struct hbk_tls_engine {
 
     /* After HBK_TLS_DONE, once; and after HBK_TLS_FAILED, its text borrowed from the handshake. */
     void (*take_result)(void *handshake, struct hbk_tls_result *out_result);
+    /* After HBK_TLS_DONE: the certificate by which a server spoke for itself, in this handshake or
+     * in the one that it goes back to; the context's. NULL: a client's. */
+    const struct hbk_tls_certificate *(*own_certificate)(const void *handshake);
     struct hbk_tls_failure (*failure)(const void *handshake);
 
     /*

@@ -789,6 +789,7 @@ const struct hbk_tls_engine hbk_tls_native = {
     .handshake_free = handshake_free,
     .step = step,
     .take_result = take_result,
+    .own_certificate = hbk_native_own_certificate,
     .failure = failure,
     .hand_over = hand_over,
     .take_back = take_back,

@@ -203,3 +203,5 @@ enum hbk_native_next hbk_native_client_continue(struct hbk_native *handshake);
 enum hbk_native_next hbk_native_server_take(struct hbk_native *handshake,
                                             const struct hbk_flight_message *message);
 enum hbk_native_next hbk_native_server_continue(struct hbk_native *handshake);
+/* The engine's own_certificate(). */
+const struct hbk_tls_certificate *hbk_native_own_certificate(const void *argument);

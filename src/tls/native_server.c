@@ -162,6 +162,12 @@ static struct hbk_tls_wish wish_of(const struct hbk_client_hello *hello)
     };
 }
 
+const struct hbk_tls_certificate *hbk_native_own_certificate(const void *argument)
+{
+    const struct hbk_native *handshake = argument;
+    return handshake->setup->role == HBK_TLS_SERVER ? handshake->certificate : NULL;
+}
+
 /* The certificate that speaks for us, in this handshake or in the one that it goes back to. */
 static enum hbk_native_next choose_certificate(struct hbk_native *handshake,
                                                const struct hbk_client_hello *hello)

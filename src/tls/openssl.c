@@ -241,6 +241,12 @@ static void take_result(void *argument, struct hbk_tls_result *out_result)
     }
 }
 
+static const struct hbk_tls_certificate *own_certificate(const void *argument)
+{
+    const struct hbk_openssl_handshake *handshake = argument;
+    return handshake->certificate;
+}
+
 static struct hbk_tls_failure failure(const void *argument)
 {
     const struct hbk_openssl_handshake *handshake = argument;
@@ -255,6 +261,7 @@ const struct hbk_tls_engine hbk_tls_openssl = {
     .handshake_free = handshake_free,
     .step = step,
     .take_result = take_result,
+    .own_certificate = own_certificate,
     .failure = failure,
     .data = &hbk_openssl_data,
 };

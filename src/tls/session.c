@@ -34,6 +34,7 @@ struct hbk_tls_session {
     struct hbk_slice protocol; /* inside the context */
     char *server_name;         /* owned; may be NULL */
     struct hbk_span staple;    /* owned; may be empty */
+    const struct hbk_tls_certificate *own; /* inside the context; may be NULL */
     uint8_t exporter_secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
     enum hbk_tls_version version;
     enum hbk_tls_engine_kind engine;
@@ -338,6 +339,7 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
     struct hbk_tls_worker_counters *counters = &opening->setup.worker->counters;
     struct hbk_tls_result result;
     opening->engine->take_result(opening->handshake, &result);
+    session->own = opening->engine->own_certificate(opening->handshake);
     hbk_status status = take_result(session, &result);
     bool is_foreign = result.has_foreign_protocol;
     bool keeps_engine = result.keeps_engine;
@@ -595,6 +597,11 @@ struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session
         .peer_scheme = session->peer_scheme,
         .was_resumed = session->was_resumed,
     };
+}
+
+const struct x509_st *hbk_tls_own_leaf(const struct hbk_tls_session *session)
+{
+    return session->own == NULL ? NULL : session->own->certificates[0];
 }
 
 struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session)

@@ -66,7 +66,7 @@ static void write_agreement(const struct connection *connection)
     json_object_set_new(
         line, "scheme",
         json_string(agreed.peer_scheme == 0 ? "" : hbk_sign_scheme_text(agreed.peer_scheme)));
-    json_object_set_new(line, "peer", peer == NULL ? json_null() : text_of(peer->subject));
+    json_object_set_new(line, "peer", peer == NULL ? json_null() : text_of(peer->names.subject));
     json_object_set_new(line, "staple_bytes",
                         json_integer((json_int_t)hbk_tls_staple(connection->session).size));
     write_line(line);

@@ -87,12 +87,19 @@ def client(ca=None, certificate=None, protocols=()):
     return context
 
 
-def fetch(port, context, path="/"):
-    """(negotiated protocol, reply) of one request."""
+def send_all(port, context, request):
+    """(negotiated protocol, what came until the end)."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
         with context.wrap_socket(plain, server_hostname="localhost") as secure:
-            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            secure.sendall(request)
             data = b""
             while piece := secure.recv(65536):
                 data += piece
-            return secure.selected_alpn_protocol(), gateway.Reply(data)
+            return secure.selected_alpn_protocol(), data
+
+
+def fetch(port, context, path="/"):
+    """(negotiated protocol, reply) of one request."""
+    request = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    protocol, data = send_all(port, context, request.encode())
+    return protocol, gateway.Reply(data)

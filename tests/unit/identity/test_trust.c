@@ -522,16 +522,22 @@ static void a_peer_tells_its_names(void **state)
     const struct hbk_peer *peer;
     struct hbk_verdict_failure failure;
     assert_int_equal(judge(&leaf, trust, HBK_PEER_SERVER, "", &peer, &failure), HBK_OK);
-    assert_slice_equal(peer->subject, HBK_SLICE("CN=the shop"));
-    assert_slice_equal(peer->dns_names, HBK_SLICE("a.test\0b.test\0"));
-    assert_slice_equal(peer->uris, HBK_SLICE("https://a.test/x\0"));
+    assert_slice_equal(peer->names.subject, HBK_SLICE("CN=the shop"));
+    assert_slice_equal(peer->names.dns_names, HBK_SLICE("a.test\0b.test\0"));
+    assert_slice_equal(peer->names.uris, HBK_SLICE("https://a.test/x\0"));
+    assert_slice_equal(peer->names.issuer, HBK_SLICE("CN=the shop"));
+    assert_in_range(FORGE_NOW_NS, peer->leaf_not_before_ns, peer->leaf_not_after_ns);
+    uint8_t sha1[HBK_SHA1_BYTES];
+    SHA1(peer->certificates[0].bytes, peer->certificates[0].size, sha1);
+    assert_memory_equal(peer->leaf_sha1, sha1, sizeof sha1);
     assert_int_equal(peer->key.kind, HBK_PUBLIC_KEY_P256);
     hbk_peer_unref(peer);
     forged_free(&leaf);
 
     leaf = forge((struct forge){.names = "-", .constraints = "critical,CA:FALSE"});
     assert_int_equal(judge(&leaf, trust, HBK_PEER_SERVER, "", &peer, &failure), HBK_OK);
-    assert_int_equal(peer->subject.size + peer->dns_names.size + peer->uris.size, 0);
+    assert_int_equal(peer->names.subject.size + peer->names.dns_names.size + peer->names.uris.size,
+                     0);
     hbk_peer_unref(peer);
     forged_free(&leaf);
     hbk_trust_unref(trust);
@@ -552,18 +558,52 @@ static void names_of_a_stranger_are_bounded_and_printable(void **state)
     const struct hbk_peer *peer;
     struct hbk_verdict_failure failure;
     assert_int_equal(judge(&leaf, trust, HBK_PEER_SERVER, "", &peer, &failure), HBK_OK);
-    assert_slice_equal(peer->subject, HBK_SLICE("CN=a\\0Ab\\7F"));
-    assert_in_range(peer->dns_names.size, HBK_PEER_NAMES_BYTES_MAX - 100, HBK_PEER_NAMES_BYTES_MAX);
-    assert_true(hbk_slice_starts_with(peer->dns_names, HBK_SLICE("first.test\0name-0.test\0")));
+    assert_slice_equal(peer->names.subject, HBK_SLICE("CN=a\\0Ab\\7F"));
+    assert_in_range(peer->names.dns_names.size, HBK_CERTIFICATE_NAMES_BYTES_MAX - 100,
+                    HBK_CERTIFICATE_NAMES_BYTES_MAX);
+    assert_true(
+        hbk_slice_starts_with(peer->names.dns_names, HBK_SLICE("first.test\0name-0.test\0")));
     hbk_peer_unref(peer);
     forged_free(&leaf);
 
     leaf = forge((struct forge){.common_name = "x", .names = "DNS:a b.test,DNS:c.test"});
     assert_int_equal(judge(&leaf, trust, HBK_PEER_SERVER, "", &peer, &failure), HBK_OK);
-    assert_slice_equal(peer->dns_names, HBK_SLICE("c.test\0"));
+    assert_slice_equal(peer->names.dns_names, HBK_SLICE("c.test\0"));
     hbk_peer_unref(peer);
     forged_free(&leaf);
     hbk_trust_unref(trust);
+}
+
+/* The issuer has a limit of its own: thousands of names do not crowd it out. */
+static void an_issuer_is_told_beside_many_names_unless_it_is_long_itself(void **state)
+{
+    (void)state;
+    static char names[65536], long_name[1200];
+    size_t used = (size_t)snprintf(names, sizeof names, "DNS:first.test");
+    for (unsigned i = 0; i < 500; i++) {
+        used += (size_t)snprintf(names + used, sizeof names - used, ",DNS:name-%u.test", i);
+    }
+    struct forged leaf = forge((struct forge){.signer = &root, .names = names});
+    struct hbk_certificate_names told;
+    assert_int_equal(hbk_certificate_names_read(leaf.certificate, &told), HBK_OK);
+    assert_slice_equal(told.issuer, HBK_SLICE("CN=web root"));
+    hbk_certificate_names_fini(&told);
+    forged_free(&leaf);
+
+    leaf = forge((struct forge){.signer = &root});
+    X509_NAME *issuer = X509_NAME_new();
+    memset(long_name, 'a', 60);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(X509_NAME_add_entry_by_txt(issuer, "OU", MBSTRING_ASC,
+                                                    (unsigned char *)long_name, 60, -1, 0),
+                         1);
+    }
+    assert_int_equal(X509_set_issuer_name(leaf.certificate, issuer), 1);
+    assert_int_equal(hbk_certificate_names_read(leaf.certificate, &told), HBK_OK);
+    assert_int_equal(told.issuer.size, 0);
+    hbk_certificate_names_fini(&told);
+    X509_NAME_free(issuer);
+    forged_free(&leaf);
 }
 
 static void a_peer_without_an_id_is_nobody_who_was_expected(void **state)
@@ -596,6 +636,7 @@ int main(void)
         cmocka_unit_test(an_answer_serves_only_the_question_that_it_was_given_to),
         cmocka_unit_test(a_peer_tells_its_names),
         cmocka_unit_test(names_of_a_stranger_are_bounded_and_printable),
+        cmocka_unit_test(an_issuer_is_told_beside_many_names_unless_it_is_long_itself),
         cmocka_unit_test(a_peer_without_an_id_is_nobody_who_was_expected),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -67,7 +67,7 @@ static void expect_agreement(const struct pair *pair, size_t engine, uint16_t su
 static void expect_names(const struct hbk_peer *peer, const char *name)
 {
     assert_non_null(peer);
-    assert_slice_equal(peer->dns_names, hbk_slice_of(name, strlen(name) + 1));
+    assert_slice_equal(peer->names.dns_names, hbk_slice_of(name, strlen(name) + 1));
 }
 
 static void meet_once(size_t engine, uint16_t suite, uint16_t group, enum authority_kind kind,

@@ -135,7 +135,12 @@ static struct outcome call(struct visit visit)
     say_hello(pair->client, pair->server);
     struct hbk_tls_agreement ours = hbk_tls_agreement(pair->server);
     assert_int_equal(hbk_tls_agreement(pair->client).was_resumed, ours.was_resumed);
-    assert_slice_equal(hbk_tls_peer(pair->client)->dns_names, HBK_SLICE("shop.test\0other.test\0"));
+    assert_slice_equal(hbk_tls_peer(pair->client)->names.dns_names,
+                       HBK_SLICE("shop.test\0other.test\0"));
+    struct hbk_certificate_names own;
+    assert_int_equal(hbk_certificate_names_read(hbk_tls_own_leaf(pair->server), &own), HBK_OK);
+    assert_slice_equal(own.dns_names, HBK_SLICE("shop.test\0other.test\0"));
+    hbk_certificate_names_fini(&own);
     const struct outcome outcome = {
         .was_resumed = ours.was_resumed,
         .knows_client = hbk_tls_peer(pair->server) != NULL,
@@ -497,7 +502,7 @@ static void we_resume_with_strangers(void **state)
             interop_shake(interop);
             assert_int_equal(interop->answer, HBK_TLS_DONE);
             assert_int_equal(hbk_tls_agreement(interop->session).was_resumed, visit > 0);
-            assert_slice_equal(hbk_tls_peer(interop->session)->dns_names,
+            assert_slice_equal(hbk_tls_peer(interop->session)->names.dns_names,
                                HBK_SLICE("shop.test\0other.test\0"));
             expect_from_ssl(interop, HBK_SLICE("good day"));
             send_to_ssl(interop, HBK_SLICE("hello"));

@@ -144,8 +144,8 @@ static void the_peers_of_a_resumed_session_are_those_of_the_first(void **state)
     meeting_run(&worker, pair, meeting_at_once);
     meeting_expect_done(pair);
     assert_true(hbk_tls_agreement(pair->server).was_resumed);
-    assert_slice_equal(hbk_tls_peer(pair->client)->dns_names, hbk_slice_of("cart.test", 10));
-    assert_slice_equal(hbk_tls_peer(pair->server)->dns_names, hbk_slice_of("web.test", 9));
+    assert_slice_equal(hbk_tls_peer(pair->client)->names.dns_names, hbk_slice_of("cart.test", 10));
+    assert_slice_equal(hbk_tls_peer(pair->server)->names.dns_names, hbk_slice_of("web.test", 9));
     assert_slice_equal(hbk_tls_agreement(pair->server).server_name, HBK_SLICE("cart.test"));
     pair_free(pair);
     hbk_tls_ticket_unref(ticket);
@@ -650,7 +650,7 @@ static void libssl_resumes_sessions_of_our_server(void **state)
         assert_int_equal(stranger.result, 1);
         assert_int_equal(SSL_session_reused(stranger.ssl), times > 0);
         assert_int_equal(hbk_tls_agreement(session).was_resumed, times > 0);
-        assert_slice_equal(hbk_tls_peer(session)->dns_names, hbk_slice_of("web.test", 9));
+        assert_slice_equal(hbk_tls_peer(session)->names.dns_names, hbk_slice_of("web.test", 9));
         assert_non_null(stranger.kept);
         assert_int_equal(SSL_SESSION_get_ticket_lifetime_hint(stranger.kept) > 0, 1);
         (void)SSL_shutdown(stranger.ssl);

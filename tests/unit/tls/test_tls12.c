@@ -154,7 +154,7 @@ static void a_client_speaks_to_servers_that_know_no_better(void **state)
         both_have_shaken(interop);
         assert_int_equal(hbk_tls_agreement(interop->session).version, HBK_TLS_1_2);
         assert_slice_equal(hbk_tls_agreement(interop->session).protocol, HBK_SLICE("h2"));
-        assert_slice_equal(hbk_tls_peer(interop->session)->dns_names, HBK_SLICE("x.test\0"));
+        assert_slice_equal(hbk_tls_peer(interop->session)->names.dns_names, HBK_SLICE("x.test\0"));
         assert_int_not_equal(hbk_tls_agreement(interop->session).peer_scheme, 0);
         data_passes_in_any_sizes(interop);
         interop_free(interop);
