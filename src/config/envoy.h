@@ -71,5 +71,8 @@ extern const struct hbk_proto_message hbk_envoy_http_connection_manager,
 /* envoy_listener.c */
 extern const struct hbk_proto_message hbk_envoy_listener, hbk_envoy_downstream_socket;
 
+/* envoy_health.c */
+extern const struct hbk_proto_message hbk_envoy_health_check;
+
 /* envoy_cluster.c */
 extern const struct hbk_proto_message hbk_envoy_cluster;

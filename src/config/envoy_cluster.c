@@ -7,11 +7,24 @@
 static const struct hbk_proto_field endpoint_health_fields[] = {
     F_U32(port_value, .max = 65535),
     F_TEXT(hostname),
-    F_LATER("address"),
-    F_LATER("disable_active_health_check"),
+    F_MSG(address, hbk_envoy_address),
+    F_BOOL(disable_active_health_check),
 };
+static hbk_status check_endpoint_health(struct hbk_proto_reader *reader,
+                                        const struct hbk_node *node, void *message)
+{
+    const T *config = message;
+    if (config->address != NULL && !config->address->socket_address->is_ip) {
+        hbk_proto_error(reader, node,
+                        "the address of a health check is \"%s\"; allowed: an IP "
+                        "address",
+                        (const char *)config->address->socket_address->address.bytes);
+    }
+    return HBK_OK;
+}
 static const struct hbk_proto_message endpoint_health = {
-    MESSAGE("envoy.config.endpoint.v3.Endpoint.HealthCheckConfig", endpoint_health_fields)};
+    MESSAGE("envoy.config.endpoint.v3.Endpoint.HealthCheckConfig", endpoint_health_fields),
+    .check = check_endpoint_health};
 #undef T
 
 #define T struct hbk_gw_endpoint
@@ -86,99 +99,6 @@ static const struct hbk_proto_field assignment_fields[] = {
 };
 static const struct hbk_proto_message load_assignment = {
     MESSAGE("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment_fields)};
-#undef T
-
-/* ---- health checks ---- */
-
-#define T struct hbk_gw_health_payload
-static const struct hbk_proto_field payload_fields[] = {
-    F_ONE_TEXT(text, payload, 1, 1, .min = 1),
-    HBK_PROTO_ONE(T, binary, HBK_PROTO_BYTES, payload, 2, 1, .note = "base64"),
-};
-static const struct hbk_proto_message health_payload = {
-    MESSAGE("envoy.config.core.v3.HealthCheck.Payload", payload_fields),
-    .oneofs = {{"text or binary", true}}};
-#undef T
-
-static const struct hbk_proto_enum health_method_enum = {
-    "RequestMethod", (const struct hbk_proto_word[]){{"METHOD_UNSPECIFIED", 0},
-                                                     {"GET", 1},
-                                                     {"HEAD", 2},
-                                                     {"POST", 3, true},
-                                                     {"PUT", 4, true},
-                                                     {"DELETE", 5, true},
-                                                     {"OPTIONS", 7, true},
-                                                     {0}}};
-static const struct hbk_proto_enum health_codec_enum = {
-    "CodecClientType",
-    (const struct hbk_proto_word[]){{"HTTP1", 0}, {"HTTP2", 1, true}, {"HTTP3", 2, true}, {0}}};
-
-#define T struct hbk_gw_http_health_check
-static const struct hbk_proto_field http_health_fields[] = {
-    F_TEXT(host),
-    F_TEXT(path, .is_required = true, .min = 1),
-    F_LATER("send"),
-    F_LATER("receive"),
-    F_LATER("response_buffer_size"),
-    F_LATER("request_headers_to_add"),
-    F_LATER("request_headers_to_remove"),
-    F_MSGS(expected_statuses, hbk_envoy_int64_range),
-    F_LATER("retriable_statuses"),
-    F_ENUM(codec_client_type, health_codec_enum),
-    F_LATER("service_name_matcher"),
-    F_ENUM(method, health_method_enum),
-};
-static const struct hbk_proto_message http_health = {
-    MESSAGE("envoy.config.core.v3.HealthCheck.HttpHealthCheck", http_health_fields)};
-#undef T
-
-#define T struct hbk_gw_tcp_health_check
-static const struct hbk_proto_field tcp_health_fields[] = {
-    F_MSG(send, health_payload),
-    F_MSGS(receive, health_payload),
-    F_LATER("proxy_protocol_config"),
-};
-static const struct hbk_proto_message tcp_health = {
-    MESSAGE("envoy.config.core.v3.HealthCheck.TcpHealthCheck", tcp_health_fields)};
-#undef T
-
-#define T struct hbk_gw_health_check
-static const struct hbk_proto_field health_fields[] = {
-    F_TIME(timeout, .is_required = true, .min = 1000000),
-    F_TIME(interval, .is_required = true, .min = 1000000),
-    F_TIME(initial_jitter),
-    F_TIME(interval_jitter),
-    F_LATER("interval_jitter_percent"),
-    F_U32(unhealthy_threshold, .is_required = true, .is_wrapper = true, .min = 1, .max = 65535),
-    F_U32(healthy_threshold, .is_required = true, .is_wrapper = true, .min = 1, .max = 65535),
-    F_LATER("alt_port"),
-    F_BOOL(reuse_connection, .is_wrapper = true),
-    F_ONE_MSG(http_health_check, http_health, health_checker, 1, 1),
-    F_ONE_MSG(tcp_health_check, tcp_health, health_checker, 2, 1),
-    {.name = "grpc_health_check", .kind = HBK_PROTO_REFUSED, .oneof = 1},
-    {.name = "custom_health_check", .kind = HBK_PROTO_REFUSED, .oneof = 1},
-    F_TIME(no_traffic_interval),
-    F_LATER("no_traffic_healthy_interval"),
-    F_TIME(unhealthy_interval),
-    F_TIME(unhealthy_edge_interval),
-    F_TIME(healthy_edge_interval),
-    F_LATER("event_log_path"),
-    F_LATER("event_logger"),
-    F_LATER("event_service"),
-    F_LATER("always_log_health_check_failures"),
-    F_LATER("always_log_health_check_success"),
-    F_LATER("tls_options"),
-    F_LATER("transport_socket_match_criteria"),
-};
-static void prepare_health(void *message)
-{
-    T *check = message;
-    check->reuse_connection = true;
-    check->no_traffic_interval = UINT64_C(60000000000);
-}
-static const struct hbk_proto_message health_check = {
-    MESSAGE("envoy.config.core.v3.HealthCheck", health_fields),
-    .oneofs = {{"http_health_check or tcp_health_check", true}}, .prepare = prepare_health};
 #undef T
 
 /* ---- limits ---- */
@@ -320,6 +240,28 @@ static void check_endpoints(struct hbk_proto_reader *reader, const struct hbk_no
     }
 }
 
+/* TLS offers the cluster's protocol by ALPN, to checks as to exchanges. */
+static void check_health(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                         const T *cluster)
+{
+    if (cluster->health_checks_count > 1) {
+        hbk_proto_error(reader, node, "there are %u health_checks; allowed: one",
+                        cluster->health_checks_count);
+        return;
+    }
+    const struct hbk_gw_http_health_check *http =
+        cluster->health_checks_count == 0 ? NULL : cluster->health_checks->http_health_check;
+    bool has_tls = cluster->transport_socket != NULL &&
+                   cluster->transport_socket->typed_config.kind == HBK_GW_UPSTREAM_TLS;
+    bool is_http2 = cluster->upstream_protocol == HBK_GW_UPSTREAM_HTTP2;
+    if (http != NULL && has_tls && is_http2 != (http->codec_client_type == HBK_GW_HEALTH_HTTP2)) {
+        hbk_proto_error(reader, node,
+                        "the cluster speaks HTTP/%s over TLS and its health check does not; "
+                        "allowed: codec_client_type HTTP%s",
+                        is_http2 ? "2" : "1", is_http2 ? "2" : "1");
+    }
+}
+
 /* The protocol comes from the typed options, or from the older form beside them. */
 static hbk_status check_cluster(struct hbk_proto_reader *reader, const struct hbk_node *node,
                                 void *message)
@@ -340,6 +282,7 @@ static hbk_status check_cluster(struct hbk_proto_reader *reader, const struct hb
     } else if (cluster->http2_protocol_options != NULL) {
         cluster->upstream_protocol = HBK_GW_UPSTREAM_HTTP2;
     }
+    check_health(reader, node, cluster);
     if (cluster->upstream_protocol == HBK_GW_UPSTREAM_AUTO) {
         hbk_proto_error(reader, node,
                         "auto_config is not supported yet; allowed: explicit_http_config, "
@@ -363,7 +306,7 @@ static const struct hbk_proto_field cluster_fields[] = {
     F_U32(per_connection_buffer_limit_bytes, .is_wrapper = true, .min = 1024, .max = 1 << 30),
     F_ENUM(lb_policy, lb_enum),
     F_MSG(load_assignment, load_assignment),
-    F_MSGS(health_checks, health_check),
+    F_MSGS(health_checks, hbk_envoy_health_check, .note = "one"),
     F_U32(max_requests_per_connection, .is_wrapper = true),
     F_MSG(circuit_breakers, circuit_breakers),
     F_LATER("upstream_http_protocol_options"),

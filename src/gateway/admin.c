@@ -20,7 +20,10 @@ static const size_t route_count;
 
 static const char *state_text(const struct hbk_gw_control *control)
 {
-    return hbk_gw_control_state(control) == HBK_GW_STATE_LIVE ? "LIVE" : "DRAINING";
+    enum hbk_gw_state state = hbk_gw_control_state(control);
+    return state == HBK_GW_STATE_LIVE       ? "LIVE"
+           : state == HBK_GW_STATE_DRAINING ? "DRAINING"
+                                            : "INITIALIZING";
 }
 
 /* Sends what was printed, or that there was no memory for it. */
@@ -273,9 +276,8 @@ static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t i
     HBK_TRY(print_limits(body, name, "default", &cluster->thresholds));
     HBK_TRY(hbk_buffer_print(body, "%s::added_via_api::false\n", name));
     for (uint32_t i = 0; i < members->count; i++) {
-        char text[HBK_ADDRESS_TEXT_BYTES_MAX];
+        char text[HBK_ADDRESS_TEXT_BYTES_MAX], flags[HBK_GW_FLAGS_TEXT_BYTES_MAX];
         const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[i];
-        bool is_healthy = endpoint->health_status < 2 || endpoint->health_status == 5;
         (void)hbk_address_text(&members->addresses[i], text);
         HBK_TRY(hbk_buffer_print(
             body,
@@ -284,7 +286,7 @@ static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t i
             name, text,
             endpoint->endpoint->hostname.size > 0 ? (const char *)endpoint->endpoint->hostname.bytes
                                                   : "",
-            name, text, is_healthy ? "healthy" : "/failed_eds_health", name, text,
+            name, text, hbk_gw_member_flags_text(members, i, flags), name, text,
             endpoint->load_balancing_weight, name, text));
     }
     return HBK_OK;

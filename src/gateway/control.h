@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/directory.h"
 #include "gateway/gateway.h"
+#include "gateway/health.h"
 #include "gateway/shard.h"
 #include "os/watch.h"
 #include "runtime/worker.h"
@@ -41,13 +42,16 @@ struct hbk_gw_control {
     struct hbk_error *errors;
     struct hbk_gw_directory directory;
     struct hbk_gw_members **members; /* owned, by cluster: the present ones */
-    struct hbk_round open, close, drain;
+    struct hbk_gw_health *health;    /* owned; NULL: no cluster is checked */
+    struct hbk_task prune;           /* hosts whose names are gone have failed */
+    struct hbk_round open, listen, close, drain;
     struct hbk_source signals;
     struct hbk_timer drain_check;
     struct hbk_admin_server admin;
     struct hbk_address admin_address; /* as bound; port 0: no admin port */
     uint64_t start_ns, drain_end_ns;
     struct hbk_gw_baseline *baseline; /* owned: at the last /reset_counters; NULL: none was */
+    bool is_live;                     /* listens */
     bool is_unhealthy, is_draining, is_closing, exits_when_drained;
     enum hbk_log_level default_level;
     hbk_status status;
@@ -60,6 +64,18 @@ enum hbk_gw_state hbk_gw_control_state(const struct hbk_gw_control *control);
  * `exits`. */
 void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits);
 void hbk_gw_control_stop(struct hbk_gw_control *control); /* ends the program now */
+
+void hbk_gw_control_listen(struct hbk_gw_control *control); /* the last step of a start */
+
+/* membership.c: the hosts of the clusters, what becomes of them, and their checks. Fail:
+ * HBK_NO_MEMORY; start also as hbk_gw_health_new(), and listens when hosts are known. */
+HBK_MUST_USE hbk_status hbk_gw_membership_init(struct hbk_gw_control *control);
+HBK_MUST_USE hbk_status hbk_gw_membership_start(struct hbk_gw_control *control);
+void hbk_gw_membership_stop(struct hbk_gw_control *control);
+void hbk_gw_membership_fini(struct hbk_gw_control *control);
+/* For the directory; takes the members. */
+void hbk_gw_on_members(struct hbk_gw_directory *directory, uint32_t cluster,
+                       struct hbk_gw_members *members, void *context);
 
 /* renewal.c: secrets from files, watched. Fails as hbk_watch_open(). */
 HBK_MUST_USE hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control,

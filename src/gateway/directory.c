@@ -15,25 +15,6 @@ struct news {
     struct hbk_gw_members *members;
 };
 
-void hbk_gw_members_free(struct hbk_gw_members *members)
-{
-    if (members != NULL) {
-        free((void *)members->endpoints);
-        free(members->addresses);
-        free(members);
-    }
-}
-
-bool hbk_gw_members_equal(const struct hbk_gw_members *a, const struct hbk_gw_members *b)
-{
-    for (uint32_t i = 0; a->count == b->count && i < a->count; i++) {
-        if (!hbk_address_equal(&a->addresses[i], &b->addresses[i])) {
-            return false;
-        }
-    }
-    return a->count == b->count;
-}
-
 static void add_endpoint(struct hbk_gw_members *members, const struct hbk_gw_cluster *config,
                          const struct hbk_gw_lb_endpoint *endpoint)
 {
@@ -50,26 +31,18 @@ static void add_endpoint(struct hbk_gw_members *members, const struct hbk_gw_clu
         return;
     }
     for (size_t i = 0; i < count && members->count < HBK_GW_HOSTS_MAX; i++) {
-        members->endpoints[members->count] = endpoint;
-        members->addresses[members->count] =
-            (struct hbk_address){.ip = ips[i], .port = (uint16_t)address->port_value};
-        members->count++;
+        const struct hbk_address found = {.ip = ips[i], .port = (uint16_t)address->port_value};
+        hbk_gw_members_add(members, endpoint, &found, NULL);
     }
 }
 
-struct hbk_gw_members *hbk_gw_members_find(const struct hbk_gw_plan_cluster *cluster)
+struct hbk_gw_members *hbk_gw_members_look_up(const struct hbk_gw_plan_cluster *cluster)
 {
     const struct hbk_gw_load_assignment *assignment = cluster->config->load_assignment;
-    struct hbk_gw_members *members = calloc(1, sizeof *members);
-    size_t room = (size_t)cluster->config->endpoint_count * HBK_GW_NAME_ADDRESSES_MAX + 1;
-    room = room > HBK_GW_HOSTS_MAX ? HBK_GW_HOSTS_MAX : room;
+    size_t room = (size_t)cluster->config->endpoint_count * HBK_GW_NAME_ADDRESSES_MAX;
+    struct hbk_gw_members *members =
+        hbk_gw_members_new(room > HBK_GW_HOSTS_MAX ? HBK_GW_HOSTS_MAX : (uint32_t)room);
     if (members == NULL) {
-        return NULL;
-    }
-    members->endpoints = calloc(room, sizeof *members->endpoints);
-    members->addresses = calloc(room, sizeof *members->addresses);
-    if (members->endpoints == NULL || members->addresses == NULL) {
-        hbk_gw_members_free(members);
         return NULL;
     }
     for (uint32_t i = 0; assignment != NULL && i < assignment->endpoints_count; i++) {
@@ -147,7 +120,7 @@ static void *run(void *argument)
         if (wait_until(directory, due_ns[next])) {
             break;
         }
-        struct hbk_gw_members *members = hbk_gw_members_find(&plan->clusters[next]);
+        struct hbk_gw_members *members = hbk_gw_members_look_up(&plan->clusters[next]);
         /* A name that is not found leaves what was found before. */
         if (members != NULL && members->count > 0) {
             send_news(directory, next, members);

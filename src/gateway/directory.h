@@ -7,17 +7,10 @@
 
 #include <pthread.h>
 
-#include "gateway/plan.h"
+#include "gateway/member.h"
 #include "runtime/mailbox.h"
 
 enum { HBK_GW_NAME_ADDRESSES_MAX = 64 };
-
-/* The hosts of one cluster, replaced as a whole. */
-struct hbk_gw_members {
-    uint32_t count;
-    const struct hbk_gw_lb_endpoint **endpoints; /* owned arrays, as the next */
-    struct hbk_address *addresses;
-};
 
 struct hbk_gw_directory {
     struct hbk_gw_plan *plan;    /* borrowed */
@@ -36,9 +29,8 @@ struct hbk_gw_directory {
  * Finds the members of one cluster now, which may wait for the network. A name that cannot be
  * found gives no members and a line in the log. NULL when out of memory.
  */
-HBK_MUST_USE struct hbk_gw_members *hbk_gw_members_find(const struct hbk_gw_plan_cluster *cluster);
-void hbk_gw_members_free(struct hbk_gw_members *members); /* NULL is allowed */
-bool hbk_gw_members_equal(const struct hbk_gw_members *a, const struct hbk_gw_members *b);
+HBK_MUST_USE struct hbk_gw_members *
+hbk_gw_members_look_up(const struct hbk_gw_plan_cluster *cluster);
 
 /* Starts looking up, if any cluster has names. Fails: HBK_LIMIT (threads), HBK_NO_MEMORY. Control
  * thread, as the next. */

@@ -34,57 +34,8 @@ unsigned hbk_gateway_workers_default(void)
 enum hbk_gw_state hbk_gw_control_state(const struct hbk_gw_control *control)
 {
     return control->is_draining || control->is_unhealthy ? HBK_GW_STATE_DRAINING
-                                                         : HBK_GW_STATE_LIVE;
-}
-
-/* ---- members ---- */
-
-struct update {
-    struct hbk_round round;
-    struct hbk_gw_control *control;
-    uint32_t cluster;
-    struct hbk_gw_members *fresh, *old;
-};
-
-static void update_worker(struct hbk_round *round, struct hbk_worker *worker)
-{
-    struct update *update = HBK_CONTAINER(round, struct update, round);
-    struct hbk_gw_pool *pool = &update->control->shards[worker->index].pools[update->cluster];
-    if (hbk_gw_pool_set_hosts(pool, update->fresh->endpoints, update->fresh->addresses,
-                              update->fresh->count) != HBK_OK) {
-        hbk_log(HBK_LOG_ERROR, "gateway", "out of memory for hosts of a cluster");
-    }
-}
-
-static void update_done(struct hbk_round *round)
-{
-    struct update *update = HBK_CONTAINER(round, struct update, round);
-    hbk_gw_members_free(update->old);
-    free(update);
-}
-
-static void on_members(struct hbk_gw_directory *directory, uint32_t cluster,
-                       struct hbk_gw_members *members, void *context)
-{
-    struct hbk_gw_control *control = context;
-    (void)directory;
-    if (control->is_closing || hbk_gw_members_equal(control->members[cluster], members)) {
-        hbk_gw_members_free(members);
-        return;
-    }
-    struct update *update = calloc(1, sizeof *update);
-    if (update == NULL) {
-        hbk_gw_members_free(members);
-        return;
-    }
-    update->control = control;
-    update->cluster = cluster;
-    update->fresh = members;
-    update->old = control->members[cluster];
-    control->members[cluster] = members;
-    update->round.on_worker = update_worker;
-    update->round.on_done = update_done;
-    hbk_round_start(&control->team, &update->round);
+           : control->is_live                            ? HBK_GW_STATE_LIVE
+                                                         : HBK_GW_STATE_INITIALIZING;
 }
 
 /* ---- workers ---- */
@@ -96,13 +47,17 @@ static void open_worker(struct hbk_round *round, struct hbk_worker *worker)
     struct hbk_error *error = &control->errors[worker->index];
     hbk_status status = hbk_gw_shard_init(shard, control->plan, worker);
     for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
-        const struct hbk_gw_members *members = control->members[i];
-        status = hbk_gw_pool_set_hosts(&shard->pools[i], members->endpoints, members->addresses,
-                                       members->count);
+        status = hbk_gw_pool_set_hosts(&shard->pools[i], control->members[i]);
     }
-    if (status == HBK_OK) {
-        status = hbk_gw_shard_listen(shard, error);
-    }
+    control->statuses[worker->index] =
+        status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
+}
+
+static void listen_worker(struct hbk_round *round, struct hbk_worker *worker)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, listen);
+    struct hbk_error *error = &control->errors[worker->index];
+    hbk_status status = hbk_gw_shard_listen(&control->shards[worker->index], error);
     control->statuses[worker->index] =
         status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
 }
@@ -210,7 +165,7 @@ static hbk_status write_admin_address(struct hbk_gw_control *control, struct hbk
                                             hbk_status_text(status));
 }
 
-static hbk_status finish_start(struct hbk_gw_control *control)
+static hbk_status first_failure(struct hbk_gw_control *control)
 {
     for (unsigned i = 0; i < control->team.count; i++) {
         if (control->statuses[i] != HBK_OK) {
@@ -218,40 +173,61 @@ static hbk_status finish_start(struct hbk_gw_control *control)
                                  control->errors[i].text);
         }
     }
-    HBK_TRY(hbk_gw_admin_open(control, control->error));
-    HBK_TRY(write_admin_address(control, control->error));
+    return HBK_OK;
+}
+
+static hbk_status finish_start(struct hbk_gw_control *control)
+{
+    HBK_TRY(first_failure(control));
     HBK_TRY(hbk_gw_renewal_start(control, control->error));
     hbk_status status = hbk_gw_directory_start(&control->directory);
     return status == HBK_OK ? HBK_OK
                             : hbk_error_set(control->error, status, "%s", hbk_status_text(status));
 }
 
-static void on_opened(struct hbk_round *round)
+static void on_listening(struct hbk_round *round)
 {
-    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, open);
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, listen);
+    if (control->is_closing) {
+        return;
+    }
     control->status = finish_start(control);
     if (control->status != HBK_OK) {
         hbk_gw_control_stop(control);
         return;
     }
+    control->is_live = true;
     hbk_log(HBK_LOG_INFO, "gateway", "ready: %u listeners, %u clusters, %u workers",
             control->plan->listener_count, control->plan->cluster_count, control->team.count);
 }
 
-static hbk_status find_members(struct hbk_gw_control *control)
+/* All hosts are known, and checked once where they are checked. */
+void hbk_gw_control_listen(struct hbk_gw_control *control)
 {
-    uint32_t count = control->plan->cluster_count;
-    control->members = calloc((size_t)count + 1, sizeof *control->members);
-    if (control->members == NULL) {
-        return HBK_NO_MEMORY;
+    if (control->is_closing || control->is_draining) {
+        return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        control->members[i] = hbk_gw_members_find(&control->plan->clusters[i]);
-        if (control->members[i] == NULL) {
-            return HBK_NO_MEMORY;
-        }
+    control->listen.on_worker = listen_worker;
+    control->listen.on_done = on_listening;
+    hbk_round_start(&control->team, &control->listen);
+}
+
+/* The admin port answers while hosts are still waited for. */
+static hbk_status begin_start(struct hbk_gw_control *control)
+{
+    HBK_TRY(first_failure(control));
+    HBK_TRY(hbk_gw_admin_open(control, control->error));
+    HBK_TRY(write_admin_address(control, control->error));
+    return hbk_gw_membership_start(control);
+}
+
+static void on_opened(struct hbk_round *round)
+{
+    struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, open);
+    control->status = begin_start(control);
+    if (control->status != HBK_OK) {
+        hbk_gw_control_stop(control);
     }
-    return HBK_OK;
 }
 
 static hbk_status run_team(struct hbk_gw_control *control)
@@ -264,6 +240,7 @@ static hbk_status run_team(struct hbk_gw_control *control)
     hbk_loop_run(&control->loop);
     hbk_gw_directory_stop(&control->directory);
     hbk_gw_renewal_stop(control);
+    hbk_gw_membership_stop(control);
     if (control->admin.loop != NULL) {
         hbk_admin_server_fini(&control->admin);
         hbk_loop_turn(&control->loop, 0); /* its connections go at the end of a turn */
@@ -279,7 +256,7 @@ static hbk_status run_loop(struct hbk_gw_control *control)
     HBK_TRY(hbk_mailbox_init(&control->mailbox, &control->loop));
     control->directory = (struct hbk_gw_directory){.plan = control->plan,
                                                    .mailbox = &control->mailbox,
-                                                   .on_change = on_members,
+                                                   .on_change = hbk_gw_on_members,
                                                    .context = control};
     hbk_timer_init(&control->drain_check, on_drain_check);
     hbk_status status = hbk_signal_open(numbers, HBK_COUNT(numbers), &fd);
@@ -305,7 +282,7 @@ static hbk_status run_control(struct hbk_gw_control *control)
     if (control->shards == NULL || control->statuses == NULL || control->errors == NULL) {
         return HBK_NO_MEMORY;
     }
-    HBK_TRY(find_members(control));
+    HBK_TRY(hbk_gw_membership_init(control));
     HBK_TRY(hbk_loop_init(&control->loop));
     control->start_ns = hbk_clock_monotonic_ns();
     control->default_level = hbk_log_level_now();
@@ -321,10 +298,7 @@ static void free_control(struct hbk_gw_control *control)
             hbk_gw_shard_fini(&control->shards[i]);
         }
     }
-    for (uint32_t i = 0; control->members != NULL && i < control->plan->cluster_count; i++) {
-        hbk_gw_members_free(control->members[i]);
-    }
-    free(control->members);
+    hbk_gw_membership_fini(control);
     free(control->shards);
     free(control->statuses);
     free(control->errors);

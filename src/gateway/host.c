@@ -15,6 +15,7 @@ void hbk_gw_host_ref(struct hbk_gw_host *host)
 void hbk_gw_host_unref(struct hbk_gw_host *host)
 {
     if (--host->references == 0) {
+        hbk_gw_vitals_unref(host->vitals);
         free(host);
     }
 }
@@ -26,7 +27,10 @@ static struct hbk_gw_host *host_of(struct hbk_link *link)
 
 static bool is_usable(const struct hbk_gw_host *host)
 {
-    return !host->is_unhealthy;
+    return !host->is_unhealthy &&
+           (host->vitals == NULL ||
+            (atomic_load_explicit(&host->vitals->flags, memory_order_relaxed) &
+             HBK_GW_FAILED_ACTIVE_HC) == 0);
 }
 
 static bool has_one_weight(const struct hbk_gw_pool *pool)
@@ -136,7 +140,9 @@ static void retire_all(struct hbk_gw_host *host)
 {
     hbk_gw_host_ref(host);
     HBK_LIST_EACH (link, &host->busy) {
-        HBK_CONTAINER(link, struct hbk_gw_upstream, link)->is_leaving = true;
+        struct hbk_gw_upstream *upstream = HBK_CONTAINER(link, struct hbk_gw_upstream, link);
+        /* Somebody waits for one that is being made; it leaves after its first exchange. */
+        upstream->is_leaving |= !upstream->is_connecting;
     }
     while (!hbk_list_is_empty(&host->ready)) {
         struct hbk_gw_upstream *upstream =
@@ -169,15 +175,17 @@ static struct hbk_gw_host *find_host(struct hbk_gw_pool *pool, const struct hbk_
     return NULL;
 }
 
-static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_lb_endpoint *endpoint,
-                           const struct hbk_address *address)
+static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members *members,
+                           uint32_t index)
 {
+    const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[index];
     struct hbk_gw_host *host = calloc(1, sizeof *host);
     if (host == NULL) {
         return HBK_NO_MEMORY;
     }
     host->pool = pool;
-    host->address = *address;
+    host->address = members->addresses[index];
+    host->vitals = hbk_gw_vitals_ref(members->vitals[index]);
     host->hostname = endpoint->endpoint->hostname;
     host->weight = endpoint->load_balancing_weight;
     host->is_unhealthy = endpoint->health_status >= 2 && endpoint->health_status <= 4;
@@ -191,26 +199,33 @@ static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_lb_endp
     return HBK_OK;
 }
 
-hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool,
-                                 const struct hbk_gw_lb_endpoint *const *endpoints,
-                                 const struct hbk_address *addresses, uint32_t count)
+hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool, const struct hbk_gw_members *members)
 {
     HBK_LIST_EACH (link, &pool->hosts) {
         struct hbk_gw_host *host = host_of(link);
-        bool is_there = false;
-        for (uint32_t i = 0; i < count && !is_there; i++) {
-            is_there = hbk_address_equal(&host->address, &addresses[i]);
-        }
-        if (!is_there) {
+        if (hbk_gw_members_find(members, &host->address) == members->count) {
             remove_host(pool, host);
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (find_host(pool, &addresses[i]) == NULL && pool->host_count < HBK_GW_HOSTS_MAX) {
-            HBK_TRY(add_host(pool, endpoints[i], &addresses[i]));
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (find_host(pool, &members->addresses[i]) == NULL &&
+            pool->host_count < HBK_GW_HOSTS_MAX) {
+            HBK_TRY(add_host(pool, members, i));
         }
     }
     return HBK_OK;
+}
+
+void hbk_gw_pool_host_failed(struct hbk_gw_pool *pool, const struct hbk_address *address)
+{
+    struct hbk_gw_host *host = find_host(pool, address);
+    if (host == NULL) {
+        return;
+    }
+    retire_all(host);
+    if (pool->cluster->config->close_connections_on_host_health_failure) {
+        hbk_gw_tcp_host_failed(host);
+    }
 }
 
 void hbk_gw_pool_close(struct hbk_gw_pool *pool)

@@ -53,6 +53,9 @@ static void send(struct hbk_gw_control *control, bool is_cluster, uint32_t index
         return;
     }
     control->renewals++;
+    if (is_cluster && control->health != NULL) {
+        hbk_gw_health_set_tls(control->health, index, context);
+    }
     renewal->control = control;
     renewal->is_cluster = is_cluster;
     renewal->index = index;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "gateway/histogram.h"
+#include "gateway/member.h"
 #include "gateway/plan.h"
 #include "net/listener.h"
 #include "net/net.h"
@@ -15,7 +16,6 @@ enum {
     HBK_GW_CONNECTIONS_MAX = 1 << 20, /* per worker, each kind */
     HBK_GW_STREAMS_MAX = 1 << 20,
     HBK_GW_DEAD_STREAMS_MAX = 64, /* whose memory waits for the end of the turn */
-    HBK_GW_HOSTS_MAX = 4096,      /* of a cluster */
     HBK_GW_DATE_BYTES = 29,       /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 };
 

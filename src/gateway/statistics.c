@@ -337,13 +337,14 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
             add_providers(control, lines, config->transport_socket->typed_config.message, "cluster",
                           name, "envoy_cluster_name");
         }
-        uint64_t members = control->members[i]->count, healthy = 0;
-        for (uint32_t k = 0; k < members; k++) {
-            int health = control->members[i]->endpoints[k]->health_status;
-            healthy += health < 2 || health == 5;
+        add_line(lines, "cluster", name, "envoy_cluster_name", "membership_total", true,
+                 control->members[i]->count);
+        add_line(lines, "cluster", name, "envoy_cluster_name", "membership_healthy", true,
+                 hbk_gw_members_healthy(control->members[i]));
+        for (unsigned k = 0; config->health_checks_count > 0 && k < HBK_GW_HEALTH_STATS; k++) {
+            add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_health_stat_names[k],
+                     k >= HBK_GW_HEALTH_HEALTHY, hbk_gw_health_stat(control->health, i, k));
         }
-        add_line(lines, "cluster", name, "envoy_cluster_name", "membership_total", true, members);
-        add_line(lines, "cluster", name, "envoy_cluster_name", "membership_healthy", true, healthy);
     }
 }
 
@@ -355,7 +356,9 @@ static void add_server(const struct hbk_gw_control *control, struct lines *lines
     add_line(lines, "server", none, "", "live", true,
              hbk_gw_control_state(control) == HBK_GW_STATE_LIVE);
     add_line(lines, "server", none, "", "state", true,
-             hbk_gw_control_state(control) == HBK_GW_STATE_LIVE ? 0 : 1);
+             hbk_gw_control_state(control) == HBK_GW_STATE_LIVE       ? 0
+             : hbk_gw_control_state(control) == HBK_GW_STATE_DRAINING ? 1
+                                                                      : 3);
     add_line(lines, "server", none, "", "uptime", true,
              (now_ns - control->start_ns) / HBK_NS_PER_S);
     add_line(lines, "server", none, "", "total_connections", true, SUM(control, shard->live));

@@ -475,6 +475,17 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     connect_next(relay);
 }
 
+void hbk_gw_tcp_host_failed(struct hbk_gw_host *host)
+{
+    HBK_LIST_EACH (link, &host->pool->shard->relay_list) {
+        struct relay *relay = HBK_CONTAINER(link, struct relay, link);
+        if (relay->host == host && relay->is_connected && !relay->is_over) {
+            relay->flags |= HBK_GW_FLAG_UC;
+            end(relay, true);
+        }
+    }
+}
+
 void hbk_gw_tcp_abort_all(struct hbk_gw_shard *shard)
 {
     HBK_LIST_EACH (link, &shard->relay_list) {

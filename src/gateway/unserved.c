@@ -84,7 +84,6 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
             : &defaults;
     const struct remark remarks[] = {
         {"type ORIGINAL_DST", cluster->type == HBK_GW_ORIGINAL_DST, true},
-        {"health_checks", cluster->health_checks_count > 0, true},
         {"use_downstream_protocol_config", cluster->upstream_protocol == HBK_GW_UPSTREAM_DOWNSTREAM,
          true},
         {"auto_sni", upstream->auto_sni, true},

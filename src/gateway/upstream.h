@@ -19,11 +19,12 @@ struct hbk_gw_host {
     uint32_t active; /* exchanges */
     uint32_t connection_count, connecting_count, waiting_count;
     uint32_t references;
-    struct hbk_list ready;   /* connections that can take an exchange, the last used first */
-    struct hbk_list busy;    /* others */
-    struct hbk_list waiting; /* exchanges, by up_link */
-    struct hbk_task serve;   /* gives them connections; holds a reference while posted */
-    bool is_unhealthy;       /* as the configuration says */
+    struct hbk_list ready;        /* connections that can take an exchange, the last used first */
+    struct hbk_list busy;         /* others */
+    struct hbk_list waiting;      /* exchanges, by up_link */
+    struct hbk_task serve;        /* gives them connections; holds a reference while posted */
+    struct hbk_gw_vitals *vitals; /* a reference; NULL: nothing checks it */
+    bool is_unhealthy;            /* as the configuration says */
     bool has_left;
 };
 
@@ -53,8 +54,11 @@ struct hbk_gw_upstream {
 struct hbk_gw_host *hbk_gw_host_pick(struct hbk_gw_pool *pool);
 /* Sets the hosts of a cluster; those that have gone leave when nobody uses them. */
 HBK_MUST_USE hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool,
-                                              const struct hbk_gw_lb_endpoint *const *endpoints,
-                                              const struct hbk_address *addresses, uint32_t count);
+                                              const struct hbk_gw_members *members);
+/* Checks say that nobody shall go there: connections take no more exchanges and close when they are
+ * idle, those of tcp_proxy at once where the cluster says so. */
+void hbk_gw_pool_host_failed(struct hbk_gw_pool *pool, const struct hbk_address *address);
+void hbk_gw_tcp_host_failed(struct hbk_gw_host *host); /* tcp_proxy.c: of this worker */
 void hbk_gw_pool_close(struct hbk_gw_pool *pool);
 void hbk_gw_host_ref(struct hbk_gw_host *host);
 void hbk_gw_host_unref(struct hbk_gw_host *host);

@@ -123,8 +123,10 @@ enum hbk_gw_lb_policy {
 };
 
 struct hbk_gw_endpoint_health_check {
-    uint32_t port_value;
-    struct hbk_slice hostname;
+    uint32_t port_value;                  /* 0: the endpoint's */
+    struct hbk_slice hostname;            /* empty: the check's */
+    const struct hbk_gw_address *address; /* an IP address; NULL: the endpoint's */
+    bool disable_active_health_check;
 };
 
 struct hbk_gw_endpoint {
@@ -152,18 +154,42 @@ struct hbk_gw_load_assignment {
     uint32_t endpoints_count;
 };
 
+enum { HBK_GW_HEALTH_PATTERN_BYTES_MAX = 16 * 1024 }; /* of one payload, 1 at least */
+
 struct hbk_gw_health_payload {
     struct hbk_slice text; /* hexadecimal */
     struct hbk_slice binary;
-    uint8_t payload; /* 1: text, 2: binary */
+    uint8_t payload;        /* 1: text, 2: binary */
+    struct hbk_slice bytes; /* of either */
 };
+
+/* envoy.config.core.v3.RequestMethod */
+enum hbk_gw_health_method {
+    HBK_GW_HEALTH_UNSPECIFIED, /* GET */
+    HBK_GW_HEALTH_GET,
+    HBK_GW_HEALTH_HEAD,
+    HBK_GW_HEALTH_POST,
+    HBK_GW_HEALTH_PUT,
+    HBK_GW_HEALTH_DELETE,
+    HBK_GW_HEALTH_CONNECT, /* refused */
+    HBK_GW_HEALTH_OPTIONS,
+    HBK_GW_HEALTH_TRACE,
+    HBK_GW_HEALTH_PATCH,
+    HBK_GW_HEALTH_METHODS,
+};
+
+enum hbk_gw_health_codec { HBK_GW_HEALTH_HTTP1, HBK_GW_HEALTH_HTTP2 };
 
 struct hbk_gw_http_health_check {
     struct hbk_slice host, path;
-    const struct hbk_gw_int64_range *expected_statuses;
-    uint32_t expected_statuses_count;
-    int method; /* 0: unspecified (GET), 1: GET, 2: HEAD */
-    int codec_client_type;
+    const struct hbk_gw_int64_range *expected_statuses;  /* none: 200 */
+    const struct hbk_gw_int64_range *retriable_statuses; /* bad, but the threshold counts */
+    const struct hbk_gw_header_value_option *request_headers_to_add;
+    const struct hbk_slice *request_headers_to_remove;
+    uint32_t expected_statuses_count, retriable_statuses_count;
+    uint32_t request_headers_to_add_count, request_headers_to_remove_count;
+    int method;            /* enum hbk_gw_health_method */
+    int codec_client_type; /* enum hbk_gw_health_codec */
 };
 
 struct hbk_gw_tcp_health_check {
@@ -172,14 +198,19 @@ struct hbk_gw_tcp_health_check {
     uint32_t receive_count;
 };
 
+/* Intervals that were not given are those that stand in for them. */
 struct hbk_gw_health_check {
-    uint64_t timeout, interval, no_traffic_interval, unhealthy_interval, initial_jitter;
-    uint64_t interval_jitter, unhealthy_edge_interval, healthy_edge_interval;
+    uint64_t timeout, interval, no_traffic_interval, no_traffic_healthy_interval;
+    uint64_t unhealthy_interval, unhealthy_edge_interval, healthy_edge_interval;
+    uint64_t initial_jitter, interval_jitter;
+    uint32_t interval_jitter_percent;
     uint32_t unhealthy_threshold, healthy_threshold;
+    uint32_t alt_port; /* 0: the endpoint's */
     const struct hbk_gw_http_health_check *http_health_check;
     const struct hbk_gw_tcp_health_check *tcp_health_check;
     uint8_t health_checker; /* 1: http, 2: tcp */
     bool reuse_connection;  /* true */
+    bool always_log_health_check_failures, always_log_health_check_success;
 };
 
 struct hbk_gw_thresholds {

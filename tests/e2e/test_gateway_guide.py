@@ -42,7 +42,7 @@ def test_the_guide_to_the_gateway_runs_as_it_is_written(tmp_path, find_peer_prog
 
 def test_the_guides_secrets_fit_into_its_configuration(tmp_path):
     whole = re.search(r"<<'END'\n(.*?)^END$", guide(), re.MULTILINE | re.DOTALL).group(1)
-    reference, secret = YAML.findall(guide())
+    reference, secret, _ = YAML.findall(guide())
     inline = re.search(r"^ +tls_certificates:\n.*\n.*\n", whole, re.MULTILINE).group(0)
     indent = inline[: len(inline) - len(inline.lstrip())]
     text = whole.replace(inline, "".join(f"{indent}{line}\n" for line in reference.splitlines()))
@@ -57,3 +57,13 @@ def test_the_guides_secrets_fit_into_its_configuration(tmp_path):
     (tmp_path / "tls" / "tls.key").unlink()
     done = program.hauberk("gateway", "-c", "gateway.yaml", "--mode", "validate", cwd=tmp_path)
     assert "tls/tls.key" in done.stderr
+
+
+def test_the_guides_health_checks_fit_into_its_cluster(tmp_path):
+    whole = re.search(r"<<'END'\n(.*?)^END$", guide(), re.MULTILINE | re.DOTALL).group(1)
+    *_, checks = YAML.findall(guide())
+    text = whole + "".join(f"    {line}\n" for line in checks.splitlines())
+    make_pair(tmp_path, "cert")
+    (tmp_path / "gateway.yaml").write_text(text.replace("key.pem", "cert.key"))
+    done = program.hauberk("gateway", "-c", "gateway.yaml", "--mode", "validate", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -150,6 +150,10 @@ static const char good[] =
     "    connectTimeout: 0.25s\n"
     "    lb_policy: least-request\n"
     "    circuit_breakers: {thresholds: {max_requests: 7}}\n"
+    "    health_checks: {timeout: 1s, interval: 2s, unhealthy_interval: 3s, unhealthy_threshold: "
+    "2,\n"
+    "      healthy_threshold: 3, tcp_health_check: {send: {text: 50494eFf}, receive: {binary: "
+    "UE8=}}}\n"
     "    load_assignment:\n"
     "      cluster_name: c\n"
     "      endpoints:\n"
@@ -204,6 +208,13 @@ static void test_a_bootstrap_in_every_accepted_spelling_becomes_the_model(void *
     assert_int_equal(
         cluster->http->explicit_http_config->http2_protocol_options->max_concurrent_streams, 100);
     assert_int_equal(cluster->endpoint_count, 1);
+    const struct hbk_gw_health_check *check = cluster->health_checks;
+    assert_true(check->reuse_connection);
+    assert_int_equal(check->healthy_edge_interval, UINT64_C(2000000000));
+    assert_int_equal(check->unhealthy_edge_interval, UINT64_C(3000000000));
+    assert_int_equal(check->no_traffic_healthy_interval, UINT64_C(60000000000));
+    assert_slice_equal(check->tcp_health_check->send->bytes, HBK_SLICE("PIN\xff"));
+    assert_slice_equal(check->tcp_health_check->receive[0].bytes, HBK_SLICE("PO"));
 
     const struct hbk_gw_listener *listener = &all->listeners[0];
     assert_slice_equal(listener->name, HBK_SLICE("[::]:80"));
