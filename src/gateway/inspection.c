@@ -140,10 +140,11 @@ static bool take_proxy(struct inspection *inspection, struct hbk_slice seen)
 
 /* ---- the ClientHello ---- */
 
-enum hello_answer { HELLO_NEED_MORE, HELLO_READY, HELLO_NONE };
+enum hello_answer { HELLO_NEED_MORE, HELLO_READY, HELLO_NONE, HELLO_TOO_LARGE };
 
-/* Joins the fragments of the first handshake message. `room` holds HBK_GW_HELLO_BYTES_MAX. */
-static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room,
+/* Joins the fragments of the first handshake message, of at most `bytes_max`; so much `room` holds.
+ */
+static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room, size_t bytes_max,
                                     struct hbk_slice *out_body)
 {
     size_t used = 0;
@@ -157,9 +158,11 @@ static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room,
         }
         uint64_t type = hbk_cursor_number(&cursor, 1), version = hbk_cursor_number(&cursor, 2);
         size_t size = (size_t)hbk_cursor_number(&cursor, 2);
-        if (type != RECORD_HANDSHAKE || version >> 8 != 3 || size == 0 ||
-            used + size > HBK_GW_HELLO_BYTES_MAX) {
+        if (type != RECORD_HANDSHAKE || version >> 8 != 3 || size == 0) {
             return HELLO_NONE;
+        }
+        if (used + size > bytes_max) {
+            return HELLO_TOO_LARGE;
         }
         bool is_whole = size <= cursor.left.size;
         struct hbk_slice part = hbk_cursor_take(&cursor, is_whole ? size : cursor.left.size);
@@ -167,9 +170,11 @@ static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room,
         used += part.size;
         if (used >= HBK_MESSAGE_HEADER_BYTES) {
             size_t body = (size_t)room[1] << 16 | (size_t)room[2] << 8 | room[3];
-            if (room[0] != HBK_MESSAGE_CLIENT_HELLO ||
-                body + HBK_MESSAGE_HEADER_BYTES > HBK_GW_HELLO_BYTES_MAX) {
+            if (room[0] != HBK_MESSAGE_CLIENT_HELLO) {
                 return HELLO_NONE;
+            }
+            if (body + HBK_MESSAGE_HEADER_BYTES > bytes_max) {
+                return HELLO_TOO_LARGE;
             }
             if (used >= body + HBK_MESSAGE_HEADER_BYTES) {
                 *out_body = hbk_slice_of(room + HBK_MESSAGE_HEADER_BYTES, body);
@@ -182,15 +187,34 @@ static enum hello_answer join_hello(struct hbk_slice seen, uint8_t *room,
     }
 }
 
-/* A hello that cannot be read is TLS all the same: the session will say what is wrong with it. */
+static size_t hello_bytes_max(const struct hbk_gw_listener *listener)
+{
+    const struct hbk_gw_tls_inspector *inspector = find_filter(listener, HBK_GW_TLS_INSPECTOR);
+    return inspector != NULL && inspector->max_client_hello_size > 0
+               ? inspector->max_client_hello_size
+               : HBK_GW_HELLO_BYTES_MAX;
+}
+
+/*
+ * A hello that cannot be read is TLS all the same: the session will say what is wrong with it. One
+ * that comes in records so small that their headers fill the room is too large as well: no more of
+ * it will ever be seen.
+ */
 static void take_hello(struct inspection *inspection, struct hbk_slice seen)
 {
     static const struct hbk_client_hello unreadable;
     struct hbk_client_hello hello;
     struct hbk_slice body;
     uint8_t *room = inspection->acceptor->shard->net.output.bytes;
-    switch (join_hello(seen, room, &body)) {
+    size_t bytes_max = hello_bytes_max(inspection->acceptor->listener->config);
+    switch (join_hello(seen, room, bytes_max, &body)) {
     case HELLO_NEED_MORE:
+        if (seen.size >= bytes_max + HBK_GW_HELLO_HEADERS_BYTES_MAX) {
+            give_up(inspection, HBK_GW_L_FILTER_ERROR);
+        }
+        return;
+    case HELLO_TOO_LARGE:
+        give_up(inspection, HBK_GW_L_FILTER_ERROR);
         return;
     case HELLO_NONE:
         arrive(inspection, NULL);

@@ -8,8 +8,9 @@
 #include "gateway/shard.h"
 
 enum {
-    HBK_GW_HELLO_BYTES_MAX = 16 << 10, /* of a ClientHello, as Envoy's inspector takes it */
-    HBK_GW_PEEK_BYTES_MAX = HBK_GW_HELLO_BYTES_MAX + 1024, /* with its records' headers */
+    HBK_GW_HELLO_BYTES_MAX = 16 << 10, /* of a ClientHello, unless max_client_hello_size is less */
+    HBK_GW_HELLO_HEADERS_BYTES_MAX = 1024, /* of the records that it comes in */
+    HBK_GW_PEEK_BYTES_MAX = HBK_GW_HELLO_BYTES_MAX + HBK_GW_HELLO_HEADERS_BYTES_MAX,
 };
 
 /* What is known of a connection when its chain is chosen. Slices are borrowed for the call. */
