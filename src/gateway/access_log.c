@@ -114,11 +114,11 @@ static hbk_status write_json(const struct hbk_gw_log *log, const struct hbk_gw_i
     return hbk_buffer_append(out, HBK_SLICE("\n"));
 }
 
-void hbk_gw_log_write(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
+void hbk_gw_log_write(struct hbk_gw_shard *shard, const struct hbk_gw_log_list *list,
                       const struct hbk_gw_info *info)
 {
-    for (uint32_t i = 0; i < handler->log_count; i++) {
-        const struct hbk_gw_log *log = handler->logs[i];
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct hbk_gw_log *log = list->items[i];
         struct hbk_gw_log_buffer *buffer = &shard->logs[log->index];
         if (log->config->filter != NULL && !passes(log->config->filter, info)) {
             continue;

@@ -65,11 +65,9 @@ static hbk_status add_encoded_line(struct hbk_buffer *out, struct hbk_slice byte
     return add_text(out, "%0A");
 }
 
-/* PEM, percent-encoded. */
-static hbk_status add_certificates(struct hbk_buffer *out, const char *key,
-                                   const struct hbk_slice *certificates, size_t count)
+hbk_status hbk_gw_client_certificate_encode(const struct hbk_slice *certificates, size_t count,
+                                            struct hbk_buffer *out)
 {
-    HBK_TRY(add_text(out, key));
     for (size_t i = 0; i < count; i++) {
         struct hbk_slice der = certificates[i];
         HBK_TRY(add_text(out, "-----BEGIN%20CERTIFICATE-----%0A"));
@@ -79,6 +77,14 @@ static hbk_status add_certificates(struct hbk_buffer *out, const char *key,
         }
         HBK_TRY(add_text(out, "-----END%20CERTIFICATE-----%0A"));
     }
+    return HBK_OK;
+}
+
+static hbk_status add_certificates(struct hbk_buffer *out, const char *key,
+                                   const struct hbk_slice *certificates, size_t count)
+{
+    HBK_TRY(add_text(out, key));
+    HBK_TRY(hbk_gw_client_certificate_encode(certificates, count, out));
     return add_text(out, "\";");
 }
 

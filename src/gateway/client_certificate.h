@@ -25,6 +25,10 @@ HBK_MUST_USE hbk_status hbk_gw_client_certificate_write(
     const struct hbk_peer *peer, const struct hbk_certificate_names *own,
     const struct hbk_gw_client_cert_details_set *set, struct hbk_buffer *out);
 
+/* Appends certificates as PEM, percent-encoded. Fails: HBK_LIMIT, HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_gw_client_certificate_encode(const struct hbk_slice *certificates,
+                                                         size_t count, struct hbk_buffer *out);
+
 /* Whether the configuration makes elements. */
 bool hbk_gw_client_certificate_is_told(const struct hbk_gw_http_connection_manager *http);
 

@@ -155,7 +155,7 @@ static void on_secured(struct hbk_pipe *pipe)
     struct hbk_gw_connection *connection = connection_of(pipe);
     struct hbk_tls_agreement agreed = hbk_tls_agreement(pipe->tls);
     connection->is_shaking = false;
-    hbk_gw_tls_facts_init(&connection->tls, pipe->tls, connection->shard->plan->asks_own_names);
+    hbk_gw_tls_facts_init(&connection->tls, pipe->tls, connection->shard->plan->asks);
     hbk_gw_uncount(&connection->listener_stats[HBK_GW_L_SSL_SHAKING]);
     hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_HANDSHAKE_US],
                             age_ns(connection) / HBK_NS_PER_US);
@@ -270,6 +270,32 @@ static void on_failed(struct hbk_pipe *pipe, int error)
     end_streams(connection, HBK_GW_FLAG_DC, "downstream_remote_disconnect");
 }
 
+static void log_connection(const struct hbk_gw_connection *connection)
+{
+    const struct hbk_pipe *pipe = &connection->pipe;
+    const struct hbk_gw_info info = {
+        .start_ns = connection->opened_real_ns,
+        .duration_ns = age_ns(connection),
+        .request_ns = UINT64_MAX,
+        .response_ns = UINT64_MAX,
+        .protocol = connection->kind == HBK_GW_KIND_HTTP1   ? "HTTP/1.1"
+                    : connection->kind == HBK_GW_KIND_HTTP2 ? "HTTP/2"
+                                                            : NULL,
+        .downstream_failure = pipe->failure_text[0] == '\0' ? NULL : pipe->failure_text,
+        .received_bytes = pipe->plain_received_bytes,
+        .sent_bytes = pipe->plain_sent_bytes,
+        .received_wire_bytes = pipe->received_bytes,
+        .sent_wire_bytes = pipe->sent_bytes,
+        .downstream_remote = connection->peer,
+        .downstream_direct_remote = connection->direct,
+        .downstream_local = connection->local,
+        .filter_chain = connection->handler->chain->name,
+        .tls = &connection->tls,
+        .connection_id = connection->id,
+    };
+    hbk_gw_log_write(connection->shard, &connection->listener->logs, &info);
+}
+
 static void on_closed(struct hbk_pipe *pipe)
 {
     struct hbk_gw_connection *connection = connection_of(pipe);
@@ -283,7 +309,7 @@ static void on_closed(struct hbk_pipe *pipe)
     }
     hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_CX_LENGTH_MS],
                             age_ns(connection) / HBK_NS_PER_MS);
-    hbk_gw_count(&connection->stats[HBK_GW_H_CX_TX_BYTES], pipe->sent_bytes);
+    hbk_gw_count(&connection->stats[HBK_GW_H_CX_TX_BYTES], pipe->plain_sent_bytes);
     hbk_gw_count(&connection->stats[HBK_GW_H_CX_DESTROY], 1);
     hbk_gw_uncount(&connection->stats[HBK_GW_H_CX_ACTIVE]);
     hbk_gw_count(&connection->listener_stats[HBK_GW_L_CX_DESTROY], 1);
@@ -293,6 +319,7 @@ static void on_closed(struct hbk_pipe *pipe)
     hbk_loop_timer_cancel(shard->net.loop, &connection->life);
     hbk_task_cancel(&connection->more);
     hbk_link_remove(&connection->link);
+    log_connection(connection);
     hbk_gw_tls_facts_fini(&connection->tls);
     hbk_buffer_fini(&connection->certificate_element);
     hbk_buffer_fini(&connection->in);
@@ -340,6 +367,8 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     }
     connection->shard = shard;
     connection->handler = handler;
+    connection->listener = arrival->listener;
+    connection->opened_real_ns = hbk_clock_realtime_ns();
     connection->is_shaking = handler->tls != NULL;
     connection->listener_stats = listener_stats;
     connection->opened_ns = shard->net.loop->now_ns;

@@ -29,6 +29,7 @@ struct hbk_gw_connection {
     struct hbk_link link;
     struct hbk_gw_shard *shard;
     const struct hbk_gw_handler *handler;
+    const struct hbk_gw_plan_listener *listener;
     hbk_gw_counter *listener_stats; /* as the next, of this worker */
     hbk_gw_counter *stats;
     struct hbk_list streams;
@@ -36,6 +37,7 @@ struct hbk_gw_connection {
     uint32_t request_count;
     uint64_t id;
     uint64_t opened_ns;
+    int64_t opened_real_ns;
     struct hbk_gw_tls_facts tls;
     struct hbk_buffer certificate_element;  /* of X-Forwarded-Client-Cert; empty: not made yet */
     struct hbk_address peer, direct, local; /* peer: who the client is said to be */

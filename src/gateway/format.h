@@ -41,13 +41,14 @@ struct hbk_gw_info {
     const char *protocol, *upstream_protocol; /* "HTTP/1.1" */
     uint32_t status;                          /* 0: none was sent */
     uint32_t flags;                           /* enum hbk_gw_flag */
-    const char *details, *termination, *upstream_failure;
+    const char *details, *termination, *upstream_failure, *downstream_failure;
+    const char *log_type; /* "DownstreamEnd"; NULL: no log of an exchange or connection */
     uint64_t received_bytes, sent_bytes;
     uint64_t received_wire_bytes, sent_wire_bytes;
     struct hbk_address downstream_remote, downstream_direct_remote, downstream_local;
     struct hbk_address upstream_host, upstream_local;
     struct hbk_slice cluster, route, filter_chain;
-    struct hbk_gw_tls_facts tls; /* borrowed from the connection */
+    const struct hbk_gw_tls_facts *tls, *upstream_tls; /* borrowed */
     uint64_t connection_id;
     uint32_t attempts;
 };
@@ -69,6 +70,13 @@ HBK_MUST_USE hbk_status hbk_gw_format_write(const struct hbk_gw_format *format,
 HBK_MUST_USE hbk_status hbk_gw_format_write_json(const struct hbk_gw_format *format,
                                                  const struct hbk_gw_info *info,
                                                  struct hbk_slice key, struct hbk_json *json);
+
+/* What must be found out for a text that is not found out for nobody. */
+enum {
+    HBK_GW_ASKS_OWN_NAMES = 1 << 0,    /* the names of our own certificates */
+    HBK_GW_ASKS_UPSTREAM_TLS = 1 << 1, /* what was agreed on with the upstream */
+};
+unsigned hbk_gw_format_asks(const struct hbk_gw_format *format);
 
 /* "UH,URX", or "-". */
 HBK_MUST_USE hbk_status hbk_gw_flags_write(uint32_t flags, struct hbk_buffer *out);

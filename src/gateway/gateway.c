@@ -133,13 +133,18 @@ void hbk_gw_control_drain(struct hbk_gw_control *control, bool exits)
     hbk_loop_timer(&control->loop, &control->drain_check, DRAIN_CHECK_NS);
 }
 
-/* The first signal drains, or has a drain that is under way end the program; another one ends it at
- * once. */
+/* SIGUSR1: somebody has moved the access logs away. Of the others the first drains, or has a drain
+ * that is under way end the program; another one ends it at once. */
 static void on_signal(struct hbk_source *source)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(source, struct hbk_gw_control, signals);
     int number = 0;
     while (hbk_signal_read(source->fd, &number) == HBK_OK) {
+        if (number == SIGUSR1) {
+            hbk_gw_plan_reopen_logs(control->plan);
+            hbk_log(HBK_LOG_INFO, "gateway", "access logs are open anew");
+            continue;
+        }
         if (control->exits_when_drained) {
             hbk_gw_control_stop(control);
         } else {
@@ -251,7 +256,7 @@ static hbk_status run_team(struct hbk_gw_control *control)
 
 static hbk_status run_loop(struct hbk_gw_control *control)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
     int fd = -1;
     HBK_TRY(hbk_mailbox_init(&control->mailbox, &control->loop));
     control->directory = (struct hbk_gw_directory){.plan = control->plan,

@@ -6,6 +6,7 @@
  */
 #include "gateway/inspection.h"
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -21,6 +22,8 @@ struct inspection {
     struct hbk_link link;
     struct hbk_gw_acceptor *acceptor;
     struct hbk_address peer, direct, local;
+    uint64_t start_ns;
+    int64_t start_real_ns;
     bool awaits_proxy, may_lack_proxy, awaits_hello, is_over;
 };
 
@@ -70,8 +73,25 @@ static void finish(struct inspection *inspection)
     hbk_loop_post(loop, HBK_PHASE_END, &inspection->bury);
 }
 
+/* What ends here is known to the listener alone. */
+static void log_end(const struct inspection *inspection)
+{
+    struct hbk_gw_shard *shard = inspection->acceptor->shard;
+    const struct hbk_gw_info info = {
+        .start_ns = inspection->start_real_ns,
+        .duration_ns = shard->net.loop->now_ns - inspection->start_ns,
+        .request_ns = UINT64_MAX,
+        .response_ns = UINT64_MAX,
+        .downstream_remote = inspection->peer,
+        .downstream_direct_remote = inspection->direct,
+        .downstream_local = inspection->local,
+    };
+    hbk_gw_log_write(shard, &inspection->acceptor->listener->logs, &info);
+}
+
 static void close_socket(struct inspection *inspection)
 {
+    log_end(inspection);
     finish(inspection);
     hbk_fd_close(&inspection->source.fd);
 }
@@ -86,6 +106,7 @@ static void give_up(struct inspection *inspection, unsigned why)
 static void arrive(struct inspection *inspection, const struct hbk_client_hello *hello)
 {
     struct hbk_gw_arrival arrival = {
+        .listener = inspection->acceptor->listener,
         .fd = inspection->source.fd,
         .peer = inspection->peer,
         .direct = inspection->direct,
@@ -295,6 +316,8 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
         return;
     }
     inspection->acceptor = acceptor;
+    inspection->start_ns = shard->net.loop->now_ns;
+    inspection->start_real_ns = hbk_clock_realtime_ns();
     inspection->peer = inspection->direct = *peer;
     inspection->local = *local;
     inspection->awaits_proxy = proxy != NULL;

@@ -15,6 +15,7 @@ enum {
 
 /* What is known of a connection when its chain is chosen. Slices are borrowed for the call. */
 struct hbk_gw_arrival {
+    const struct hbk_gw_plan_listener *listener;
     int fd;
     struct hbk_address peer;   /* who the client is said to be */
     struct hbk_address direct; /* whom the socket is connected with */

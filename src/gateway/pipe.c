@@ -195,6 +195,7 @@ static enum hbk_io send_plain(struct hbk_pipe *pipe, size_t *out_size)
     enum hbk_io io = hbk_socket_send(pipe->source.fd, hbk_buffer_slice(&pipe->out), out_size);
     if (io == HBK_IO_DONE) {
         pipe->sent_bytes += *out_size;
+        pipe->plain_sent_bytes += *out_size;
         hbk_buffer_consume(&pipe->out, *out_size);
     }
     return io;

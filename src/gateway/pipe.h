@@ -70,7 +70,7 @@ struct hbk_pipe {
     struct hbk_buffer sealed;    /* waits for the socket */
     struct hbk_buffer partial;   /* of a record that is not whole yet, or read while paused */
     struct hbk_task flight;
-    uint64_t plain_received_bytes;
+    uint64_t plain_received_bytes, plain_sent_bytes;
     bool has_tls, is_shaking, is_waiting, is_untrusted;
     char failure_text[HBK_PIPE_FAILURE_BYTES_MAX]; /* of TLS; empty: none */
 };

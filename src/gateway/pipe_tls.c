@@ -98,6 +98,7 @@ enum hbk_io hbk_pipe_tls_seal(struct hbk_pipe *pipe, size_t *out_size)
         return HBK_IO_FAILED;
     }
     hbk_buffer_consume(&pipe->out, sealed);
+    pipe->plain_sent_bytes += sealed;
     *out_size = sealed;
     return send_output(pipe, written);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "gateway/client_certificate.h"
 #include "gateway/unserved.h"
 #include "os/fd.h"
@@ -50,6 +51,14 @@ struct hbk_gw_plan_cluster *hbk_gw_plan_find_cluster(const struct hbk_gw_plan *p
 
 /* ---- header values ---- */
 
+static hbk_status parse(struct hbk_gw_plan *plan, struct hbk_slice text,
+                        const struct hbk_gw_format **out_format, struct hbk_error *error)
+{
+    HBK_TRY(hbk_gw_format_parse(text, &plan->arena, out_format, error));
+    plan->asks |= hbk_gw_format_asks(*out_format);
+    return HBK_OK;
+}
+
 static hbk_status add_formats(struct hbk_gw_plan *plan,
                               const struct hbk_gw_header_value_option *options, uint32_t count,
                               struct hbk_error *error)
@@ -64,8 +73,7 @@ static hbk_status add_formats(struct hbk_gw_plan *plan,
             return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
         }
         value->option = &options[i];
-        hbk_status status =
-            hbk_gw_format_parse(options[i].header->value, &plan->arena, &value->format, error);
+        hbk_status status = parse(plan, options[i].header->value, &value->format, error);
         if (status != HBK_OK) {
             hbk_error_prefix(error, "header \"%s\"", (const char *)options[i].header->key.bytes);
             return status;
@@ -118,8 +126,7 @@ static hbk_status parse_json_fields(struct hbk_gw_plan *plan, struct hbk_gw_log 
     }
     for (uint32_t i = 0; i < log->field_count; i++) {
         log->fields[i].key = source->json_format[i].key;
-        HBK_TRY(hbk_gw_format_parse(source->json_format[i].value, &plan->arena,
-                                    &log->fields[i].format, error));
+        HBK_TRY(parse(plan, source->json_format[i].value, &log->fields[i].format, error));
     }
     return HBK_OK;
 }
@@ -159,22 +166,43 @@ static hbk_status add_log(struct hbk_gw_plan *plan, const struct hbk_gw_access_l
                             : sink->format.size > 0 ? sink->format
                                                     : hbk_slice_text(hbk_gw_default_format);
     log->omits_empty = source != NULL && source->omit_empty_values;
-    return hbk_gw_format_parse(text, &plan->arena, &log->text, error);
+    return parse(plan, text, &log->text, error);
 }
 
-static hbk_status add_logs(struct hbk_gw_plan *plan, struct hbk_gw_handler *handler,
+static hbk_status add_logs(struct hbk_gw_plan *plan, struct hbk_gw_log_list *list,
                            const struct hbk_gw_access_log *logs, uint32_t count,
                            struct hbk_error *error)
 {
-    handler->logs = hbk_arena_array(&plan->arena, count, sizeof(struct hbk_gw_log *));
-    if (handler->logs == NULL) {
+    list->items = hbk_arena_array(&plan->arena, count, sizeof(struct hbk_gw_log *));
+    if (list->items == NULL) {
         return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
     }
     for (uint32_t i = 0; i < count; i++) {
-        HBK_TRY(add_log(plan, &logs[i], &handler->logs[i], error));
-        handler->log_count++;
+        HBK_TRY(add_log(plan, &logs[i], &list->items[i], error));
+        list->count++;
     }
     return HBK_OK;
+}
+
+/* dup3() puts the new file in the old one's place at once: a worker writes to one or the other. */
+void hbk_gw_plan_reopen_logs(struct hbk_gw_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->log_count; i++) {
+        const struct hbk_gw_log *log = &plan->logs[i];
+        struct hbk_error error = {.status = HBK_OK};
+        if (log->fd <= STDERR_FILENO) {
+            continue;
+        }
+        struct hbk_gw_log fresh = {.config = log->config, .fd = -1};
+        if (open_log(plan, &fresh, log->config->typed_config.message, &error) != HBK_OK) {
+            hbk_log(HBK_LOG_WARN, "gateway", "%s; the old file is written on", error.text);
+            continue;
+        }
+        if (dup3(fresh.fd, log->fd, O_CLOEXEC) < 0) {
+            hbk_log(HBK_LOG_WARN, "gateway", "an access log stays with its old file");
+        }
+        hbk_fd_close(&fresh.fd);
+    }
 }
 
 /* ---- handlers ---- */
@@ -193,9 +221,9 @@ static hbk_status set_up_http(struct hbk_gw_plan *plan, struct hbk_gw_handler *h
     if (handler->routes == NULL) {
         return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
     }
-    plan->asks_own_names |= hbk_gw_client_certificate_is_told(http);
+    plan->asks |= hbk_gw_client_certificate_is_told(http) ? HBK_GW_ASKS_OWN_NAMES : 0;
     HBK_TRY(add_route_formats(plan, http->route_config, error));
-    return add_logs(plan, handler, http->access_log, http->access_log_count, error);
+    return add_logs(plan, &handler->logs, http->access_log, http->access_log_count, error);
 }
 
 static hbk_status set_up_handler(struct hbk_gw_plan *plan, const struct hbk_gw_listener *listener,
@@ -228,7 +256,8 @@ static hbk_status set_up_handler(struct hbk_gw_plan *plan, const struct hbk_gw_l
     handler->tcp = filter->typed_config.message;
     handler->stat_prefix = handler->tcp->stat_prefix;
     handler->idle_ns = handler->tcp->idle_timeout;
-    return add_logs(plan, handler, handler->tcp->access_log, handler->tcp->access_log_count, error);
+    return add_logs(plan, &handler->logs, handler->tcp->access_log, handler->tcp->access_log_count,
+                    error);
 }
 
 /* "0.0.0.0_9000": the address as Envoy's statistics write it. */
@@ -252,6 +281,7 @@ static hbk_status set_up_listener(struct hbk_gw_plan *plan, struct hbk_gw_plan_l
 {
     const struct hbk_gw_listener *config = listener->config;
     HBK_TRY(name_stats(plan, listener));
+    HBK_TRY(add_logs(plan, &listener->logs, config->access_log, config->access_log_count, error));
     listener->handlers = &plan->handlers[plan->handler_count];
     for (uint32_t i = 0; i < config->filter_chains_count; i++) {
         HBK_TRY(set_up_handler(plan, config, &config->filter_chains[i],
@@ -320,6 +350,7 @@ static hbk_status take_arrays(struct hbk_gw_plan *plan)
     for (uint32_t i = 0; i < all->listeners_count; i++) {
         const struct hbk_gw_listener *listener = &all->listeners[i];
         handlers += listener->filter_chains_count + (listener->default_filter_chain != NULL);
+        logs += listener->access_log_count;
         for (uint32_t k = 0; k < listener->filter_chains_count; k++) {
             logs += count_logs(&listener->filter_chains[k]);
         }

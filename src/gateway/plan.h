@@ -42,6 +42,12 @@ struct hbk_gw_log {
     uint32_t field_count;
 };
 
+/* Borrowed from the plan. */
+struct hbk_gw_log_list {
+    struct hbk_gw_log **items;
+    uint32_t count;
+};
+
 /* What becomes of a filter chain's connections. */
 struct hbk_gw_handler {
     unsigned index; /* among all handlers */
@@ -52,10 +58,9 @@ struct hbk_gw_handler {
     struct hbk_tls_context *tls;         /* owned; NULL: plain text */
     uint64_t handshake_timeout_ns;       /* 0: none */
     struct hbk_slice stat_prefix, server_name;
-    struct hbk_gw_log **logs; /* borrowed from the plan */
-    uint32_t log_count;
-    uint64_t idle_ns;          /* of a connection; 0: none */
-    uint32_t buffer_bytes_max; /* per connection and direction */
+    struct hbk_gw_log_list logs; /* of exchanges, or of connections of tcp_proxy */
+    uint64_t idle_ns;            /* of a connection; 0: none */
+    uint32_t buffer_bytes_max;   /* per connection and direction */
 };
 
 struct hbk_gw_plan_listener {
@@ -63,6 +68,7 @@ struct hbk_gw_plan_listener {
     struct hbk_slice stat_name;       /* "0.0.0.0_9000", or its stat_prefix */
     struct hbk_gw_handler *handlers;  /* one per filter chain */
     struct hbk_gw_handler *otherwise; /* of the default filter chain; NULL: none */
+    struct hbk_gw_log_list logs;      /* of every connection */
 };
 
 struct hbk_gw_plan {
@@ -78,7 +84,7 @@ struct hbk_gw_plan {
     uint64_t log_flush_ns;
     const struct hbk_batcher_options *batcher; /* borrowed; NULL: what is usual */
     uint32_t buffer_bytes_min;                 /* the smallest limit of any handler */
-    bool asks_own_names; /* the names of our certificates are logged or told */
+    unsigned asks; /* HBK_GW_ASKS_...: what logs, header values and certificates' fields need */
     bool is_trial;
 };
 
@@ -96,6 +102,10 @@ HBK_MUST_USE hbk_status hbk_gw_plan_new(struct hbk_gw_config *config,
                                         const struct hbk_gw_plan_options *options,
                                         struct hbk_gw_plan **out_plan, struct hbk_error *error);
 void hbk_gw_plan_free(struct hbk_gw_plan *plan); /* NULL is allowed */
+
+/* Opens the files of access logs anew, under the numbers that workers write to: whoever rotates
+ * them has moved them away. One that cannot be opened stays, and that is logged. Control thread. */
+void hbk_gw_plan_reopen_logs(struct hbk_gw_plan *plan);
 
 /* By name; NULL without one. */
 struct hbk_gw_plan_cluster *hbk_gw_plan_find_cluster(const struct hbk_gw_plan *plan,

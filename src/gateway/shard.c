@@ -41,6 +41,7 @@ static void bury(struct hbk_gw_shard *shard)
     shard->dead_count = 0;
     for (struct hbk_link *link; (link = hbk_list_pop(&shard->dead)) != NULL;) {
         struct hbk_gw_stream *stream = HBK_CONTAINER(link, struct hbk_gw_stream, link);
+        hbk_gw_tls_facts_fini(&stream->upstream_tls);
         hbk_buffer_fini(&stream->out);
         hbk_buffer_fini(&stream->up_out);
         hbk_buffer_fini(&stream->held);
@@ -80,7 +81,7 @@ static void on_accept(struct hbk_listener *socket, int fd, const struct hbk_addr
         return;
     }
     const struct hbk_gw_arrival arrival = {
-        .fd = fd, .peer = *peer, .direct = *peer, .local = local};
+        .listener = acceptor->listener, .fd = fd, .peer = *peer, .direct = *peer, .local = local};
     hbk_gw_arrived(acceptor, &arrival);
 }
 
@@ -89,7 +90,18 @@ void hbk_gw_arrived(struct hbk_gw_acceptor *acceptor, const struct hbk_gw_arriva
     const struct hbk_gw_handler *handler = hbk_gw_choose_handler(acceptor->listener, arrival);
     if (handler == NULL) {
         int fd = arrival->fd;
+        const struct hbk_gw_info info = {
+            .start_ns = hbk_clock_realtime_ns(),
+            .request_ns = UINT64_MAX,
+            .response_ns = UINT64_MAX,
+            .flags = HBK_GW_FLAG_NR,
+            .details = "filter_chain_not_found",
+            .downstream_remote = arrival->peer,
+            .downstream_direct_remote = arrival->direct,
+            .downstream_local = arrival->local,
+        };
         hbk_gw_count(&acceptor->stats[HBK_GW_L_NO_CHAIN], 1);
+        hbk_gw_log_write(acceptor->shard, &arrival->listener->logs, &info);
         hbk_fd_close(&fd);
         return;
     }

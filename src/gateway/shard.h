@@ -106,7 +106,7 @@ uint64_t hbk_gw_random(struct hbk_gw_shard *shard);
 /* The date as HTTP writes it; made once a second. */
 struct hbk_slice hbk_gw_date(struct hbk_gw_shard *shard);
 
-/* access_log.c: writes a line to each log of the handler whose filter takes it. */
-void hbk_gw_log_write(struct hbk_gw_shard *shard, const struct hbk_gw_handler *handler,
+/* access_log.c: writes a line to each of the logs whose filter takes it. */
+void hbk_gw_log_write(struct hbk_gw_shard *shard, const struct hbk_gw_log_list *list,
                       const struct hbk_gw_info *info);
 void hbk_gw_log_flush(struct hbk_gw_shard *shard);

@@ -120,6 +120,7 @@ struct hbk_gw_stream {
     struct hbk_gw_promise request_promise, response_promise; /* HTTP/2 only */
     struct hbk_address upstream_address, upstream_local;
     const char *upstream_protocol;
+    struct hbk_gw_tls_facts upstream_tls; /* where somebody asks for it */
 };
 
 /* From the codec towards the client. The request's head is in stream->request by then. */
@@ -167,7 +168,7 @@ HBK_MUST_USE hbk_status hbk_gw_forward_response(struct hbk_gw_stream *stream);
 HBK_MUST_USE hbk_status hbk_gw_forward_location(struct hbk_gw_stream *stream,
                                                 struct hbk_slice *out_location);
 
-/* Fills in what logs and header values ask about. */
+/* stream_info.c: fills in what logs and header values ask about. */
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info);
 
 /* upstream.c: asks for a connection to one of the cluster's hosts. hbk_gw_stream_bound() or

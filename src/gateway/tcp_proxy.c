@@ -20,7 +20,9 @@ struct relay {
     struct hbk_gw_host *host;
     struct hbk_timer connect, idle, life;
     struct hbk_address peer, direct, local, server_local;
-    struct hbk_gw_tls_facts tls; /* the client's */
+    const struct hbk_gw_plan_listener *listener;
+    struct hbk_gw_tls_facts tls,
+        upstream_tls; /* the client's; the upstream's where it is asked for */
     uint64_t id, start_ns, active_ns;
     int64_t start_real_ns;
     uint32_t attempts, flags;
@@ -46,14 +48,18 @@ static void log_relay(const struct relay *relay)
         .flags = relay->flags,
         .upstream_failure = relay->failure,
         .termination = relay->termination,
-        .received_bytes = relay->client.received_bytes,
-        .sent_bytes = relay->client.sent_bytes,
+        .received_bytes = relay->client.plain_received_bytes,
+        .sent_bytes = relay->client.plain_sent_bytes,
         .received_wire_bytes = relay->client.received_bytes,
         .sent_wire_bytes = relay->client.sent_bytes,
         .downstream_remote = relay->peer,
         .downstream_direct_remote = relay->direct,
         .downstream_local = relay->local,
-        .tls = relay->tls,
+        .tls = &relay->tls,
+        .upstream_tls = &relay->upstream_tls,
+        .downstream_failure =
+            relay->client.failure_text[0] == '\0' ? NULL : relay->client.failure_text,
+        .log_type = "TcpConnectionEnd",
         .upstream_local = relay->server_local,
         .cluster = relay->pool == NULL ? hbk_slice_of(NULL, 0) : relay->pool->cluster->config->name,
         .filter_chain = relay->handler->chain->name,
@@ -63,7 +69,9 @@ static void log_relay(const struct relay *relay)
     if (relay->host != NULL) {
         info.upstream_host = relay->host->address;
     }
-    hbk_gw_log_write(relay->shard, relay->handler, &info);
+    hbk_gw_log_write(relay->shard, &relay->handler->logs, &info);
+    info.log_type = NULL;
+    hbk_gw_log_write(relay->shard, &relay->listener->logs, &info);
 }
 
 static void leave_host(struct relay *relay)
@@ -89,14 +97,15 @@ static void bury(struct relay *relay)
     struct hbk_gw_shard *shard = relay->shard;
     log_relay(relay);
     hbk_gw_tls_facts_fini(&relay->tls);
+    hbk_gw_tls_facts_fini(&relay->upstream_tls);
     hbk_loop_timer_cancel(shard->net.loop, &relay->idle);
     if (relay->client.is_shaking) {
         hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
     }
     hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_CX_LENGTH_MS],
                             (shard->net.loop->now_ns - relay->start_ns) / HBK_NS_PER_MS);
-    hbk_gw_count(&relay->stats[HBK_GW_T_CX_RX_BYTES], relay->client.received_bytes);
-    hbk_gw_count(&relay->stats[HBK_GW_T_CX_TX_BYTES], relay->client.sent_bytes);
+    hbk_gw_count(&relay->stats[HBK_GW_T_CX_RX_BYTES], relay->client.plain_received_bytes);
+    hbk_gw_count(&relay->stats[HBK_GW_T_CX_TX_BYTES], relay->client.plain_sent_bytes);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_CX_DESTROY], 1);
     hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_CX_ACTIVE]);
     hbk_gw_uncount(&shard->live);
@@ -288,6 +297,9 @@ static void on_server_connected(struct hbk_pipe *pipe)
     if (hbk_socket_local_address(pipe->source.fd, &relay->server_local) != HBK_OK) {
         relay->server_local = (struct hbk_address){0};
     }
+    if (pipe->has_tls && (relay->shard->plan->asks & HBK_GW_ASKS_UPSTREAM_TLS) != 0) {
+        hbk_gw_tls_facts_init(&relay->upstream_tls, pipe->tls, 0);
+    }
     hbk_pipe_resume(&relay->client);
 }
 
@@ -321,7 +333,7 @@ static void on_server_closed(struct hbk_pipe *pipe)
 static void on_client_connected(struct hbk_pipe *pipe)
 {
     struct relay *relay = of_client(pipe);
-    hbk_gw_tls_facts_init(&relay->tls, pipe->tls, relay->shard->plan->asks_own_names);
+    hbk_gw_tls_facts_init(&relay->tls, pipe->tls, relay->shard->plan->asks);
     hbk_gw_count(&relay->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
     hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
     hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_HANDSHAKE_US],
@@ -447,6 +459,7 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     }
     relay->shard = shard;
     relay->handler = handler;
+    relay->listener = arrival->listener;
     relay->listener_stats = listener_stats;
     relay->stats = shard->tcp_stats[handler->index];
     relay->peer = arrival->peer;

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/format.h"
+
 void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
-                           bool asks_own)
+                           unsigned asks)
 {
     struct hbk_tls_agreement agreed = hbk_tls_agreement(session);
     const struct hbk_peer *peer = hbk_tls_peer(session);
@@ -16,7 +18,8 @@ void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_
     if (agreed.server_name.size > 0) {
         facts->server_name = hbk_slice_to_string(agreed.server_name);
     }
-    const struct x509_st *own = asks_own ? hbk_tls_own_leaf(session) : NULL;
+    const struct x509_st *own =
+        (asks & HBK_GW_ASKS_OWN_NAMES) != 0 ? hbk_tls_own_leaf(session) : NULL;
     if (own != NULL) { /* without memory for them they are not known */
         (void)!hbk_certificate_names_read(own, &facts->own);
     }

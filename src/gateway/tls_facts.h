@@ -16,10 +16,10 @@ struct hbk_gw_tls_facts {
     struct hbk_certificate_names own; /* of our certificate, where somebody asks; owned */
 };
 
-/* Once the handshake is done. `asks_own`: somebody wants to know the names of our certificate,
- * which takes libcrypto some microseconds. */
+/* Once the handshake is done. The names of our certificate take libcrypto some microseconds: they
+ * are read if `asks` (HBK_GW_ASKS_..., gateway/format.h) says so. */
 void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
-                           bool asks_own);
+                           unsigned asks);
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts); /* idempotent */
 
 /* Names that each end with a zero byte, as one text with commas between: the only one itself, or

@@ -60,7 +60,6 @@ static hbk_status check_listener(const struct hbk_gw_listener *listener, struct 
 {
     const struct remark remarks[] = {
         {"use_original_dst", listener->use_original_dst, true},
-        {"access_log", listener->access_log_count > 0, true},
         {"tcp_backlog_size", listener->has_tcp_backlog_size != 0, false},
         {"max_connections_to_accept_per_socket_event",
          listener->max_connections_to_accept_per_socket_event > 0, false},

@@ -137,6 +137,10 @@ static void bind(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
     if (hbk_socket_local_address(upstream->pipe.source.fd, &stream->upstream_local) != HBK_OK) {
         stream->upstream_local = (struct hbk_address){0};
     }
+    if (upstream->pipe.has_tls && (stream->shard->plan->asks & HBK_GW_ASKS_UPSTREAM_TLS) != 0) {
+        hbk_gw_tls_facts_fini(&stream->upstream_tls); /* of an attempt before */
+        hbk_gw_tls_facts_init(&stream->upstream_tls, upstream->pipe.tls, 0);
+    }
     upstream->stream_count++;
     upstream->request_count++;
     hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_ACTIVE], 1);

@@ -16,6 +16,17 @@ OPERATORS = [
     "DOWNSTREAM_PEER_SUBJECT",
     "DOWNSTREAM_PEER_SERIAL",
     "DOWNSTREAM_PEER_FINGERPRINT_256",
+    "DOWNSTREAM_PEER_FINGERPRINT_1",
+    "DOWNSTREAM_PEER_ISSUER",
+    "DOWNSTREAM_PEER_CERT",
+    "DOWNSTREAM_PEER_CERT_V_START",
+    "DOWNSTREAM_PEER_CERT_V_END",
+    "DOWNSTREAM_PEER_CERT_V_END(%d.%m.%Y %H)",
+    "DOWNSTREAM_LOCAL_URI_SAN",
+    "DOWNSTREAM_LOCAL_DNS_SAN",
+    "DOWNSTREAM_LOCAL_SUBJECT",
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON",
+    "DOWNSTREAM_TLS_SESSION_ID",
     "REQUESTED_SERVER_NAME",
 ]
 URIS = ["spiffe://one.test/a", "https://one.test/b"]
@@ -25,7 +36,7 @@ FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAcce
 @pytest.fixture
 def place(tmp_path, private_namespaces):
     authority = certificates.Authority(tmp_path / "one", name="one")
-    server = authority.issue("server", [], hosts=["localhost"])
+    server = authority.issue("server", ["spiffe://one.test/us", "u:2"], hosts=["localhost"])
     client = authority.issue("client", URIS, hosts=["a.test", "b.test"])
     program.run(
         "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
@@ -118,6 +129,7 @@ def test_operators_of_tls_say_what_envoys_say(place, start, find_peer_program):
         assert mine[1].startswith("TLS_") and its[1].startswith("TLS_")
         assert mine[-1] == "localhost" and its[-1] == "-"
         assert mine[:1] + mine[2:-1] == its[:1] + its[2:-1]
-    assert logged[0].split("|")[2:-1] == ["-"] * 5
+    assert logged[0].split("|")[2:13] == ["-"] * 11
+    assert logged[0].split("|")[13:-1] == ["spiffe://one.test/us,u:2", "localhost", "-", "-", "-"]
     assert logged[1].split("|")[2:4] == [",".join(URIS), "a.test,b.test"]
     assert "CN=named,OU=Two,O=One" in logged[2]

@@ -5,10 +5,10 @@ import ssl
 
 import pytest
 
-from harness import certificates, gateway, program, wait
+from harness import certificates, gateway, program, twins
 from harness.tls_gateway import send_all
 
-OURS, ENVOYS, UPSTREAM, ADMIN = 20400, 21400, 22400, 9
+OURS, ENVOYS, UPSTREAM = 20400, 21400, 22400
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 ALL = (
     "set_current_client_cert_details: "
@@ -45,10 +45,11 @@ def listener(number, base, mode, server, roots):
     )  # fmt: skip
 
 
-@pytest.fixture
-def twins(tmp_path, private_namespaces, start, find_peer_program):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, find_peer_program):
     envoy = find_peer_program("envoy")
-    authority = certificates.Authority(tmp_path / "one", name="one")
+    folder = tmp_path_factory.mktemp("client_certificate")
+    authority = certificates.Authority(folder / "one", name="one")
     server = authority.issue("server", ["spiffe://one.test/gateway", "https://us.test/"],
                              hosts=["localhost"])  # fmt: skip
     client = authority.issue("client", ["spiffe://one.test/a", "https://one.test/b?c=d"],
@@ -57,40 +58,28 @@ def twins(tmp_path, private_namespaces, start, find_peer_program):
     plain = authority.issue("plain", [])
     program.run(
         "openssl", "req", "-x509", "-new", "-batch", "-newkey", "rsa:2048", "-nodes",
-        "-subj", '/O=One, Ltd; "quoted"/OU=Two/CN=named', "-keyout", tmp_path / "named.key",
-        "-out", tmp_path / "named.pem",
+        "-subj", '/O=One, Ltd; "quoted"/OU=Two/CN=named', "-keyout", folder / "named.key",
+        "-out", folder / "named.pem",
     )  # fmt: skip
-    roots = tmp_path / "roots.pem"
-    roots.write_text((tmp_path / "named.pem").read_text() + server.roots.read_text())
-    upstream = gateway.Upstream(UPSTREAM)
-    for name, base in (("hauberk", OURS), ("envoy", ENVOYS)):
+    roots = folder / "roots.pem"
+    roots.write_text((folder / "named.pem").read_text() + server.roots.read_text())
+
+    def write(folder, name, base):
         listeners = "".join(
             listener(i, base, mode, server, roots) for i, (_, mode) in enumerate(MODES)
         )
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(
-            gateway.bootstrap(base + 99, listeners, gateway.http_cluster(UPSTREAM))
-        )
-        command = {
-            "hauberk": [program.BINARY, "gateway", "-c", path, "--concurrency", "1"],
-            "envoy": [envoy, "-c", path, "--use-dynamic-base-id", "-l", "warning",
-                      "--concurrency", "1"],
-        }  # fmt: skip
-        start(name, command[name])
-    for base in (OURS, ENVOYS):
-        wait.until(lambda base=base: is_ready(base + 99), "readiness", 30)
-    yield {
+        path = folder / f"{name}.yaml"
+        path.write_text(gateway.bootstrap(base + 99, listeners, gateway.http_cluster(UPSTREAM)))
+        return path
+
+    clients = {
         "nobody": context(server.roots),
         "one with names": context(server.roots, client.chain, client.key),
         "one without a name": context(server.roots, plain.chain, plain.key),
-        "one with a subject": context(server.roots, tmp_path / "named.pem", tmp_path / "named.key"),
+        "one with a subject": context(server.roots, folder / "named.pem", folder / "named.key"),
     }
-    upstream.close()
-
-
-def is_ready(port):
-    data = b"GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    return b" 200 " in gateway.exchange(port, data)
+    with twins.run(folder, envoy, (OURS, ENVOYS), write, [gateway.Upstream(UPSTREAM)]):
+        yield folder, clients
 
 
 def context(roots, chain=None, key=None):
@@ -110,10 +99,11 @@ def told(port, client, own):
     return [value for name, _, value in fields if name.lower() == "x-forwarded-client-cert"]
 
 
-def test_the_upstream_is_told_of_clients_what_envoy_tells_it(twins):
+def test_the_upstream_is_told_of_clients_what_envoy_tells_it(place):
+    _, clients = place
     seen = {}
     for number, (mode, _) in enumerate(MODES):
-        for who, client in twins.items():
+        for who, client in clients.items():
             for i, own in enumerate(OWN):
                 if "Connection: x-forwarded-client-cert" in own:
                     continue  # Envoy lets a client drop the field by naming it, we do not
@@ -134,10 +124,11 @@ def test_the_upstream_is_told_of_clients_what_envoy_tells_it(twins):
     assert seen["ALWAYS_FORWARD_ONLY", "nobody", 2] == ["one,two"]
 
 
-def test_requests_of_http2_are_told_of_like_those_of_http1(twins, tmp_path):
+def test_requests_of_http2_are_told_of_like_those_of_http1(place):
+    folder, clients = place
     known = [
-        "--cacert", tmp_path / "one" / "one-roots.pem",
-        "--cert", tmp_path / "one" / "client.pem", "--key", tmp_path / "one" / "client-key.pem",
+        "--cacert", folder / "one" / "one-roots.pem",
+        "--cert", folder / "one" / "client.pem", "--key", folder / "one" / "client-key.pem",
     ]  # fmt: skip
     for number in (1, 3, 4):
         shown = program.run(
@@ -148,12 +139,12 @@ def test_requests_of_http2_are_told_of_like_those_of_http1(twins, tmp_path):
         assert shown.endswith("\n2")
         fields = [line.partition(": ") for line in shown.splitlines()]
         values = [value for name, _, value in fields if name == "x-forwarded-client-cert"]
-        assert values == told(OURS + number, twins["one with names"], OWN[2]), number
+        assert values == told(OURS + number, clients["one with names"], OWN[2]), number
 
 
-def test_a_client_that_names_the_field_as_its_connections_changes_nothing(twins):
+def test_a_client_that_names_the_field_as_its_connections_changes_nothing(place):
     own = OWN[3]
-    client = twins["one with names"]
+    client = place[1]["one with names"]
     assert told(OURS + 1, client, own) == []
     assert told(OURS + 2, client, own) == ["named"]
     assert told(OURS + 6, client, own) == told(OURS + 6, client, [])
