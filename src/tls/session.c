@@ -282,10 +282,20 @@ static enum hbk_tls_answer check_protocol(struct hbk_tls_session *session, bool 
                       : HBK_TLS_DONE;
 }
 
+/* The peer has proved to have its key, here or in the session that is resumed. */
+static void keep_verdict(struct hbk_tls_session *session)
+{
+    struct hbk_verdict_cache *verdicts = session->opening->setup.worker->options.verdicts;
+    if (verdicts != NULL && session->peer != NULL) {
+        hbk_verdict_cache_keep(verdicts, &session->peer);
+    }
+}
+
 /* Takes over what the result owns. */
 static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_tls_result *result)
 {
     session->peer = result->peer;
+    keep_verdict(session); /* first: it may exchange the peer */
     session->server_name = result->server_name;
     session->staple = result->staple;
     session->protocol = result->protocol;
@@ -314,21 +324,12 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
     bool resumes = session->context->resumes && result->has_resumption_secret &&
                    session->opening->setup.role == HBK_TLS_CLIENT;
     if (resumes) {
-        HBK_TRY(hbk_tls_ticket_sink_new(result->suite, result->resumption_secret, result->peer,
+        HBK_TRY(hbk_tls_ticket_sink_new(result->suite, result->resumption_secret, session->peer,
                                         hbk_slice_of(session->staple.bytes, session->staple.size),
                                         session->opening->setup.now_ns, &session->tickets));
         session->channel.tickets = session->tickets;
     }
     return HBK_OK;
-}
-
-/* The peer has proved to have its key, here or in the session that is resumed. */
-static void keep_verdict(struct hbk_tls_session *session)
-{
-    struct hbk_verdict_cache *verdicts = session->opening->setup.worker->options.verdicts;
-    if (verdicts != NULL && session->peer != NULL) {
-        hbk_verdict_cache_keep(verdicts, &session->peer);
-    }
 }
 
 /* Turns a handshake that is done into a channel. */
@@ -350,7 +351,6 @@ static enum hbk_tls_answer begin_channel(struct hbk_tls_session *session, struct
         counters->handshakes_failed[session->engine]++;
         return HBK_TLS_FAILED;
     }
-    keep_verdict(session);
     session->is_kept = keeps_engine;
     if (!keeps_engine) {
         session->has_channel = true;
