@@ -8,7 +8,10 @@
 #include "bench/gateway.h"
 #include "bench/gauge.h"
 
-enum { ARGUMENTS = 24 };
+enum {
+    ARGUMENTS = 24,
+    HOLD_S = 10, /* between two requests of one connection */
+};
 
 static const uint64_t finish_timeout_ns = 120 * HBK_NS_PER_S;
 static const uint64_t hold_timeout_ns = 60 * HBK_NS_PER_S;
@@ -131,12 +134,13 @@ hbk_status hbk_gateway_load_hold(struct hbk_gateway_bench *bench, unsigned port,
 {
     char count[16], rate[16], url[64], ca[200];
     (void)snprintf(count, sizeof count, "%u", connections);
-    /* Fortio's way: a request on each connection in warm-up, and one more each second. */
-    (void)snprintf(rate, sizeof rate, "%u", connections);
+    /* Fortio's way: a request on each connection in warm-up, and one more at once; then silence
+     * for as long as anybody measures. */
+    (void)snprintf(rate, sizeof rate, "%u", connections / HOLD_S > 0 ? connections / HOLD_S : 1);
     (void)snprintf(url, sizeof url, "https://127.0.0.1:%u/", port);
     (void)snprintf(ca, sizeof ca, "%s/ca.pem", bench->directory);
     const char *const arguments[] = {
-        "load",     "--arrival", "fortio",  "-c", count,        "-qps",     rate,  "-t", "20s",
+        "load",     "--arrival", "fortio",  "-c", count,        "-qps",     rate,  "-t", "40s",
         "--engine", "native",    "-cacert", ca,   "--any-name", "-timeout", "30s", url,  NULL};
     const struct hbk_program_spec spec = {
         .name = "hold", .cpu = (int)bench->options.load_core, .arguments = arguments};

@@ -282,9 +282,6 @@ static hbk_status measure_idle(const struct hbk_handshake_scene *scene,
         }
     }
     for (int side = 0; side < SIDES && status == HBK_OK; side++) {
-        for (size_t i = 0; i < farm.pair_count; i++) {
-            farm.ends[side].speaker->rest(farm.pairs[i].sessions[side]);
-        }
         size_t before = heap_bytes();
         for (size_t i = 0; i < farm.pair_count; i++) {
             farm.ends[side].speaker->free(farm.pairs[i].sessions[side]);

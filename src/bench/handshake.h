@@ -29,7 +29,7 @@ struct hbk_handshake_row {
     double ratio;      /* to the engine openssl in this run; 0: it has no such row */
     double lanes;      /* mean of the batches that this side ran; 0: none */
     double target;     /* of the ratio; 0: none */
-    size_t idle_bytes; /* heap of an established session at rest */
+    size_t idle_bytes; /* heap of an established session */
 };
 
 typedef void hbk_handshake_report(void *context, const struct hbk_handshake_row *row);

@@ -291,11 +291,6 @@ static void free_ticket(void *ticket)
     SSL_SESSION_free(ticket);
 }
 
-static void rest(void *session)
-{
-    (void)session; /* SSL_MODE_RELEASE_BUFFERS has done it */
-}
-
 static const char *failure(void *session)
 {
     (void)session;
@@ -312,7 +307,6 @@ const struct hbk_handshake_speaker hbk_handshake_libssl = {
     .is_tls12 = is_tls12,
     .take_ticket = take_ticket,
     .free_ticket = free_ticket,
-    .rest = rest,
     .failure = failure,
     .free = free_session,
 };

@@ -60,11 +60,6 @@ static void free_ticket(void *ticket)
     hbk_tls_ticket_unref(ticket);
 }
 
-static void rest(void *session)
-{
-    hbk_tls_rest(session);
-}
-
 static const char *failure(void *session)
 {
     return hbk_tls_failure(session).text;
@@ -84,7 +79,6 @@ const struct hbk_handshake_speaker hbk_handshake_session = {
     .is_tls12 = is_tls12,
     .take_ticket = take_ticket,
     .free_ticket = free_ticket,
-    .rest = rest,
     .failure = failure,
     .free = free_session,
 };

@@ -29,7 +29,6 @@ struct hbk_handshake_speaker {
 
     void *(*take_ticket)(void *session); /* owned; NULL: none came */
     void (*free_ticket)(void *ticket);   /* NULL is allowed */
-    void (*rest)(void *session);         /* gives up what an idle session need not hold */
     const char *(*failure)(void *session);
     void (*free)(void *session); /* NULL is allowed */
 };

@@ -72,7 +72,7 @@ struct hbk_pipe {
     struct hbk_task flight;
     uint64_t plain_received_bytes, plain_sent_bytes;
     bool has_tls, is_shaking, is_waiting, is_untrusted;
-    char failure_text[HBK_PIPE_FAILURE_BYTES_MAX]; /* of TLS; empty: none */
+    const char *failure_text; /* of TLS, within on_failed only; NULL: none */
 };
 
 /* Takes an accepted socket; out_bytes_max bounds `out`; `security` may be NULL. Fails: HBK_LIMIT,

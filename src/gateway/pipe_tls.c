@@ -128,11 +128,13 @@ enum hbk_io hbk_pipe_tls_shutdown(struct hbk_pipe *pipe)
 static void fail(struct hbk_pipe *pipe)
 {
     struct hbk_tls_failure failure = hbk_tls_failure(pipe->tls);
-    (void)snprintf(pipe->failure_text, sizeof pipe->failure_text, "TLS_error:|%s:TLS_error_end",
-                   failure.text);
+    char text[HBK_PIPE_FAILURE_BYTES_MAX];
+    (void)snprintf(text, sizeof text, "TLS_error:|%s:TLS_error_end", failure.text);
+    pipe->failure_text = text;
     pipe->is_untrusted = failure.status == HBK_UNTRUSTED;
     (void)hbk_pipe_tls_send_sealed(pipe); /* the alert, as far as the socket takes it now */
     hbk_pipe_fail(pipe, EPROTO);
+    pipe->failure_text = NULL;
 }
 
 /* Drives the handshake; false when it wants more, or is over, one way or the other. */

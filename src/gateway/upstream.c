@@ -334,13 +334,13 @@ static void on_failed(struct hbk_pipe *pipe, int error)
     struct hbk_gw_upstream *upstream = upstream_of(pipe);
     if (upstream->is_connecting) {
         hbk_gw_counter *stats = upstream->host->pool->stats;
-        if (pipe->failure_text[0] != '\0') {
+        if (pipe->failure_text != NULL) {
             hbk_gw_count(&stats[pipe->is_untrusted ? HBK_GW_C_SSL_FAIL_VERIFY : HBK_GW_C_SSL_ERROR],
                          1);
         }
         fail_connecting(upstream, HBK_GW_FAILED_CONNECT,
-                        pipe->failure_text[0] != '\0' ? pipe->failure_text
-                                                      : connect_failure_text(error));
+                        pipe->failure_text != NULL ? pipe->failure_text
+                                                   : connect_failure_text(error));
     } else {
         hbk_gw_upstream_fail(upstream, HBK_GW_FAILED_CLOSED, NULL);
     }

@@ -41,9 +41,6 @@ static bool check_silence(struct hbk_tunnel *tunnel)
 {
     struct hbk_net *net = tunnel->net;
     uint64_t now_ns = net->loop->now_ns;
-    if (!tunnel->has_heard) {
-        hbk_tls_rest(tunnel->tls);
-    }
     if (tunnel->has_heard || hbk_list_is_empty(&tunnel->relays)) {
         tunnel->has_heard = false;
         tunnel->is_pinging = false;

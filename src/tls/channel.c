@@ -28,8 +28,9 @@ enum {
 static const char no_memory_text[] = "no memory for the cipher";
 
 void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
-                      enum hbk_cipher_suite suite, struct hbk_slice client_secret,
-                      struct hbk_slice server_secret, uint16_t record_size_limit)
+                      struct hbk_expanded_keys *keys, enum hbk_cipher_suite suite,
+                      struct hbk_slice client_secret, struct hbk_slice server_secret,
+                      uint16_t record_size_limit)
 {
     /* RFC 8449, 4: the limit counts the type's byte; a larger one than the protocol's says nothing.
      */
@@ -42,20 +43,16 @@ void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
         .failure = {HBK_CLOSED, HBK_ALERT_NONE, false, "we have ended the connection"},
     };
     bool is_client = role == HBK_TLS_CLIENT;
-    hbk_tls_record_direction_init(&channel->in, suite, is_client ? server_secret : client_secret);
-    hbk_tls_record_direction_init(&channel->out, suite, is_client ? client_secret : server_secret);
+    hbk_tls_record_direction_init(&channel->in, keys, suite,
+                                  is_client ? server_secret : client_secret);
+    hbk_tls_record_direction_init(&channel->out, keys, suite,
+                                  is_client ? client_secret : server_secret);
 }
 
 void hbk_channel_fini(struct hbk_tls_channel *channel)
 {
     hbk_tls_record_direction_fini(&channel->in);
     hbk_tls_record_direction_fini(&channel->out);
-}
-
-void hbk_channel_rest(struct hbk_tls_channel *channel)
-{
-    hbk_tls_record_direction_rest(&channel->in);
-    hbk_tls_record_direction_rest(&channel->out);
 }
 
 void hbk_channel_fail(struct hbk_tls_channel *channel, hbk_status status, int alert,

@@ -1,7 +1,7 @@
 /*
  * A TLS 1.3 connection behind its handshake: application data, key updates, alerts and the end, on
- * two directions of the record layer. The same for every engine. No allocation except keys'
- * schedules. Its functions are those of session.h without the handshake; see there.
+ * two directions of the record layer. The same for every engine. No allocation but for places of
+ * expanded keys. Its functions are those of session.h without the handshake; see there.
  */
 #pragma once
 
@@ -58,12 +58,10 @@ struct hbk_tls_channel {
  * said that it takes in one record, the type's byte included (RFC 8449, 4: 64 or more); 0: nothing.
  */
 void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
-                      enum hbk_cipher_suite suite, struct hbk_slice client_secret,
-                      struct hbk_slice server_secret, uint16_t record_size_limit);
+                      struct hbk_expanded_keys *keys, enum hbk_cipher_suite suite,
+                      struct hbk_slice client_secret, struct hbk_slice server_secret,
+                      uint16_t record_size_limit);
 void hbk_channel_fini(struct hbk_tls_channel *channel);
-
-/* Frees the keys' schedules until the next use. */
-void hbk_channel_rest(struct hbk_tls_channel *channel);
 
 /* Ends the connection: the alert is sent by the next flush. `text` must outlive the channel. */
 void hbk_channel_fail(struct hbk_tls_channel *channel, hbk_status status, int alert,

@@ -76,8 +76,9 @@ struct hbk_tls_worker {
     struct hbk_openssl_fibres fibres;
     struct hbk_pool handshakes; /* struct hbk_native */
     struct hbk_tls_share_stock shares;
-    size_t in_flight;   /* sessions that have not ended their handshake */
-    size_t random_left; /* at the end of `random` */
+    struct hbk_expanded_keys expanded; /* of all sessions with records of our own */
+    size_t in_flight;                  /* sessions that have not ended their handshake */
+    size_t random_left;                /* at the end of `random` */
     uint8_t random[HBK_TLS_RANDOM_BYTES];
 };
 

@@ -15,9 +15,12 @@
 
 enum { ALERT_BYTES = 2, ALERT_LEVEL_WARNING = 1, ALERT_LEVEL_FATAL = 2, FIRST_MINOR = 1 };
 
-void hbk_flight_init(struct hbk_flight *flight, enum hbk_tls_role role)
+void hbk_flight_init(struct hbk_flight *flight, struct hbk_expanded_keys *keys,
+                     enum hbk_tls_role role)
 {
     *flight = (struct hbk_flight){
+        .in = {.keys = keys, .place = HBK_EXPANDED_KEY_NONE},
+        .out = {.keys = keys, .place = HBK_EXPANDED_KEY_NONE},
         .record_bytes_max = HBK_TLS_PLAIN_BYTES_MAX,
         .says_tls10 = role == HBK_TLS_CLIENT,
     };
@@ -348,8 +351,9 @@ bool hbk_flight_has_more(const struct hbk_flight *flight)
 static void protect(struct hbk_tls_record_direction *direction, enum hbk_cipher_suite suite,
                     const uint8_t *secret)
 {
+    struct hbk_expanded_keys *keys = direction->keys;
     hbk_tls_record_direction_fini(direction);
-    hbk_tls_record_direction_init(direction, suite,
+    hbk_tls_record_direction_init(direction, keys, suite,
                                   hbk_slice_of(secret, hbk_cipher_suite_hash_bytes(suite)));
 }
 

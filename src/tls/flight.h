@@ -58,7 +58,9 @@ struct hbk_flight {
     struct hbk_buffer sealed; /* records not yet sent */
 };
 
-void hbk_flight_init(struct hbk_flight *flight, enum hbk_tls_role role);
+/* `keys` outlives the flight. */
+void hbk_flight_init(struct hbk_flight *flight, struct hbk_expanded_keys *keys,
+                     enum hbk_tls_role role);
 void hbk_flight_fini(struct hbk_flight *flight); /* wipes the keys */
 
 /* What came of looking for a message. */

@@ -736,7 +736,7 @@ static hbk_status handshake_new(const struct hbk_tls_setup *setup, void **out_ha
     handshake->result.version = HBK_TLS_1_3;
     handshake->state =
         setup->role == HBK_TLS_CLIENT ? HBK_NATIVE_CLIENT_BEGIN : HBK_NATIVE_SERVER_CLIENT_HELLO;
-    hbk_flight_init(&handshake->flight, setup->role);
+    hbk_flight_init(&handshake->flight, &setup->worker->expanded, setup->role);
     handshake->flight.record_bytes_max = setup->context->sent_record_bytes_max;
     hbk_buffer_init(&handshake->hello, HBK_NATIVE_HELLO_BYTES_MAX + HBK_TLS_TICKET_BYTES_MAX);
     hbk_buffer_init(&handshake->cookie, HBK_MESSAGE_COOKIE_BYTES_MAX);

@@ -1,7 +1,5 @@
 #include "tls/record.h"
 
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/secret.h"
 #include "tls/schedule.h"
@@ -9,30 +7,28 @@
 
 enum { TLS_1_2_MAJOR = 3, TLS_1_2_MINOR = 3 };
 
-void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction)
+/* The expanded key; NULL when memory is short. */
+static struct hbk_aead_key *expanded(struct hbk_tls_record_direction *direction)
 {
-    if (direction->schedule != NULL) {
-        hbk_aead_key_fini(direction->schedule);
-        free(direction->schedule);
-        direction->schedule = NULL;
+    struct hbk_expanded_key *place =
+        hbk_expanded_keys_find(direction->keys, direction->place, direction);
+    if (HBK_UNLIKELY(place == NULL)) {
+        place = hbk_expanded_keys_take(direction->keys, direction,
+                                       hbk_cipher_suite_aead(direction->suite), direction->key);
+        if (place == NULL) {
+            return NULL;
+        }
+        direction->place = place->number;
     }
+    return &place->aead;
 }
 
-/* Lends the key's schedule; NULL when memory is short. */
-static struct hbk_aead_key *schedule_of(struct hbk_tls_record_direction *direction)
+static void drop_key(struct hbk_tls_record_direction *direction)
 {
-    if (HBK_LIKELY(direction->schedule != NULL)) {
-        return direction->schedule;
+    if (direction->keys != NULL) { /* else it was never begun */
+        hbk_expanded_keys_drop(direction->keys, direction->place, direction);
     }
-    struct hbk_aead_key *schedule = aligned_alloc(_Alignof(struct hbk_aead_key), sizeof *schedule);
-    enum hbk_aead aead = hbk_cipher_suite_aead(direction->suite);
-    if (schedule == NULL ||
-        hbk_aead_key_init(schedule, aead, hbk_aead_best_backend(aead), direction->key) != HBK_OK) {
-        free(schedule);
-        return NULL;
-    }
-    direction->schedule = schedule;
-    return schedule;
+    direction->place = HBK_EXPANDED_KEY_NONE;
 }
 
 /* RFC 8446, 7.3. */
@@ -40,24 +36,26 @@ static void derive_keys(struct hbk_tls_record_direction *direction)
 {
     enum hbk_cipher_suite suite = direction->suite;
     size_t key_bytes = hbk_aead_key_bytes(hbk_cipher_suite_aead(suite));
-    hbk_tls_record_direction_rest(direction);
+    drop_key(direction);
     direction->sequence = 0;
     hbk_tls_traffic_keys(suite, direction->secret, hbk_span_of(direction->key, key_bytes),
                          hbk_span_of(direction->iv, sizeof direction->iv));
 }
 
 void hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
-                                   enum hbk_cipher_suite suite, struct hbk_slice secret)
+                                   struct hbk_expanded_keys *keys, enum hbk_cipher_suite suite,
+                                   struct hbk_slice secret)
 {
     HBK_ASSERT(secret.size == hbk_cipher_suite_hash_bytes(suite));
-    *direction = (struct hbk_tls_record_direction){.suite = suite};
+    *direction = (struct hbk_tls_record_direction){
+        .keys = keys, .suite = suite, .place = HBK_EXPANDED_KEY_NONE};
     memcpy(direction->secret, secret.bytes, secret.size);
     derive_keys(direction);
 }
 
 void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction)
 {
-    hbk_tls_record_direction_rest(direction);
+    drop_key(direction);
     hbk_secret_wipe(direction, sizeof *direction);
 }
 
@@ -87,8 +85,8 @@ bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction, enum hbk_tl
                          uint8_t *out, size_t plain_bytes)
 {
     HBK_ASSERT(plain_bytes <= HBK_TLS_PLAIN_BYTES_MAX);
-    struct hbk_aead_key *schedule = schedule_of(direction);
-    if (schedule == NULL) {
+    struct hbk_aead_key *key = expanded(direction);
+    if (key == NULL) {
         return false;
     }
     size_t body_bytes = plain_bytes + 1 + HBK_AEAD_TAG_BYTES;
@@ -105,7 +103,7 @@ bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction, enum hbk_tl
         .tag = text + plain_bytes + 1,
     };
     make_nonce(direction, record.nonce);
-    if (!hbk_aead_seal(schedule, &record, 1)) {
+    if (!hbk_aead_seal(key, &record, 1)) {
         return false;
     }
     direction->sequence++;
@@ -142,8 +140,8 @@ enum hbk_tls_record_answer hbk_tls_record_open(struct hbk_tls_record_direction *
     if (input.size < record_bytes) {
         return HBK_TLS_RECORD_PARTIAL;
     }
-    struct hbk_aead_key *schedule = schedule_of(direction);
-    if (schedule == NULL) {
+    struct hbk_aead_key *key = expanded(direction);
+    if (key == NULL) {
         return HBK_TLS_RECORD_NO_MEMORY;
     }
     uint8_t *text = input.bytes + HBK_TLS_RECORD_HEADER_BYTES;
@@ -154,7 +152,7 @@ enum hbk_tls_record_answer hbk_tls_record_open(struct hbk_tls_record_direction *
         .tag = text + size,
     };
     make_nonce(direction, sealed.nonce);
-    if (hbk_aead_open(schedule, &sealed, 1) != 1) {
+    if (hbk_aead_open(key, &sealed, 1) != 1) {
         return HBK_TLS_RECORD_BAD;
     }
     direction->sequence++;

@@ -1,7 +1,7 @@
 /*
  * The record layer of TLS 1.3 (RFC 8446, section 5) behind the handshake: one direction of one
- * connection, its traffic secret, keys and record count. In place, without allocation except the
- * key's schedule. Secret. One thread at a time.
+ * connection, its traffic secret, keys and record count. In place; the expanded key lies in a place
+ * that the worker's connections share. Secret. One thread.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 #include "base/status.h"
-#include "crypto/aead.h"
+#include "tls/expanded.h"
 #include "tls/parameter.h"
 
 enum {
@@ -30,21 +30,20 @@ enum hbk_tls_record_type {
 };
 
 struct hbk_tls_record_direction {
-    struct hbk_aead_key *schedule; /* owned, made at the first use and after a rest; or NULL */
-    uint64_t sequence;             /* of the next record under this key */
-    enum hbk_cipher_suite suite;
+    struct hbk_expanded_keys *keys; /* borrowed */
+    uint64_t sequence;              /* of the next record under this key */
+    enum hbk_cipher_suite suite : 16;
+    uint16_t place; /* in `keys`, taken last and maybe lost since */
     uint8_t iv[HBK_AEAD_NONCE_BYTES];
     uint8_t key[HBK_AEAD_KEY_BYTES_MAX];
     uint8_t secret[HBK_TLS_RECORD_SECRET_BYTES_MAX];
 };
 
-/* Starts with a traffic secret of 32 or 48 bytes, as the suite's hash has. */
+/* Starts with a traffic secret of 32 or 48 bytes, as the suite's hash has; `keys` outlives it. */
 void hbk_tls_record_direction_init(struct hbk_tls_record_direction *direction,
-                                   enum hbk_cipher_suite suite, struct hbk_slice secret);
+                                   struct hbk_expanded_keys *keys, enum hbk_cipher_suite suite,
+                                   struct hbk_slice secret);
 void hbk_tls_record_direction_fini(struct hbk_tls_record_direction *direction);
-
-/* Frees the key's schedule; the next use makes it anew, for about 0.1 us with libipsec-mb. */
-void hbk_tls_record_direction_rest(struct hbk_tls_record_direction *direction);
 
 /* Goes on with the next traffic secret and record 0 (RFC 8446, 7.2). */
 void hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction);

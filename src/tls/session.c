@@ -312,10 +312,10 @@ static hbk_status take_result(struct hbk_tls_session *session, const struct hbk_
         return HBK_OK;
     }
     memcpy(session->exporter_secret, result->exporter_secret, result->secret_bytes);
-    hbk_channel_init(&session->channel, session->opening->setup.role, result->suite,
-                     hbk_slice_of(result->client_secret, result->secret_bytes),
-                     hbk_slice_of(result->server_secret, result->secret_bytes),
-                     result->record_size_limit);
+    hbk_channel_init(
+        &session->channel, session->opening->setup.role, &session->opening->setup.worker->expanded,
+        result->suite, hbk_slice_of(result->client_secret, result->secret_bytes),
+        hbk_slice_of(result->server_secret, result->secret_bytes), result->record_size_limit);
     session->channel.out.sequence = result->sent_records;
     session->channel.record_size_limit = result->own_record_size_limit;
     if (session->channel.plain_bytes_max > session->context->sent_record_bytes_max) {
@@ -558,13 +558,6 @@ void hbk_tls_update_keys(struct hbk_tls_session *session, bool asks_peer)
 {
     if (session->has_channel) {
         hbk_channel_update_keys(&session->channel, asks_peer);
-    }
-}
-
-void hbk_tls_rest(struct hbk_tls_session *session)
-{
-    if (session->has_channel) {
-        hbk_channel_rest(&session->channel);
     }
 }
 

@@ -170,12 +170,6 @@ void hbk_tls_abort(struct hbk_tls_session *session, int alert);
  * the next flush or seal (RFC 8446, 4.6.3). A connection that stays with libssl keeps its keys. */
 void hbk_tls_update_keys(struct hbk_tls_session *session, bool asks_peer);
 
-/*
- * Frees what only makes the next call faster (the schedules of two keys, 2 KiB), for a session that
- * is idle: it then holds less than 1 KiB. Any later call makes it anew.
- */
-void hbk_tls_rest(struct hbk_tls_session *session);
-
 /* The verified peer, borrowed for the session's life; NULL before the handshake is done, and for a
  * client that presented no certificate where none was required. */
 const struct hbk_peer *hbk_tls_peer(const struct hbk_tls_session *session);

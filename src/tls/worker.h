@@ -1,6 +1,7 @@
 /*
  * What the TLS sessions of one worker share: the batcher that computes for them, the cache of
- * verdicts, key pairs made ahead of need, random bytes bought in bulk, and memory for handshakes.
+ * verdicts, key pairs made ahead of need, random bytes bought in bulk, memory for handshakes, and
+ * the places of expanded keys.
  * Everything belongs to the worker's thread.
  *
  * Key pairs for key shares are made eight at a time, since a full batch costs no more than a lone

@@ -30,6 +30,9 @@
 #include "tls/session.h"
 #include "tls/ticket.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 enum {
     STEPS_MAX = 16,
     TURNS_MAX = 2000, /* of one conversation, above what any needs */
@@ -287,7 +290,7 @@ static void move_to(struct view *view, enum phase phase, enum hbk_cipher_suite s
     if (view->phase != phase && view->has_secret[phase]) {
         hbk_tls_record_direction_fini(&view->direction);
         hbk_tls_record_direction_init(
-            &view->direction, suite,
+            &view->direction, &expanded, suite,
             hbk_slice_of(view->secrets[phase], hbk_cipher_suite_hash_bytes(suite)));
         view->phase = phase;
     }

@@ -13,6 +13,9 @@
 #include "crypto/hash.h"
 #include "tls/flight.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 enum { WIRE_BYTES_MAX = 1 << 17, MESSAGES_MAX = 1 << 16, IS_SEALED = 1, IS_RAW = 2 };
 
 static const uint8_t secret[32] = {7};
@@ -61,7 +64,7 @@ static size_t write_wire(struct hbk_cursor input, uint8_t *wire)
 {
     struct hbk_tls_record_direction peer = {0};
     size_t used = 0;
-    hbk_tls_record_direction_init(&peer, HBK_SUITE_AES_128_GCM_SHA256,
+    hbk_tls_record_direction_init(&peer, &expanded, HBK_SUITE_AES_128_GCM_SHA256,
                                   hbk_slice_of(secret, sizeof secret));
     while (input.left.size > 0) {
         uint8_t flags = (uint8_t)hbk_cursor_number(&input, 1);
@@ -144,7 +147,7 @@ static struct outcome run(const struct plan *plan, const uint8_t *wire, size_t s
     uint8_t *bytes = malloc(size + 1);
     require(bytes != NULL);
     memcpy(bytes, wire, size);
-    hbk_flight_init(&flight, plan->role);
+    hbk_flight_init(&flight, &expanded, plan->role);
     flight.allows_ccs = plan->allows_ccs;
     flight.skip = plan->skip;
     flight.message_bytes_max = plan->message_bytes_max;

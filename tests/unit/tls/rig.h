@@ -10,6 +10,9 @@
 #include "native_end.h"
 #include "tls/alert.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 enum { MESSAGES_MAX = 8, MESSAGE_BYTES_MAX = 4 << 10 };
 
 static struct authority authority;
@@ -111,7 +114,7 @@ HBK_UNUSED static const uint8_t *honest_secret(const struct rig *rig,
 HBK_UNUSED static void start_direction(struct hbk_tls_record_direction *direction,
                                        const uint8_t *secret, enum hbk_cipher_suite suite)
 {
-    hbk_tls_record_direction_init(direction, suite,
+    hbk_tls_record_direction_init(direction, &expanded, suite,
                                   hbk_slice_of(secret, hbk_cipher_suite_hash_bytes(suite)));
 }
 

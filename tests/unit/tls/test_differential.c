@@ -12,6 +12,9 @@
 #include "native_end.h"
 #include "tls/alert.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 enum {
     COUNT = 4000, /* of each kind, by default */
     TEXT_BYTES_MAX = 128,
@@ -440,7 +443,7 @@ static void start_direction(struct hbk_tls_record_direction *direction,
                             const struct hbk_native *handshake, bool of_server)
 {
     hbk_tls_record_direction_init(
-        direction, handshake->result.suite,
+        direction, &expanded, handshake->result.suite,
         hbk_slice_of(of_server ? handshake->server_handshake_secret
                                : handshake->client_handshake_secret,
                      hbk_cipher_suite_hash_bytes(handshake->result.suite)));

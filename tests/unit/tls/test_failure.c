@@ -10,6 +10,9 @@
 #include "tls/engine.h"
 #include "tls/ticket.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 static struct authority authority;
 static struct pair_worker worker;
 
@@ -495,8 +498,8 @@ static unsigned flood(enum hbk_tls_role role, struct hbk_slice message, bool cha
     enum hbk_cipher_suite suite = HBK_SUITE_AES_128_GCM_SHA256;
     struct hbk_tls_channel channel;
     struct hbk_tls_record_direction direction;
-    hbk_channel_init(&channel, role, suite, a, b, 0);
-    hbk_tls_record_direction_init(&direction, suite, role == HBK_TLS_CLIENT ? b : a);
+    hbk_channel_init(&channel, role, &expanded, suite, a, b, 0);
+    hbk_tls_record_direction_init(&direction, &expanded, suite, role == HBK_TLS_CLIENT ? b : a);
     unsigned count = 0;
     enum hbk_tls_answer answer = HBK_TLS_DONE;
     size_t heap = heap_bytes();

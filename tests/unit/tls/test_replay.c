@@ -18,6 +18,9 @@
 #include "pair.h"
 #include "rfc8448.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 enum { OUTPUT_BYTES = 8 << 10, HASH_BYTES = 32 };
 
 /* ---- what is injected ---- */
@@ -430,7 +433,8 @@ static void expect_shutdown(struct hbk_tls_channel *channel, const char *record)
 static void begin_channel(struct hbk_tls_channel *channel, enum hbk_tls_role role,
                           const struct hbk_tls_result *result)
 {
-    hbk_channel_init(channel, role, result->suite, hbk_slice_of(result->client_secret, HASH_BYTES),
+    hbk_channel_init(channel, role, &expanded, result->suite,
+                     hbk_slice_of(result->client_secret, HASH_BYTES),
                      hbk_slice_of(result->server_secret, HASH_BYTES), result->record_size_limit);
     const struct rfc8448_trace *trace = replay.trace;
     bool is_client = role == HBK_TLS_CLIENT;

@@ -5,6 +5,9 @@
 #include "tls/record.h"
 #include "tls/session.h"
 
+/* Of all directions of this file; empty again with each that ends. */
+static struct hbk_expanded_keys expanded;
+
 static const enum hbk_cipher_suite trace_suite = HBK_SUITE_AES_128_GCM_SHA256;
 
 enum { HASH_BYTES = 32, KEY_BYTES = 16, IV_BYTES = 12 };
@@ -227,7 +230,7 @@ static void expect_records(const char *secret, const struct sealed *sealed, size
 {
     struct rfc8448_bytes read = rfc8448_read(secret);
     struct hbk_tls_record_direction direction;
-    hbk_tls_record_direction_init(&direction, trace_suite, rfc8448_slice(&read));
+    hbk_tls_record_direction_init(&direction, &expanded, trace_suite, rfc8448_slice(&read));
     for (size_t i = 0; i < count; i++) {
         uint8_t out[HBK_TLS_RECORD_EXTRA_BYTES + RFC8448_BYTES_MAX];
         size_t used = 0;

@@ -338,8 +338,6 @@ static void live(const struct contexts *contexts, struct hbk_tls_ticket **in_out
     meeting_expect_same_keys(pair);
     expect_gone(UNTIL_UPDATE, "after a key update");
 
-    hbk_tls_rest(pair->client);
-    hbk_tls_rest(pair->server);
     hbk_secret_wipe(pair->to_client.bytes, sizeof pair->to_client.bytes);
     pair_free(pair);
     expect_gone(UNTIL_FREED, "after the session");
