@@ -118,18 +118,18 @@ uint32_t hbk_gw_members_healthy(const struct hbk_gw_members *members)
 const char *hbk_gw_member_flags_text(const struct hbk_gw_members *members, uint32_t index,
                                      char text[static HBK_GW_FLAGS_TEXT_BYTES_MAX])
 {
-    enum { BY_CONFIGURATION = 1 << 31 };
+    enum { BY_CONFIGURATION = 1 << 30 };
     static const struct {
         uint32_t flag;
         const char *word;
     } words[] = {
         {HBK_GW_FAILED_ACTIVE_HC, "/failed_active_hc"},
-        {(uint32_t)BY_CONFIGURATION, "/failed_eds_health"},
+        {BY_CONFIGURATION, "/failed_eds_health"},
         {HBK_GW_PENDING_REMOVAL, "/pending_dynamic_removal"},
         {HBK_GW_ACTIVE_HC_TIMEOUT, "/active_hc_timeout"},
     };
     uint32_t flags = flags_of(members, index);
-    flags |= is_failed_by_configuration(members, index) ? (uint32_t)BY_CONFIGURATION : 0;
+    flags |= is_failed_by_configuration(members, index) ? BY_CONFIGURATION : 0;
     size_t size = 0;
     for (size_t i = 0; i < HBK_COUNT(words); i++) {
         if ((flags & words[i].flag) != 0) {
