@@ -167,6 +167,29 @@ static const struct hbk_proto_message least_request = {
     .prepare = prepare_least_request};
 #undef T
 
+#define T struct hbk_gw_original_dst_config
+static const struct hbk_proto_field original_dst_fields[] = {
+    F_BOOL(use_http_header),
+    F_TEXT(http_header_name),
+    F_U32(upstream_port_override, .is_wrapper = true, .max = 65535),
+    F_LATER("metadata_key"),
+};
+static hbk_status check_original_dst(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                                     void *message)
+{
+    T *config = message;
+    if (config->http_header_name.size == 0) {
+        config->http_header_name = HBK_SLICE("x-envoy-original-dst-host");
+    } else if (!config->use_http_header) {
+        hbk_proto_error(reader, node, "http_header_name without use_http_header is not read");
+    }
+    return HBK_OK;
+}
+static const struct hbk_proto_message original_dst = {
+    MESSAGE("envoy.config.cluster.v3.Cluster.OriginalDstLbConfig", original_dst_fields),
+    .check = check_original_dst};
+#undef T
+
 #define T struct hbk_gw_transport_socket
 static const struct hbk_proto_field socket_fields[] = {
     F_TEXT(name, .is_required = true, .min = 1),
@@ -293,6 +316,14 @@ static hbk_status check_cluster(struct hbk_proto_reader *reader, const struct hb
                         "type ORIGINAL_DST and lb_policy CLUSTER_PROVIDED belong "
                         "together");
     }
+    if (cluster->type == HBK_GW_ORIGINAL_DST && cluster->health_checks_count > 0) {
+        hbk_proto_error(reader, node,
+                        "health_checks of a cluster of type ORIGINAL_DST are not "
+                        "supported yet");
+    }
+    if (cluster->type != HBK_GW_ORIGINAL_DST && cluster->original_dst_lb_config != NULL) {
+        hbk_proto_error(reader, node, "original_dst_lb_config belongs to type ORIGINAL_DST");
+    }
     return HBK_OK;
 }
 
@@ -326,12 +357,12 @@ static const struct hbk_proto_field cluster_fields[] = {
     F_LATER("typed_dns_resolver_config"),
     F_LATER("wait_for_warm_on_init"),
     F_LATER("outlier_detection"),
-    F_TIME(cleanup_interval),
+    F_TIME(cleanup_interval, .min = 1000000),
     F_MSG(upstream_bind_config, bind_config),
     F_LATER("lb_subset_config"),
     F_LATER("ring_hash_lb_config"),
     F_LATER("maglev_lb_config"),
-    F_LATER("original_dst_lb_config"),
+    F_MSG(original_dst_lb_config, original_dst),
     F_MSG(least_request_lb_config, least_request),
     F_LATER("round_robin_lb_config"),
     F_NOTHING("common_lb_config", "there is no panic threshold and no zone"),

@@ -376,6 +376,7 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     connection->peer = arrival->peer;
     connection->direct = arrival->direct;
     connection->local = arrival->local;
+    connection->is_restored = arrival->is_restored;
     connection->id = ++shard->connection_ids * HBK_WORKERS_MAX + shard->worker->index;
     hbk_list_init(&connection->streams);
     hbk_buffer_init(&connection->in,

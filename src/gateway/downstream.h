@@ -46,6 +46,7 @@ struct hbk_gw_connection {
     struct hbk_timer life;                  /* max_connection_duration */
     struct hbk_task more;                   /* HTTP/1: what is held in `in` can be read on */
     enum hbk_gw_codec_kind kind;
+    bool is_restored; /* local is where the client meant to go */
     bool is_closing, is_draining, is_reading;
     bool is_shaking, prefers_http1, prefers_http2;
     union {

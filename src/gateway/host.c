@@ -153,8 +153,9 @@ static void retire_all(struct hbk_gw_host *host)
     hbk_gw_host_unref(host);
 }
 
-static void remove_host(struct hbk_gw_pool *pool, struct hbk_gw_host *host)
+void hbk_gw_host_remove(struct hbk_gw_host *host)
 {
+    struct hbk_gw_pool *pool = host->pool;
     if (pool->next == &host->link) {
         pool->next = host->link.next;
     }
@@ -175,20 +176,15 @@ static struct hbk_gw_host *find_host(struct hbk_gw_pool *pool, const struct hbk_
     return NULL;
 }
 
-static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members *members,
-                           uint32_t index)
+struct hbk_gw_host *hbk_gw_host_new(struct hbk_gw_pool *pool, const struct hbk_address *address)
 {
-    const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[index];
     struct hbk_gw_host *host = calloc(1, sizeof *host);
     if (host == NULL) {
-        return HBK_NO_MEMORY;
+        return NULL;
     }
     host->pool = pool;
-    host->address = members->addresses[index];
-    host->vitals = hbk_gw_vitals_ref(members->vitals[index]);
-    host->hostname = endpoint->endpoint->hostname;
-    host->weight = endpoint->load_balancing_weight;
-    host->is_unhealthy = endpoint->health_status >= 2 && endpoint->health_status <= 4;
+    host->address = *address;
+    host->weight = 1;
     host->references = 1;
     hbk_list_init(&host->ready);
     hbk_list_init(&host->busy);
@@ -196,6 +192,21 @@ static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members
     hbk_task_init(&host->serve, hbk_gw_host_on_serve);
     hbk_list_append(&pool->hosts, &host->link);
     pool->host_count++;
+    return host;
+}
+
+static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members *members,
+                           uint32_t index)
+{
+    const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[index];
+    struct hbk_gw_host *host = hbk_gw_host_new(pool, &members->addresses[index]);
+    if (host == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    host->vitals = hbk_gw_vitals_ref(members->vitals[index]);
+    host->hostname = endpoint->endpoint->hostname;
+    host->weight = endpoint->load_balancing_weight;
+    host->is_unhealthy = endpoint->health_status >= 2 && endpoint->health_status <= 4;
     return HBK_OK;
 }
 
@@ -204,7 +215,7 @@ hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool, const struct hbk_gw_m
     HBK_LIST_EACH (link, &pool->hosts) {
         struct hbk_gw_host *host = host_of(link);
         if (hbk_gw_members_find(members, &host->address) == members->count) {
-            remove_host(pool, host);
+            hbk_gw_host_remove(host);
         }
     }
     for (uint32_t i = 0; i < members->count; i++) {
@@ -230,10 +241,11 @@ void hbk_gw_pool_host_failed(struct hbk_gw_pool *pool, const struct hbk_address 
 
 void hbk_gw_pool_close(struct hbk_gw_pool *pool)
 {
+    hbk_loop_timer_cancel(pool->shard->net.loop, &pool->cleanup);
     while (!hbk_list_is_empty(&pool->hosts)) {
         struct hbk_gw_host *host = host_of(pool->hosts.head.next);
         hbk_gw_host_ref(host);
-        remove_host(pool, host);
+        hbk_gw_host_remove(host);
         HBK_LIST_EACH (link, &host->busy) {
             hbk_gw_upstream_close(HBK_CONTAINER(link, struct hbk_gw_upstream, link));
         }

@@ -24,7 +24,7 @@ struct inspection {
     struct hbk_address peer, direct, local;
     uint64_t start_ns;
     int64_t start_real_ns;
-    bool awaits_proxy, may_lack_proxy, awaits_hello, is_over;
+    bool awaits_proxy, may_lack_proxy, awaits_hello, is_restored, is_over;
 };
 
 static const void *find_filter(const struct hbk_gw_listener *listener, int kind)
@@ -111,6 +111,7 @@ static void arrive(struct inspection *inspection, const struct hbk_client_hello 
         .peer = inspection->peer,
         .direct = inspection->direct,
         .local = inspection->local,
+        .is_restored = inspection->is_restored,
         .is_tls = hello != NULL,
     };
     if (hello != NULL) {
@@ -154,6 +155,7 @@ static bool take_proxy(struct inspection *inspection, struct hbk_slice seen)
     if (header.is_known) {
         inspection->peer = header.source;
         inspection->local = header.destination;
+        inspection->is_restored = true;
     }
     inspection->awaits_proxy = false;
     return true;
@@ -301,6 +303,17 @@ static void on_timeout(struct hbk_timer *timer)
     }
 }
 
+/* A connection that was not redirected has no other destination, or its own once more. */
+static void restore_destination(struct inspection *inspection, int fd)
+{
+    struct hbk_address original;
+    if (hbk_socket_original_destination(fd, &original) == HBK_OK &&
+        !hbk_address_equal(&original, &inspection->local)) {
+        inspection->local = original;
+        inspection->is_restored = true;
+    }
+}
+
 void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_address *peer,
                     const struct hbk_address *local)
 {
@@ -326,9 +339,8 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
     hbk_timer_init(&inspection->timer, on_timeout);
     hbk_task_init(&inspection->bury, on_burial);
     hbk_list_append(&shard->inspection_list, &inspection->link);
-    if (find_filter(config, HBK_GW_ORIGINAL_DST_FILTER) != NULL &&
-        hbk_socket_original_destination(fd, &inspection->local) != HBK_OK) {
-        inspection->local = *local; /* it was not redirected */
+    if (find_filter(config, HBK_GW_ORIGINAL_DST_FILTER) != NULL) {
+        restore_destination(inspection, fd);
     }
     if (config->listener_filters_timeout > 0) {
         hbk_loop_timer(shard->net.loop, &inspection->timer, config->listener_filters_timeout);

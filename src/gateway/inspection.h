@@ -20,6 +20,7 @@ struct hbk_gw_arrival {
     struct hbk_address peer;   /* who the client is said to be */
     struct hbk_address direct; /* whom the socket is connected with */
     struct hbk_address local;
+    bool is_restored; /* local is where the client meant to go, and not our socket's */
     bool is_tls;
     struct hbk_slice server_name; /* empty: none */
     struct hbk_slice protocols;   /* as RFC 7301 writes them; empty: none */

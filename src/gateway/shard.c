@@ -223,6 +223,7 @@ hbk_status hbk_gw_shard_init(struct hbk_gw_shard *shard, struct hbk_gw_plan *pla
         shard->pools[i].shard = shard;
         shard->pools[i].cluster = &plan->clusters[i];
         hbk_list_init(&shard->pools[i].hosts);
+        hbk_gw_original_init(&shard->pools[i]);
         if (plan->clusters[i].tls != NULL) {
             shard->pools[i].tls = hbk_tls_context_ref(plan->clusters[i].tls);
         }
@@ -289,6 +290,7 @@ void hbk_gw_shard_fini(struct hbk_gw_shard *shard)
     for (uint32_t i = 0; shard->pools != NULL && i < shard->plan->cluster_count; i++) {
         hbk_tls_context_unref(shard->pools[i].tls);
         hbk_gw_histogram_fini(&shard->pools[i].request_ms);
+        hbk_gw_original_fini(&shard->pools[i]);
     }
     for (uint32_t i = 0; shard->times != NULL && i < shard->plan->handler_count; i++) {
         for (unsigned k = 0; k < HBK_GW_TIMES; k++) {

@@ -38,6 +38,9 @@ struct hbk_gw_pool {
     struct hbk_list hosts; /* of struct hbk_gw_host */
     struct hbk_link *next; /* the host that round robin takes next */
     uint32_t host_count;
+    struct hbk_map originals; /* of type ORIGINAL_DST: the hosts by address */
+    struct hbk_timer cleanup;
+    hbk_gw_counter original_count;
     struct hbk_tls_context *tls; /* a reference; NULL: plain text */
     hbk_gw_counter stats[HBK_GW_C_STATS];
     struct hbk_gw_histogram request_ms; /* upstream_rq_time */

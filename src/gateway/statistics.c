@@ -337,10 +337,11 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
             add_providers(control, lines, config->transport_socket->typed_config.message, "cluster",
                           name, "envoy_cluster_name");
         }
+        uint64_t made = SUM(control, shard->pools[i].original_count);
         add_line(lines, "cluster", name, "envoy_cluster_name", "membership_total", true,
-                 control->members[i]->count);
+                 control->members[i]->count + made);
         add_line(lines, "cluster", name, "envoy_cluster_name", "membership_healthy", true,
-                 hbk_gw_members_healthy(control->members[i]));
+                 hbk_gw_members_healthy(control->members[i]) + made);
         for (unsigned k = 0; config->health_checks_count > 0 && k < HBK_GW_HEALTH_STATS; k++) {
             add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_health_stat_names[k],
                      k >= HBK_GW_HEALTH_HEALTHY, hbk_gw_health_stat(control->health, i, k));

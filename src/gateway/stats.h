@@ -106,6 +106,8 @@ enum hbk_gw_cluster_stat {
     HBK_GW_C_CX_PROTOCOL_ERROR,
     HBK_GW_C_CX_NONE_HEALTHY,
     HBK_GW_C_CX_MAX_REQUESTS,
+    HBK_GW_C_ORIGINAL_INVALID,
+    HBK_GW_C_ORIGINAL_OVERFLOW, /* ours: no room for another host made on demand */
     HBK_GW_C_RQ_TOTAL,
     HBK_GW_C_RQ_ACTIVE,
     HBK_GW_C_RQ_PENDING_TOTAL,

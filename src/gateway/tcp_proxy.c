@@ -28,7 +28,7 @@ struct relay {
     uint32_t attempts, flags;
     const char *failure, *termination;
     uint8_t open_pipes;
-    bool is_connected, is_over, is_counted;
+    bool is_connected, is_over, is_counted, is_restored;
 };
 
 /* Between two of the last bytes that a side takes. */
@@ -389,7 +389,10 @@ static void connect_next(struct relay *relay)
         give_up(relay, HBK_GW_FLAG_UF | (config->max_connect_attempts > 1 ? HBK_GW_FLAG_URX : 0));
         return;
     }
-    struct hbk_gw_host *host = hbk_gw_host_pick(relay->pool);
+    struct hbk_gw_host *host =
+        cluster->config->type == HBK_GW_ORIGINAL_DST
+            ? hbk_gw_original_pick(relay->pool, relay->is_restored ? &relay->local : NULL)
+            : hbk_gw_host_pick(relay->pool);
     if (host == NULL) {
         hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_NONE_HEALTHY], 1);
         give_up(relay, HBK_GW_FLAG_UH);
@@ -465,6 +468,7 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     relay->peer = arrival->peer;
     relay->direct = arrival->direct;
     relay->local = arrival->local;
+    relay->is_restored = arrival->is_restored;
     relay->id = ++shard->connection_ids * HBK_WORKERS_MAX + shard->worker->index;
     relay->start_ns = relay->active_ns = shard->net.loop->now_ns;
     relay->start_real_ns = hbk_clock_realtime_ns();

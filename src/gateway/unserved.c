@@ -82,7 +82,6 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
             ? cluster->http->upstream_http_protocol_options
             : &defaults;
     const struct remark remarks[] = {
-        {"type ORIGINAL_DST", cluster->type == HBK_GW_ORIGINAL_DST, true},
         {"use_downstream_protocol_config", cluster->upstream_protocol == HBK_GW_UPSTREAM_DOWNSTREAM,
          true},
         {"auto_sni", upstream->auto_sni, true},

@@ -502,7 +502,9 @@ void hbk_gw_upstream_ask(struct hbk_gw_stream *stream)
 {
     struct hbk_gw_pool *pool = stream->pool;
     struct hbk_gw_plan_cluster *cluster = pool->cluster;
-    struct hbk_gw_host *host = hbk_gw_host_pick(pool);
+    struct hbk_gw_host *host = cluster->config->type == HBK_GW_ORIGINAL_DST
+                                   ? hbk_gw_original_pick_for(stream)
+                                   : hbk_gw_host_pick(pool);
     stream->attempts++;
     if (host == NULL) {
         hbk_gw_count(&pool->stats[HBK_GW_C_CX_NONE_HEALTHY], 1);

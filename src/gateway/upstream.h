@@ -26,6 +26,7 @@ struct hbk_gw_host {
     struct hbk_gw_vitals *vitals; /* a reference; NULL: nothing checks it */
     bool is_unhealthy;            /* as the configuration says */
     bool has_left;
+    bool is_recent; /* made on demand: asked for since the last look */
 };
 
 struct hbk_gw_upstream {
@@ -52,6 +53,19 @@ struct hbk_gw_upstream {
 
 /* Picks a host by the cluster's policy; NULL when none is healthy. */
 struct hbk_gw_host *hbk_gw_host_pick(struct hbk_gw_pool *pool);
+/* original_host.c: a host of a cluster of type ORIGINAL_DST, made on demand and gone when nobody
+ * asked for it during cleanup_interval. NULL: there is no destination (NULL), or no room. */
+struct hbk_gw_host *hbk_gw_original_pick(struct hbk_gw_pool *pool,
+                                         const struct hbk_address *destination);
+struct hbk_gw_host *hbk_gw_original_pick_for(const struct hbk_gw_stream *stream);
+void hbk_gw_original_init(struct hbk_gw_pool *pool);
+void hbk_gw_original_fini(struct hbk_gw_pool *pool); /* when its hosts have gone */
+
+/* A new host of the pool, without a hostname and with weight 1; NULL when out of memory. */
+HBK_MUST_USE struct hbk_gw_host *hbk_gw_host_new(struct hbk_gw_pool *pool,
+                                                 const struct hbk_address *address);
+void hbk_gw_host_remove(struct hbk_gw_host *host); /* goes when nobody uses it */
+
 /* Sets the hosts of a cluster; those that have gone leave when nobody uses them. */
 HBK_MUST_USE hbk_status hbk_gw_pool_set_hosts(struct hbk_gw_pool *pool,
                                               const struct hbk_gw_members *members);

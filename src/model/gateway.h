@@ -229,6 +229,13 @@ struct hbk_gw_bind_config {
     const struct hbk_gw_socket_address *source_address;
 };
 
+/* Where a host that is made on demand is found, beside the connection's original destination. */
+struct hbk_gw_original_dst_config {
+    struct hbk_slice http_header_name; /* x-envoy-original-dst-host */
+    uint32_t upstream_port_override;   /* 0: none */
+    bool use_http_header;
+};
+
 struct hbk_gw_least_request_config {
     uint32_t choice_count; /* 2 */
 };
@@ -248,6 +255,7 @@ struct hbk_gw_cluster {
     const struct hbk_gw_protocol_options_entry *typed_extension_protocol_options;
     const struct hbk_gw_bind_config *upstream_bind_config;
     const struct hbk_gw_least_request_config *least_request_lb_config;
+    const struct hbk_gw_original_dst_config *original_dst_lb_config;
     const struct hbk_gw_http1_options *http_protocol_options; /* the older form, as the next */
     const struct hbk_gw_http2_options *http2_protocol_options;
     const struct hbk_gw_http_options *common_http_protocol_options;
@@ -255,9 +263,9 @@ struct hbk_gw_cluster {
     int type;      /* enum hbk_gw_discovery_type */
     int lb_policy; /* enum hbk_gw_lb_policy */
     int dns_lookup_family;
-    uint64_t connect_timeout;  /* 5 s */
-    uint64_t dns_refresh_rate; /* 5 s */
-    uint64_t cleanup_interval;
+    uint64_t connect_timeout;                   /* 5 s */
+    uint64_t dns_refresh_rate;                  /* 5 s */
+    uint64_t cleanup_interval;                  /* 5 s; of hosts that were made on demand */
     uint32_t per_connection_buffer_limit_bytes; /* 1 MiB */
     uint32_t max_requests_per_connection;       /* 0: no limit */
     bool respect_dns_ttl, close_connections_on_host_health_failure;

@@ -272,9 +272,9 @@ def run(start, folder, text, admin_port, *options, name="gateway", workers=1):
 class Stage:
     """An upstream whose every connection is played by `act(number, connection, stream)`."""
 
-    def __init__(self, port, act):
+    def __init__(self, port, act, address="127.0.0.1"):
         self.act = act
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.listener = socket.create_server((address, port), backlog=128)
         self.count = 0
         threading.Thread(target=self.accept, daemon=True).start()
 
