@@ -50,23 +50,57 @@ static void shuffle(unsigned *list, unsigned count, uint64_t *random)
     }
 }
 
-static unsigned runs_planned(const struct hbk_paper *paper)
+/* How far the series is, and how long the rest should take. */
+struct course {
+    unsigned number, count;        /* of runs, those of a resumed series included */
+    uint64_t left_ms;              /* by plan */
+    uint64_t planned_ms, taken_ms; /* of the runs of this process */
+};
+
+static bool is_run(const struct hbk_paper *paper, const struct hbk_paper_cell *cell,
+                   unsigned system)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < paper->cell_count; i++) {
-        for (unsigned k = 0; k < paper->system_count; k++) {
-            bool is_run = (paper->cells[i].systems >> k & 1) != 0 && paper->systems[k].is_usable;
-            count += is_run ? paper->cells[i].blocks : 0;
-        }
-    }
-    return count;
+    return (cell->systems >> system & 1) != 0 && paper->systems[system].is_usable;
 }
 
-static void tell(const struct hbk_sample *sample, unsigned number, unsigned count)
+/* Counts the runs and their time, and says what was planned before it begins. */
+static struct course plan_course(const struct hbk_paper *paper)
+{
+    struct course course = {0};
+    uint64_t measuring_ms = 0;
+    unsigned left = 0;
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        const struct hbk_paper_cell *cell = &paper->cells[i];
+        for (unsigned k = 0; k < paper->system_count; k++) {
+            const struct hbk_paper_system *system = &paper->systems[k];
+            for (unsigned block = 0; is_run(paper, cell, k) && block < cell->blocks; block++) {
+                course.count++;
+                if (!is_measured(paper, system, &cell->cell, block)) {
+                    left++;
+                    measuring_ms += cell->cell.duration_ms;
+                    course.left_ms += hbk_paper_run_ms(paper, system, &cell->cell);
+                }
+            }
+        }
+    }
+    uint64_t other_ms = course.left_ms - measuring_ms;
+    fprintf(stderr,
+            "%u runs of %u cells, %u of them to do: %.0f s of measuring and %.0f s of set-up and "
+            "pauses (%.1f s a run), %.1f minutes on an idle machine\n",
+            course.count, paper->cell_count, left, (double)measuring_ms / 1000,
+            (double)other_ms / 1000, left == 0 ? 0 : (double)other_ms / 1000 / left,
+            (double)course.left_ms / 60000);
+    return course;
+}
+
+static void tell(const struct hbk_sample *sample, const struct course *course)
 {
     char key[HBK_SAMPLE_KEY_BYTES_MAX];
-    fprintf(stderr, "[%u/%u] block %u  %-14s %-40s ", number, count, sample->block + 1,
-            sample->system, hbk_cell_key(&sample->cell, key));
+    /* The plan is for an idle machine; what the runs took until now tells how idle this one is. */
+    double left_ms =
+        (double)course->left_ms * (double)course->taken_ms / (double)course->planned_ms;
+    fprintf(stderr, "[%u/%u, %.1f min left] block %u  %-14s %-40s ", course->number, course->count,
+            left_ms / 60000, sample->block + 1, sample->system, hbk_cell_key(&sample->cell, key));
     if (!sample->is_good) {
         fprintf(stderr, "FAILED: %s\n", sample->why);
         return;
@@ -87,33 +121,38 @@ static hbk_status keep(struct hbk_paper *paper, const struct hbk_sample *sample,
 }
 
 static hbk_status run_cell(struct hbk_paper *paper, const struct hbk_paper_cell *cell,
-                           unsigned block, uint64_t *random, unsigned *number,
+                           unsigned block, uint64_t *random, struct course *course,
                            struct hbk_error *error)
 {
     static struct hbk_sample sample;
     unsigned order[HBK_PAPER_SYSTEMS_MAX];
-    unsigned count = runs_planned(paper);
     shuffle(order, paper->system_count, random);
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[order[i]];
-        if ((cell->systems >> order[i] & 1) == 0 || !system->is_usable) {
+        if (!is_run(paper, cell, order[i])) {
             continue;
         }
-        (*number)++;
+        course->number++;
         if (is_measured(paper, system, &cell->cell, block)) {
             continue;
         }
+        uint64_t began_ns = hbk_clock_monotonic_ns();
+        uint64_t run_ms = hbk_paper_run_ms(paper, system, &cell->cell);
         hbk_paper_measure(paper, system, &cell->cell, block, &sample);
-        tell(&sample, *number, count);
         HBK_TRY(keep(paper, &sample, error));
         hbk_program_pause((uint64_t)paper->options.pause_ms * HBK_NS_PER_MS);
+        course->left_ms -= run_ms;
+        course->planned_ms += run_ms;
+        course->taken_ms += (hbk_clock_monotonic_ns() - began_ns) / HBK_NS_PER_MS;
+        tell(&sample, course);
     }
     return HBK_OK;
 }
 
 static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
 {
-    unsigned order[HBK_PAPER_CELLS_MAX], number = 0, blocks = 0;
+    unsigned order[HBK_PAPER_CELLS_MAX], blocks = 0;
+    struct course course = plan_course(paper);
     uint64_t random = paper->options.seed | 1;
     for (unsigned i = 0; i < paper->cell_count; i++) {
         blocks = paper->cells[i].blocks > blocks ? paper->cells[i].blocks : blocks;
@@ -123,7 +162,7 @@ static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
         for (unsigned i = 0; i < paper->cell_count; i++) {
             const struct hbk_paper_cell *cell = &paper->cells[order[i]];
             if (block < cell->blocks) {
-                HBK_TRY(run_cell(paper, cell, block, &random, &number, error));
+                HBK_TRY(run_cell(paper, cell, block, &random, &course, error));
             }
         }
     }
@@ -174,6 +213,7 @@ static hbk_status prepare(struct hbk_paper *paper, struct hbk_error *error)
     }
     HBK_TRY(check_series(paper, error));
     HBK_TRY(hbk_paper_find_systems(paper, error));
+    hbk_paper_try_systems(paper);
     hbk_paper_plan(paper);
     if (paper->cell_count == 0) {
         return hbk_error_set(error, HBK_INVALID, "nothing is left to measure");
@@ -189,7 +229,6 @@ static hbk_status perform(struct hbk_paper *paper, struct hbk_error *error)
             fprintf(stderr, "%s: %s\n", paper->systems[i].name, paper->systems[i].reason);
         }
     }
-    fprintf(stderr, "%u runs of %u cells\n", runs_planned(paper), paper->cell_count);
     HBK_TRY(hbk_scene_init(&paper->scene, HBK_PLACES_OF_MESH, error));
     hbk_status status = hbk_paper_open_services(paper, error);
     status = status == HBK_OK ? run_series(paper, error) : status;

@@ -22,6 +22,9 @@ enum {
     HBK_PAPER_BINARIES_MAX = 8,
 };
 
+/* In a bootstrap of ours or Envoy's: nothing is counted. */
+#define HBK_PAPER_NO_STATISTICS "stats_config: {stats_matcher: {reject_all: true}}"
+
 /* Tables and figures of the paper; bits of a cell's use. */
 enum hbk_paper_item {
     HBK_TABLE_1 = 1 << 0, /* inside a node */
@@ -103,9 +106,16 @@ bool hbk_paper_run(const struct hbk_paper_options *options);
 /* The cells for the options. Pure. */
 void hbk_paper_plan(struct hbk_paper *paper);
 
+/* How long a run should take on an idle machine, with all that goes with it. Pure. */
+unsigned hbk_paper_run_ms(const struct hbk_paper *paper, const struct hbk_paper_system *system,
+                          const struct hbk_cell *cell);
+
 /* Finds the systems that were asked for; what cannot be used gets its reason. Fails: HBK_INVALID
  * (no such name, a descriptor with errors; the error has the first), HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *error);
+
+/* Leaves out what this program cannot do, as it says itself when asked: starts processes. */
+void hbk_paper_try_systems(struct hbk_paper *paper);
 
 /* What stands between the applications in one run. */
 struct hbk_paper_agents {
@@ -123,6 +133,11 @@ HBK_MUST_USE hbk_status hbk_paper_start_system(struct hbk_paper *paper,
                                                struct hbk_error *error);
 void hbk_paper_stop_system(struct hbk_paper *paper, const struct hbk_paper_system *system,
                            struct hbk_paper_agents *agents);
+
+/* The directory of a system's files in a placement. */
+void hbk_paper_directory(const struct hbk_paper *paper, const struct hbk_paper_system *system,
+                         enum hbk_placement placement,
+                         char out_path[static HBK_PROGRAM_PATH_BYTES_MAX]);
 
 /* Where the server of a placement is, and under which address it is called. */
 enum hbk_place hbk_paper_server(enum hbk_placement placement);

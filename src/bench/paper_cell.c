@@ -1,11 +1,10 @@
 /*
- * One run. The load tells in its log, once a second, what it has done; the first such line says
- * that warm-up is over and one second has passed. CPU is the difference between two looks from
- * there to shortly before the end, memory is looked at in the second look, while all connections
- * are open.
+ * One run. The load tells in its log when warm-up is over. CPU is the difference between two looks
+ * from there to shortly before the end, memory is looked at in the second look, while all
+ * connections are open.
  *
- *     system up, server up | load: connects, warms up | 1 s | window ............ | rest | ends
- *          kernel memory --'                      first look --'     second look --'
+ *     system up, server up | load: connects, warms up | window ................ | rest | ends
+ *          kernel memory --'                first look --'         second look --'
  */
 #include <jansson.h>
 #include <math.h>
@@ -21,9 +20,11 @@ static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
 static const uint64_t warm_timeout_ns = 120 * HBK_NS_PER_S;
 static const uint64_t finish_timeout_ns = 60 * HBK_NS_PER_S;
 static const uint64_t margin_ns = 300 * HBK_NS_PER_MS;
-static const uint64_t settle_ns = 200 * HBK_NS_PER_MS;
+static const uint64_t settle_ns = 100 * HBK_NS_PER_MS;
 
-enum { MIB = 1 << 20, ARGUMENT_BYTES_MAX = 64, ANSWER_TRIES = 50 };
+static const uint64_t again_ns = 20 * HBK_NS_PER_MS;
+
+enum { MIB = 1 << 20, ARGUMENT_BYTES_MAX = 64, ANSWER_TRIES = 250 };
 
 /* Above these a run is kept, with a doubt. */
 static const double lateness_doubt_ms = 5;
@@ -72,7 +73,7 @@ static hbk_status check_path(struct run *run)
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
     struct hbk_request request = {
         .netns_fd = run->paper->scene.topology.places[HBK_PLACE_FRONT].netns_fd,
-        .path = "/",
+        .path = "/?delay=0s",
         .timeout_ns = 2 * HBK_NS_PER_S,
     };
     (void)snprintf(text, sizeof text, "%s:%d", hbk_paper_address(run->cell->placement),
@@ -90,10 +91,23 @@ static hbk_status check_path(struct run *run)
         if (status == HBK_OK && reply.outcome == HBK_REQUEST_ANSWERED && reply.status == 200) {
             return HBK_OK;
         }
-        hbk_program_pause(100 * HBK_NS_PER_MS);
+        hbk_program_pause(again_ns);
     }
     return hbk_error_set(run->error, HBK_TIMEOUT, "no request comes through: %s",
                          hbk_request_outcome_text(reply.outcome));
+}
+
+/* The command as people would repeat it, without `left_out`; what does not fit is cut. */
+static void keep_command(const char *const *arguments, const char *left_out,
+                         char out_text[static HBK_SAMPLE_COMMAND_BYTES_MAX])
+{
+    size_t size = (size_t)snprintf(out_text, HBK_SAMPLE_COMMAND_BYTES_MAX, "hauberk");
+    for (size_t i = 0; arguments[i] != NULL && size < HBK_SAMPLE_COMMAND_BYTES_MAX; i++) {
+        if (arguments[i] != left_out) {
+            size += (size_t)snprintf(out_text + size, HBK_SAMPLE_COMMAND_BYTES_MAX - size, " %s",
+                                     arguments[i]);
+        }
+    }
 }
 
 static hbk_status start_load(struct run *run)
@@ -120,14 +134,7 @@ static hbk_status start_load(struct run *run)
         .cpu = (int)run->paper->options.load_core,
         .arguments = arguments,
     };
-    size_t size = 0;
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        if (arguments[i] != json) {
-            size +=
-                (size_t)snprintf(run->sample->command + size, HBK_SAMPLE_COMMAND_BYTES_MAX - size,
-                                 "%s%s", i == 0 ? "hauberk " : " ", arguments[i]);
-        }
-    }
+    keep_command(arguments, json, run->sample->command);
     return hbk_program_start(&run->paper->scene.topology, &spec, &run->load, run->error);
 }
 
@@ -208,14 +215,21 @@ static hbk_status check_alive(const struct run *run, const struct look *second)
     return HBK_OK;
 }
 
+static double seconds_since(uint64_t began_ns)
+{
+    return (double)(hbk_clock_monotonic_ns() - began_ns) / (double)HBK_NS_PER_S;
+}
+
 static hbk_status watch_load(struct run *run)
 {
     static struct look first, second;
     uint64_t kernel_before = hbk_gauge_machine().kernel_bytes;
     HBK_TRY(start_load(run));
-    HBK_TRY(hbk_program_wait_for(&run->load, "/s  P50", warm_timeout_ns, run->error));
+    uint64_t began_ns = hbk_clock_monotonic_ns();
+    HBK_TRY(hbk_program_wait_for(&run->load, "started over", warm_timeout_ns, run->error));
     look(run, 0, &first);
-    uint64_t rest_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS - HBK_NS_PER_S;
+    run->sample->values[HBK_WARM_S] = seconds_since(began_ns);
+    uint64_t rest_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS;
     hbk_program_pause(rest_ns > 2 * margin_ns ? rest_ns - margin_ns : rest_ns / 2);
     look(run, 1, &second);
     keep_looks(run, &first, &second, kernel_before);
@@ -284,11 +298,13 @@ static hbk_status read_load(struct run *run)
 
 static hbk_status perform(struct run *run)
 {
+    uint64_t began_ns = hbk_clock_monotonic_ns();
     HBK_TRY(hbk_paper_start_system(run->paper, run->system, run->cell->placement, &run->agents,
                                    run->error));
     HBK_TRY(start_server(run));
     HBK_TRY(check_path(run));
     hbk_program_pause(settle_ns);
+    run->sample->values[HBK_START_S] = seconds_since(began_ns);
     HBK_TRY(watch_load(run));
     return read_load(run);
 }
@@ -314,17 +330,18 @@ void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *s
     (void)snprintf(run.json_path, sizeof run.json_path, "%s/load.json",
                    paper->scene.topology.directory);
     (void)remove(run.json_path);
-    const char *directory = paper->scene.topology.directory;
+    char directory[HBK_PROGRAM_PATH_BYTES_MAX];
+    hbk_paper_directory(paper, system, cell->placement, directory);
     run.is_mtls = system->kind == HBK_BASELINE_MTLS;
-    (void)snprintf(run.client_pem, sizeof run.client_pem, "%s/%s/client.pem", directory,
-                   system->name);
-    (void)snprintf(run.server_pem, sizeof run.server_pem, "%s/%s/server.pem", directory,
-                   system->name);
-    (void)snprintf(run.ca, sizeof run.ca, "%s/%s/bundle.pem", directory, system->name);
+    (void)snprintf(run.client_pem, sizeof run.client_pem, "%s/client.pem", directory);
+    (void)snprintf(run.server_pem, sizeof run.server_pem, "%s/server.pem", directory);
+    (void)snprintf(run.ca, sizeof run.ca, "%s/bundle.pem", directory);
     hbk_status status = perform(&run);
+    uint64_t ended_ns = hbk_clock_monotonic_ns();
     hbk_program_stop(&run.load);
     hbk_program_stop(&run.server);
     hbk_paper_stop_system(paper, system, &run.agents);
+    out_sample->values[HBK_STOP_S] = seconds_since(ended_ns);
     out_sample->is_good = status == HBK_OK;
     if (status != HBK_OK) {
         (void)snprintf(out_sample->why, sizeof out_sample->why, "%.*s",

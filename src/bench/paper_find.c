@@ -1,12 +1,17 @@
 /* Which systems take part: ours, those whose descriptors this program carries, and files. One that
  * cannot be used is kept with its reason, so that the report says so. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "bench/paper.h"
+#include "os/fd.h"
 #include "os/file.h"
+#include "os/process.h"
 
 static struct hbk_paper_system *add(struct hbk_paper *paper, const char *name, const char *title,
                                     enum hbk_paper_kind kind, bool encrypts)
@@ -190,9 +195,6 @@ static hbk_status add_sidecar(struct hbk_paper *paper, const struct sidecar *sid
     system->encrypts = sidecar->encrypts;
     system->is_quiet = sidecar->is_quiet;
     system->is_variant = sidecar->is_variant;
-    if (system->is_quiet) {
-        leave_out(system, "left out: hauberk gateway does not switch its statistics off yet");
-    }
     return HBK_OK;
 }
 
@@ -283,4 +285,41 @@ hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *err
         }
     }
     return HBK_OK;
+}
+
+/* Whether this program serves a bootstrap without statistics: asked of itself, so that no list here
+ * has to be kept true. */
+static bool can_be_quiet(char out_reason[static HBK_PAPER_REASON_BYTES_MAX])
+{
+    static const uint64_t timeout_ns = 10 * HBK_NS_PER_S;
+    const char *const arguments[] = {
+        "/proc/self/exe",        "gateway", "--mode",    "validate", "-l", "off", "--config-yaml",
+        HBK_PAPER_NO_STATISTICS, "-c",      "/dev/null", NULL};
+    struct hbk_process_spec spec = hbk_process_spec_of(arguments);
+    struct hbk_process process = hbk_process_none();
+    struct hbk_error error = {0};
+    int exit_status = -1;
+    HBK_CLEANUP(hbk_fd_close) int silence = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    spec.output_fd = spec.error_fd = silence;
+    spec.death_signal = SIGKILL;
+    hbk_status status = hbk_process_start(&spec, &process, &error);
+    if (status == HBK_OK) {
+        status = hbk_process_wait(&process, timeout_ns, &exit_status);
+        hbk_process_stop(&process, 0);
+    }
+    (void)snprintf(out_reason, HBK_PAPER_REASON_BYTES_MAX,
+                   "left out: hauberk gateway does not serve {%s}, which switches its statistics "
+                   "off",
+                   HBK_PAPER_NO_STATISTICS);
+    return status == HBK_OK && exit_status == 0;
+}
+
+void hbk_paper_try_systems(struct hbk_paper *paper)
+{
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        struct hbk_paper_system *system = &paper->systems[i];
+        if (system->is_quiet && !can_be_quiet(system->reason)) {
+            system->is_usable = false;
+        }
+    }
 }

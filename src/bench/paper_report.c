@@ -15,7 +15,10 @@ static const char page_head[] =
     "table{border-collapse:collapse;margin:1em 0;font-size:14px}"
     "th,td{border:1px solid #999;padding:.3em .55em;text-align:right;vertical-align:top}"
     "th:first-child,td:first-child,.facts td{text-align:left}thead th{background:#eee}"
-    "td small{display:block;color:#555;white-space:nowrap}.none{color:#777}"
+    ".scroll{overflow-x:auto;max-width:100%%}.wide{font-size:13px}.wide th,.wide td{padding:.25em "
+    ".35em}td small{display:block;color:#555}code,.facts "
+    "td{overflow-wrap:anywhere}.none{color:#777}"
+    ".reason{text-align:left;overflow-wrap:anywhere}"
     ".paper td{background:#f6f6f0}.met{font-weight:bold}.met::before{content:\"\\2713 \"}"
     ".missed{font-weight:bold;text-decoration:underline}.missed::before{content:\"\\2717 \"}"
     ".mark{border:2px solid #000;padding:.5em 1em;font-weight:bold}"
@@ -59,7 +62,8 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
 {
     static struct hbk_machine machine;
     hbk_machine_look(&machine);
-    hbk_page_put(page, "<h2 id=\"table3\">Table III: the machine</h2>\n<table class=\"facts\">\n");
+    hbk_page_put(page, "<h2 id=\"table3\">Table III: the machine</h2>\n<div "
+                       "class=\"scroll\"><table class=\"facts\">\n");
     for (unsigned i = 0; i < machine.count; i++) {
         hbk_page_put(page, "<tr>");
         hbk_page_element(page, "th", machine.facts[i].name);
@@ -68,10 +72,12 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
     }
     hbk_page_put(page,
                  "<tr><th>Placement</th><td>proxies and agents on core %u, client and server "
-                 "on core %u</td></tr>\n</table>\n",
+                 "on core %u</td></tr>\n</table></div>\n",
                  paper->options.agent_core, paper->options.load_core);
-    hbk_page_put(page, "<table class=\"facts\"><thead><tr><th>System</th><th>What it is</th>"
-                       "<th>Version</th></tr></thead>\n");
+    hbk_page_put(
+        page,
+        "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>System</th><th>What it is</th>"
+        "<th>Version</th></tr></thead>\n");
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
         hbk_page_put(page, "<tr>");
@@ -80,7 +86,7 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_element(page, "td", system->is_usable ? system->version : system->reason);
         hbk_page_put(page, "</tr>\n");
     }
-    hbk_page_put(page, "</table>\n");
+    hbk_page_put(page, "</table></div>\n");
 }
 
 static void put_row(struct hbk_page *page, const struct hbk_paper *paper,
@@ -114,6 +120,25 @@ static void put_row(struct hbk_page *page, const struct hbk_paper *paper,
     hbk_page_put(page, "</tr>\n");
 }
 
+/* Why a system has no figures in a cell: the last failure, or that it was not tried. */
+static void put_absent(struct hbk_page *page, const struct hbk_paper *paper,
+                       const struct hbk_cell *cell, const struct hbk_paper_system *system)
+{
+    const char *reason = system->is_usable ? "not measured" : system->reason;
+    for (unsigned i = 0; i < paper->sample_count; i++) {
+        const struct hbk_sample *sample = &paper->samples[i];
+        if (!sample->is_good && strcmp(sample->system, system->name) == 0 &&
+            hbk_cell_equal(&sample->cell, cell)) {
+            reason = sample->why;
+        }
+    }
+    hbk_page_put(page, "<tr>");
+    hbk_page_element(page, "td", system->title);
+    hbk_page_put(page, "<td class=\"none reason\" colspan=\"11\">not available here, because: ");
+    hbk_page_text(page, reason);
+    hbk_page_put(page, "</td></tr>\n");
+}
+
 static void put_printed(struct hbk_page *page, enum hbk_placement placement)
 {
     for (size_t i = 0; i < HBK_COUNT(printed[placement]); i++) {
@@ -131,7 +156,8 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
                       const struct hbk_cell *cell)
 {
     hbk_page_put(page,
-                 "<h3>%s, %s, %u ms server</h3>\n<table><thead><tr><th rowspan=\"2\">System</th>"
+                 "<h3>%s, %s, %u ms server</h3>\n<div class=\"scroll\"><table "
+                 "class=\"wide\"><thead><tr><th rowspan=\"2\">System</th>"
                  "<th colspan=\"2\">P99, ms</th><th colspan=\"2\">CPU, cores</th>"
                  "<th colspan=\"2\">private memory, MiB</th><th colspan=\"2\">working set, MiB</th>"
                  "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
@@ -143,14 +169,23 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
                                              : hbk_arrivals_text(cell->arrivals),
                  cell->delay_ms);
     for (unsigned i = 0; i < paper->system_count; i++) {
-        if (paper->systems[i].is_usable && !paper->systems[i].is_variant) {
-            put_row(page, paper, cell, &paper->systems[i]);
+        const struct hbk_paper_system *system = &paper->systems[i];
+        bool has_figures =
+            hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_RATE, HBK_ABSOLUTE).count >
+            0;
+        if (system->is_variant) {
+            continue;
+        }
+        if (has_figures) {
+            put_row(page, paper, cell, system);
+        } else {
+            put_absent(page, paper, cell, system);
         }
     }
     if (cell->arrivals == HBK_BURST && cell->delay_ms > 0) {
         put_printed(page, cell->placement);
     }
-    hbk_page_put(page, "</table>\n");
+    hbk_page_put(page, "</table></div>\n");
 }
 
 static void put_tables(struct hbk_page *page, const struct hbk_paper *paper)
@@ -182,7 +217,8 @@ static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
     static const char *const classes[] = {"met", "missed", "none"};
     static const char *const words[] = {"met", "missed", "unknown"};
     unsigned count = hbk_paper_targets(paper, targets);
-    hbk_page_put(page, "<h2 id=\"targets\">Targets of hauberk node</h2>\n<table class=\"facts\">"
+    hbk_page_put(page, "<h2 id=\"targets\">Targets of hauberk node</h2>\n<div "
+                       "class=\"scroll\"><table class=\"facts\">"
                        "<thead><tr><th>Target</th><th>Found</th><th></th></tr></thead>\n");
     for (unsigned i = 0; i < count; i++) {
         hbk_page_put(page, "<tr>");
@@ -191,7 +227,7 @@ static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_put(page, "<td class=\"%s\">%s</td></tr>\n", classes[targets[i].verdict],
                      words[targets[i].verdict]);
     }
-    hbk_page_put(page, "</table>\n<p>A median decides; with fewer than ten blocks that is an "
+    hbk_page_put(page, "</table></div>\n<p>A median decides; with fewer than ten blocks that is an "
                        "indication and no more.</p>\n");
 }
 
@@ -221,12 +257,13 @@ static void put_notes(struct hbk_page *page)
         "<li>Intervals are bootstrapped over blocks. Where two intervals overlap, this run does "
         "not tell the systems apart.</li>\n</ul>\n"
         "<h2 id=\"features\">What a feature costs, and how to turn it off</h2>\n"
-        "<table class=\"facts\"><thead><tr><th>Feature of hauberk node</th><th>What it costs</th>"
+        "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>Feature of hauberk "
+        "node</th><th>What it costs</th>"
         "<th>How to turn it off</th></tr></thead>\n"
         "<tr><td>encryption and identity</td><td>the rows of Tables I and II</td><td>protocol TCP "
         "instead of HBONE in the mesh file: the connection is relayed in plain text</td></tr>\n"
         "<tr><td>all of it</td><td>the same</td><td><code>hauberk redirect</code> takes a pod out "
-        "of the mesh</td></tr>\n</table>\n");
+        "of the mesh</td></tr>\n</table></div>\n");
 }
 
 static void put_runs(struct hbk_page *page, const struct hbk_paper *paper)

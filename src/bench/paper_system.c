@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "bench/paper.h"
@@ -15,7 +17,13 @@
 #include "os/redirect.h"
 #include "os/socket.h"
 
-enum { PEM_BYTES_MAX = 64 << 10, PLACEHOLDERS = 13, CONNECT_MS = 200, NAT_TEXT_BYTES_MAX = 1024 };
+enum {
+    PEM_BYTES_MAX = 64 << 10,
+    PLACEHOLDERS = 13,
+    CONNECT_MS = 200,
+    NAT_TEXT_BYTES_MAX = 1024,
+    IDENTITY_AGE_S_MAX = 3600
+};
 
 static const uint64_t ready_timeout_ns = 20 * HBK_NS_PER_S;
 
@@ -82,6 +90,21 @@ hbk_status hbk_paper_open_services(struct hbk_paper *paper, struct hbk_error *er
 
 /* ---- pairs ---- */
 
+void hbk_paper_directory(const struct hbk_paper *paper, const struct hbk_paper_system *system,
+                         enum hbk_placement placement,
+                         char out_path[static HBK_PROGRAM_PATH_BYTES_MAX])
+{
+    (void)snprintf(out_path, HBK_PROGRAM_PATH_BYTES_MAX, "%s/%s-%s",
+                   paper->scene.topology.directory, system->name, hbk_placement_text(placement));
+}
+
+/* Whether a run before has made it, not too long ago: certificates end after a day. */
+static bool is_fresh(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 && time(NULL) - found.st_mtime < IDENTITY_AGE_S_MAX;
+}
+
 /* Leaf, chain and key in one file, as most programs take them. */
 static hbk_status make_identity(struct hbk_paper *paper, const char *account, const char *folder,
                                 const char *pem, struct hbk_error *error)
@@ -120,8 +143,6 @@ struct values {
     struct hbk_placeholder list[PLACEHOLDERS];
 };
 
-static const char no_statistics[] = "stats_config: {stats_matcher: {reject_all: true}}";
-
 /* A transport socket of our sidecars with mutual TLS 1.3, on one line. */
 static void fill_tls(const struct values *values, bool is_server, char *text, size_t bytes_max)
 {
@@ -142,8 +163,7 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
 {
     const struct hbk_topology *topology = &paper->scene.topology;
     static const int ports[] = {HBK_REDIRECT_PORT_OUTBOUND, HBK_SCENE_HBONE_PORT, HBK_SCENE_PORT};
-    (void)snprintf(values->directory, sizeof values->directory, "%s/%s", topology->directory,
-                   system->name);
+    hbk_paper_directory(paper, system, placement, values->directory);
     (void)snprintf(values->client_pem, sizeof values->client_pem, "%s/client.pem",
                    values->directory);
     (void)snprintf(values->server_pem, sizeof values->server_pem, "%s/server.pem",
@@ -172,7 +192,7 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
         {"CA", values->ca},
         {"CLIENT_TLS", values->client_tls},
         {"SERVER_TLS", values->server_tls},
-        {"STATISTICS", system->is_quiet ? no_statistics : ""},
+        {"STATISTICS", system->is_quiet ? HBK_PAPER_NO_STATISTICS : ""},
     };
     memcpy(values->list, list, sizeof list);
 }
@@ -186,8 +206,12 @@ static hbk_status make_identities(struct hbk_paper *paper, const struct hbk_pape
     fill_values(paper, system, placement, &values);
     HBK_TRY(hbk_directory_make(values.directory, 0700));
     HBK_TRY(hbk_scene_make_authority(&paper->scene, error));
-    HBK_TRY(make_identity(paper, "front", values.directory, values.client_pem, error));
-    return make_identity(paper, server, values.directory, values.server_pem, error);
+    if (!is_fresh(values.client_pem)) {
+        HBK_TRY(make_identity(paper, "front", values.directory, values.client_pem, error));
+    }
+    return is_fresh(values.server_pem)
+               ? HBK_OK
+               : make_identity(paper, server, values.directory, values.server_pem, error);
 }
 
 static hbk_status write_files(const struct hbk_descriptor *descriptor, const struct values *values,

@@ -43,6 +43,9 @@ static const char *const measures[] = {
     [HBK_SERVER_AGENT_SOCKETS] = "server_agent_sockets",
     [HBK_KERNEL_MIB] = "kernel_mib",
     [HBK_WINDOW_S] = "window_s",
+    [HBK_START_S] = "start_s",
+    [HBK_WARM_S] = "warm_s",
+    [HBK_STOP_S] = "stop_s",
 };
 
 _Static_assert(HBK_COUNT(measures) == HBK_MEASURES, "every measure has its name");

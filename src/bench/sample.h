@@ -15,7 +15,7 @@ enum {
     HBK_SAMPLE_NAME_BYTES_MAX = 65,
     HBK_SAMPLE_KEY_BYTES_MAX = 160,
     HBK_SAMPLE_WHY_BYTES_MAX = 400,
-    HBK_SAMPLE_COMMAND_BYTES_MAX = 320,
+    HBK_SAMPLE_COMMAND_BYTES_MAX = 640,
     HBK_SAMPLE_LINE_BYTES_MAX = 8192,
 };
 
@@ -68,6 +68,9 @@ enum hbk_measure {
     HBK_SERVER_AGENT_SOCKETS,
     HBK_KERNEL_MIB, /* what the kernel's slabs and socket buffers grew by, of the whole machine */
     HBK_WINDOW_S,   /* in which CPU was measured */
+    HBK_START_S,    /* until system and server were ready */
+    HBK_WARM_S,     /* then until the load had warmed up and its window began */
+    HBK_STOP_S,     /* from the load's end until nothing was left of the run */
     HBK_MEASURES,
 };
 

@@ -138,6 +138,7 @@ static int run(struct hbk_load_command *command)
     if (status == HBK_OK) {
         const struct hbk_load_watch watch = {
             .interval_ns = hbk_load_course_interval_ns(&command->plan),
+            .on_start = hbk_load_course_begin,
             .on_point = hbk_load_course_add,
             .owner = &course,
         };

@@ -30,6 +30,15 @@ uint64_t hbk_load_course_interval_ns(const struct hbk_load_plan *plan)
     return interval_ns < HBK_LOAD_INTERVAL_NS_MIN ? HBK_LOAD_INTERVAL_NS_MIN : interval_ns;
 }
 
+void hbk_load_course_begin(void *owner, uint64_t connections)
+{
+    struct hbk_load_course *course = owner;
+    if (course->stream != NULL && !course->is_terminal) {
+        fprintf(course->stream, "started over %" PRIu64 " connections\n", connections);
+        (void)fflush(course->stream);
+    }
+}
+
 static void tell(struct hbk_load_course *course, const struct hbk_load_point *point)
 {
     char p50[HBK_LOAD_DURATION_BYTES_MAX], p99[HBK_LOAD_DURATION_BYTES_MAX];

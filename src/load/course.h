@@ -31,7 +31,8 @@ void hbk_load_course_fini(struct hbk_load_course *course);
 /* An interval for this plan: about a hundred in a short run, one a second in a long one. */
 uint64_t hbk_load_course_interval_ns(const struct hbk_load_plan *plan);
 
-/* For struct hbk_load_watch: takes a point. */
+/* For struct hbk_load_watch: says that the schedule begins, in a log; takes a point. */
+void hbk_load_course_begin(void *owner, uint64_t connections);
 void hbk_load_course_add(void *course, const struct hbk_load_point *point);
 
 /* Ends the line on a terminal. */

@@ -48,6 +48,8 @@ struct hbk_load_point {
 /* Somebody who wants to see the run while it lasts. */
 struct hbk_load_watch {
     uint64_t interval_ns; /* at least HBK_LOAD_INTERVAL_NS_MIN */
+    /* On the control thread: all is warm and the schedule begins; NULL: of no interest. */
+    void (*on_start)(void *owner, uint64_t connections);
     void (*on_point)(void *owner, const struct hbk_load_point *point); /* control thread */
     void *owner;
 };

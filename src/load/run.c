@@ -288,6 +288,9 @@ static void start_threads(struct run *run)
     run->start.on_worker = start_part;
     run->start.on_done = ignore_round;
     hbk_round_start(&run->team, &run->start);
+    if (run->plan->watch != NULL && run->plan->watch->on_start != NULL) {
+        run->plan->watch->on_start(run->plan->watch->owner, opened);
+    }
     start_ticking(run);
 }
 

@@ -250,6 +250,68 @@ def test_two_results_are_compared_and_a_worse_one_is_a_status(tmp_path):
     assert hauberk("bench", "compare", before, tmp_path).returncode == 1
 
 
+def fabricated(system, block, placement, arrivals):
+    """A run as samples.jsonl keeps it, with figures as wide as real ones."""
+    wide = 1 + block / 7
+    values = {
+        "achieved_rps": 3187.53 - block, "calls": 9600, "failed": 0, "p50_ms": 201.3 * wide,
+        "p99_ms": 1203.7 * wide, "service_p50_ms": 200.9, "service_p99_ms": 1203.1,
+        "fortio_p50_ms": 224.8, "fortio_p99_ms": 1247.9 * wide, "lateness_p99_ms": 0.4,
+        "client_cpu_cores": 0.157 * wide, "server_cpu_cores": 0.162 * wide,
+        "client_agent_cpu_cores": 0.213 * wide, "server_agent_cpu_cores": 0.231 * wide,
+        "softirq_cores": 0.1, "uncharged_cores": 0.012 * wide, "client_private_mib": 12.4 * wide,
+        "server_private_mib": 11.2 * wide, "client_agent_private_mib": 115.3 * wide,
+        "server_agent_private_mib": 117.9 * wide, "client_sockets": 1602, "server_sockets": 1603,
+        "client_agent_sockets": 3204, "server_agent_sockets": 3207, "kernel_mib": 96.1 * wide,
+        "window_s": 1.7}
+    return {"system": system, "block": block, "placement": placement, "arrivals": arrivals,
+            "rate": 3200, "connections": 1600, "delay_ms": 200, "duration_ms": 2000, "ok": True,
+            "why": "", "command": "hauberk load " + "x" * 300, "values": values}
+
+
+def test_no_table_is_wider_than_the_page_on_a_screen_or_a_telephone(paper, find_peer_program,
+                                                                    tmp_path):
+    browser = find_peer_program("chromium")
+    systems = ["baseline", "baseline-mtls", "node", "sidecar-tcp", "sidecar-l7"]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "samples.jsonl").write_text("".join(
+        json.dumps(fabricated(system, block, placement, arrivals)) + "\n"
+        for system in systems for block in range(3) for placement in ("intra", "inter")
+        for arrivals in ("burst", "uniform")))
+    missing = tmp_path / "missing.yaml"
+    missing.write_text(BROKEN["missing"][0].replace("title: t", "title: a pair of proxies"))
+    paper("--only", "table1,table2", "--systems", ",".join([*systems, str(missing)]), "--resume")
+    page = (folder / "report.html").read_text()
+    assert "<small>+" in page and "not available here, because: left out: /no/such/program" in page
+    (tmp_path / "measured.html").write_text(page.replace("</body>", """<script>
+        const found = [...document.querySelectorAll("table")].map(table => ({
+            columns: table.rows[0].cells.length,
+            table: table.offsetWidth, box: table.parentElement.clientWidth,
+            right: table.parentElement.getBoundingClientRect().right}));
+        parent.postMessage(JSON.stringify({width: innerWidth, tables: found,
+            page: document.documentElement.scrollWidth}), "*");
+        </script></body>"""))
+    (tmp_path / "frames.html").write_text("<pre></pre>" + "".join(
+        f'<iframe src="measured.html" style="width:{width}px;height:900px;border:0"></iframe>'
+        for width in (1200, 400)) + """<script>addEventListener("message", event => {
+            document.querySelector("pre").textContent += event.data + "\\n"});</script>""")
+    dom = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu",
+                          "--allow-file-access-from-files", "--virtual-time-budget=20000",
+                          f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+                          f"file://{tmp_path / 'frames.html'}"],
+                         capture_output=True, text=True, timeout=120, check=True).stdout
+    measured = {one["width"]: one for one in map(
+        json.loads, re.search(r"<pre>(.*?)</pre>", dom, re.DOTALL).group(1).split())}
+    assert set(measured) == {1200, 400}, dom[:2000]
+    for width, one in measured.items():
+        assert one["page"] <= width, one  # the page itself never scrolls sideways
+        assert len(one["tables"]) >= 8 and all(
+            table["right"] <= width for table in one["tables"]), one
+    # On a screen every table fits; a telephone scrolls the wide ones within their boxes.
+    assert all(table["table"] <= table["box"] for table in measured[1200]["tables"]), measured[1200]
+
+
 def test_the_page_opens_in_a_browser_and_shows_its_figures(paper, find_peer_program, tmp_path):
     browser = find_peer_program("chromium")
     folder, _ = paper(*SHORT, "--only", "table1,table2,fig6,fig7,fig8", "--systems", "node")
