@@ -34,6 +34,7 @@ static struct hbk_admin_parsed parsed_of(const struct hbk_http1_request *head)
     (void)hbk_slice_find(head->target, '?', &path_bytes);
     struct hbk_admin_parsed parsed = {
         .request = {.method = method_of(head->method),
+                    .target = head->target,
                     .path = hbk_slice_part(head->target, 0, path_bytes),
                     .query = hbk_slice_part(head->target, path_bytes + 1, head->target.size)},
         .is_head = hbk_slice_equal(head->method, HBK_SLICE("HEAD")),

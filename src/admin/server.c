@@ -129,6 +129,7 @@ static const char *reason_text(unsigned status)
     } reasons[] = {
         {200, "OK"},
         {400, "Bad Request"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {411, "Length Required"},
@@ -266,6 +267,10 @@ static void dispatch(struct hbk_admin_connection *connection,
 {
     struct hbk_admin_server *server = connection->server;
     const struct hbk_admin_route *route = find_route(server, request->path);
+    if (server->allows != NULL && !server->allows(request, server->context)) {
+        reply_plainly(connection, 403, HBK_SLICE("this path is not allowed"), 0);
+        return;
+    }
     if (route == NULL) {
         reply_plainly(connection, 404, HBK_SLICE("Not Found"), 0);
         return;

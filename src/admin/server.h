@@ -36,8 +36,9 @@ enum hbk_admin_method {
 /* What a client asked. Borrowed during the handler. */
 struct hbk_admin_request {
     enum hbk_admin_method method;
-    struct hbk_slice path;  /* as sent, without the query */
-    struct hbk_slice query; /* behind the question mark */
+    struct hbk_slice target; /* as sent */
+    struct hbk_slice path;   /* the same without the query */
+    struct hbk_slice query;  /* behind the question mark */
     struct hbk_slice accept;
 };
 
@@ -76,6 +77,8 @@ struct hbk_admin_server {
     const struct hbk_admin_route *routes; /* borrowed for the server's life */
     size_t route_count;
     void *context; /* for the handlers */
+    /* Whether somebody may ask for that, whatever is there; else the answer is 403. NULL: all. */
+    bool (*allows)(const struct hbk_admin_request *request, void *context);
     struct hbk_admin_listener listeners[HBK_ADMIN_LISTENERS_MAX];
     struct hbk_list connections; /* owned; the one whose last request is oldest first */
     size_t connection_count;

@@ -147,6 +147,12 @@ void hbk_json_bool(struct hbk_json *json, const char *key, bool value)
     put(json, value ? HBK_SLICE("true") : HBK_SLICE("false"));
 }
 
+void hbk_json_raw(struct hbk_json *json, const char *key, struct hbk_slice text)
+{
+    begin_value(json, key);
+    put(json, text);
+}
+
 void hbk_json_null(struct hbk_json *json, const char *key)
 {
     begin_value(json, key);

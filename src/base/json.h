@@ -42,6 +42,8 @@ void hbk_json_text(struct hbk_json *json, const char *key, const char *text);
 void hbk_json_number(struct hbk_json *json, const char *key, uint64_t number);
 void hbk_json_real(struct hbk_json *json, const char *key, double number); /* finite */
 void hbk_json_bool(struct hbk_json *json, const char *key, bool value);
+/* A value that is JSON already, and is trusted to be. */
+void hbk_json_raw(struct hbk_json *json, const char *key, struct hbk_slice text);
 void hbk_json_null(struct hbk_json *json, const char *key);
 
 /* The same for keys that come from outside; the value follows with key NULL. */

@@ -488,7 +488,7 @@ static hbk_status read_value(struct hbk_proto_reader *reader, const struct hbk_p
     HBK_UNREACHABLE();
 }
 
-static size_t element_bytes(const struct hbk_proto_field *field)
+size_t hbk_proto_element_bytes(const struct hbk_proto_field *field)
 {
     switch (field->kind) {
     case HBK_PROTO_MESSAGE:
@@ -527,7 +527,7 @@ static hbk_status read_list(struct hbk_proto_reader *reader, const struct hbk_pr
         return refuse(reader, node, "a mapping");
     }
     uint32_t count = is_one ? 1 : node->count;
-    size_t size = element_bytes(field);
+    size_t size = hbk_proto_element_bytes(field);
     uint8_t *elements = hbk_arena_array(reader->arena, count, size);
     if (elements == NULL) {
         return HBK_NO_MEMORY;

@@ -133,6 +133,9 @@ bool hbk_proto_name_matches(const char *name, struct hbk_slice key);
 const struct hbk_proto_field *hbk_proto_find_field(const struct hbk_proto_message *type,
                                                    struct hbk_slice key);
 
+/* Of one element of a list, in the array that the struct points to; of a value that is none. */
+size_t hbk_proto_element_bytes(const struct hbk_proto_field *field);
+
 /* The message of a type name such as "type.googleapis.com/envoy...Router"; NULL when unknown. */
 const struct hbk_proto_message *hbk_proto_find_type(const struct hbk_proto_any_types *types,
                                                     struct hbk_slice type_url);

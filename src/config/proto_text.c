@@ -120,6 +120,22 @@ static uint8_t to_upper(uint8_t byte)
     return (uint8_t)(byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte);
 }
 
+struct hbk_slice hbk_proto_base64_print(struct hbk_slice bytes, struct hbk_span room)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t used = 0;
+    for (size_t i = 0; i < bytes.size; i += 3) {
+        const size_t left = bytes.size - i;
+        const uint32_t group = (uint32_t)bytes.bytes[i] << 16 |
+                               (left > 1 ? (uint32_t)bytes.bytes[i + 1] << 8 : 0) |
+                               (left > 2 ? bytes.bytes[i + 2] : 0u);
+        for (unsigned k = 0; k < 4; k++) {
+            room.bytes[used++] = (uint8_t)(k <= left ? digits[group >> (18 - 6 * k) & 63] : '=');
+        }
+    }
+    return hbk_slice_of(room.bytes, used);
+}
+
 /* Words have small letters, too: TLSv1_3. */
 bool hbk_proto_word_matches(const char *word, struct hbk_slice text)
 {

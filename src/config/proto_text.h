@@ -18,6 +18,10 @@ HBK_MUST_USE bool hbk_proto_double_parse(struct hbk_slice text, double *out_numb
 HBK_MUST_USE bool hbk_proto_base64_parse(struct hbk_slice text, struct hbk_span room,
                                          struct hbk_slice *out_bytes);
 
+/* With padding, in the usual alphabet, into HBK_PROTO_BASE64_BYTES(size); borrowed from there. */
+#define HBK_PROTO_BASE64_BYTES(size) (((size) + 2) / 3 * 4)
+struct hbk_slice hbk_proto_base64_print(struct hbk_slice bytes, struct hbk_span room);
+
 /* A word of an enum in any case, with '-' for '_', as protobuf takes it. */
 bool hbk_proto_word_matches(const char *word, struct hbk_slice text);
 

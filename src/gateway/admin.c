@@ -6,14 +6,14 @@
 #include "admin/logging.h"
 #include "admin/query.h"
 #include "base/clock.h"
-#include "gateway/control.h"
+#include "gateway/admin_part.h"
+#include "gateway/pattern.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "policy/http_route.h"
 
-enum { BODY_BYTES_MAX = 256 << 20, VALUE_BYTES_MAX = 512 };
-
-static const char text_type[] = "text/plain; charset=UTF-8";
-static const char json_type[] = "application/json";
+const char hbk_gw_admin_text[] = "text/plain; charset=UTF-8";
+const char hbk_gw_admin_json[] = "application/json";
 
 static const struct hbk_admin_route routes[];
 static const size_t route_count;
@@ -26,9 +26,8 @@ static const char *state_text(const struct hbk_gw_control *control)
                                             : "INITIALIZING";
 }
 
-/* Sends what was printed, or that there was no memory for it. */
-static void reply_body(struct hbk_admin_exchange *exchange, const char *type, hbk_status status,
-                       struct hbk_buffer *body)
+void hbk_gw_admin_reply(struct hbk_admin_exchange *exchange, const char *type, hbk_status status,
+                        struct hbk_buffer *body)
 {
     if (status == HBK_OK) {
         hbk_admin_reply_take(exchange, 200, type, body);
@@ -38,9 +37,8 @@ static void reply_body(struct hbk_admin_exchange *exchange, const char *type, hb
     }
 }
 
-/* The value of a query parameter, decoded into `room`; false when it is not there. */
-static bool find_parameter(struct hbk_slice query, const char *name, struct hbk_span room,
-                           struct hbk_slice *out_value)
+bool hbk_gw_admin_find(struct hbk_slice query, const char *name, struct hbk_span room,
+                       struct hbk_slice *out_value)
 {
     struct hbk_query_reader reader = hbk_query_reader_of(query);
     struct hbk_query_pair pair;
@@ -49,6 +47,20 @@ static bool find_parameter(struct hbk_slice query, const char *name, struct hbk_
             return hbk_query_decode(pair.value, room, out_value);
         }
     }
+    return false;
+}
+
+bool hbk_gw_admin_find_pattern(struct hbk_admin_exchange *exchange, struct hbk_slice query,
+                               const char *name, struct hbk_span room,
+                               struct hbk_slice *out_pattern)
+{
+    struct hbk_error error = {.status = HBK_OK};
+    *out_pattern = hbk_slice_of("", 0);
+    if (!hbk_gw_admin_find(query, name, room, out_pattern) ||
+        hbk_gw_pattern_check(*out_pattern, &error) == HBK_OK) {
+        return true;
+    }
+    hbk_admin_reply_print(exchange, 400, "%s: %s\n", name, error.text);
     return false;
 }
 
@@ -63,51 +75,6 @@ static void on_ready(struct hbk_admin_exchange *exchange, const struct hbk_admin
                           "%s\n", state_text(control));
 }
 
-static void print_node(const struct hbk_gw_control *control, struct hbk_json *json)
-{
-    const struct hbk_gw_node *node = control->plan->config->bootstrap->node;
-    const char *id = control->options->service_node;
-    const char *cluster = control->options->service_cluster;
-    hbk_json_begin_object(json, "node");
-    hbk_json_string(json, "id",
-                    id != NULL     ? hbk_slice_text(id)
-                    : node != NULL ? node->id
-                                   : HBK_SLICE(""));
-    hbk_json_string(json, "cluster",
-                    cluster != NULL ? hbk_slice_text(cluster)
-                    : node != NULL  ? node->cluster
-                                    : HBK_SLICE(""));
-    hbk_json_end_object(json);
-}
-
-static void on_server_info(struct hbk_admin_exchange *exchange,
-                           const struct hbk_admin_request *request, void *context)
-{
-    const struct hbk_gw_control *control = context;
-    char uptime[48];
-    struct hbk_buffer body;
-    (void)request;
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
-    struct hbk_json json = hbk_json_to(&body, true);
-    (void)snprintf(uptime, sizeof uptime, "%llus",
-                   (unsigned long long)((control->loop.now_ns - control->start_ns) / HBK_NS_PER_S));
-    hbk_json_begin_object(&json, NULL);
-    hbk_json_text(&json, "version", "hauberk/" HBK_VERSION);
-    hbk_json_text(&json, "state", state_text(control));
-    hbk_json_text(&json, "hot_restart_version", "disabled");
-    hbk_json_text(&json, "uptime_current_epoch", uptime);
-    hbk_json_text(&json, "uptime_all_epochs", uptime);
-    hbk_json_begin_object(&json, "command_line_options");
-    hbk_json_number(&json, "concurrency", control->options->workers);
-    hbk_json_text(&json, "config_path",
-                  control->options->bootstrap.path == NULL ? "" : control->options->bootstrap.path);
-    hbk_json_bool(&json, "allow_unknown_static_fields", control->options->bootstrap.allows_unknown);
-    hbk_json_end_object(&json);
-    print_node(control, &json);
-    hbk_json_end_object(&json);
-    reply_body(exchange, json_type, json.status, &body);
-}
-
 static void on_memory(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
                       void *context)
 {
@@ -119,7 +86,7 @@ static void on_memory(struct hbk_admin_exchange *exchange, const struct hbk_admi
     if (hbk_process_usage(getpid(), &usage) != HBK_OK) {
         usage = (struct hbk_process_usage){0};
     }
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
     struct hbk_json json = hbk_json_to(&body, true);
     const struct {
         const char *name;
@@ -140,7 +107,7 @@ static void on_memory(struct hbk_admin_exchange *exchange, const struct hbk_admi
         hbk_json_text(&json, members[i].name, text);
     }
     hbk_json_end_object(&json);
-    reply_body(exchange, json_type, json.status, &body);
+    hbk_gw_admin_reply(exchange, hbk_gw_admin_json, json.status, &body);
 }
 
 /* ---- statistics ---- */
@@ -149,24 +116,24 @@ static void reply_stats(struct hbk_admin_exchange *exchange, const struct hbk_gw
                         const struct hbk_gw_stats_query *query)
 {
     struct hbk_buffer body;
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
     hbk_status status = hbk_gw_stats_print(control, query, &body);
-    reply_body(exchange,
-               query->format == HBK_GW_STATS_JSON         ? json_type
-               : query->format == HBK_GW_STATS_PROMETHEUS ? "text/plain; version=0.0.4"
-                                                          : text_type,
-               status, &body);
+    hbk_gw_admin_reply(exchange,
+                       query->format == HBK_GW_STATS_JSON         ? hbk_gw_admin_json
+                       : query->format == HBK_GW_STATS_PROMETHEUS ? "text/plain; version=0.0.4"
+                                                                  : hbk_gw_admin_text,
+                       status, &body);
 }
 
 /* False, and a reply, when the query asks for what there is not. */
 static bool read_stats_query(struct hbk_admin_exchange *exchange, struct hbk_slice text,
                              struct hbk_span room, struct hbk_gw_stats_query *query)
 {
-    uint8_t small[VALUE_BYTES_MAX];
+    uint8_t small[HBK_GW_ADMIN_VALUE_BYTES_MAX];
     struct hbk_slice value;
     struct hbk_span small_room = hbk_span_of(small, sizeof small);
-    query->used_only |= find_parameter(text, "usedonly", small_room, &value);
-    if (find_parameter(text, "format", small_room, &value)) {
+    query->used_only |= hbk_gw_admin_find(text, "usedonly", small_room, &value);
+    if (hbk_gw_admin_find(text, "format", small_room, &value)) {
         bool is_prometheus = hbk_slice_equal(value, HBK_SLICE("prometheus"));
         bool is_json = hbk_slice_equal(value, HBK_SLICE("json"));
         if (!is_prometheus && !is_json && !hbk_slice_equal(value, HBK_SLICE("text"))) {
@@ -177,13 +144,13 @@ static bool read_stats_query(struct hbk_admin_exchange *exchange, struct hbk_sli
                         : is_json     ? HBK_GW_STATS_JSON
                                       : HBK_GW_STATS_TEXT;
     }
-    if (find_parameter(text, "type", small_room, &value)) {
+    if (hbk_gw_admin_find(text, "type", small_room, &value)) {
         bool is_all = hbk_slice_equal(value, HBK_SLICE("All"));
         query->has_counters = is_all || hbk_slice_equal(value, HBK_SLICE("Counters"));
         query->has_gauges = is_all || hbk_slice_equal(value, HBK_SLICE("Gauges"));
         query->has_histograms = is_all || hbk_slice_equal(value, HBK_SLICE("Histograms"));
     }
-    if (find_parameter(text, "histogram_buckets", small_room, &value)) {
+    if (hbk_gw_admin_find(text, "histogram_buckets", small_room, &value)) {
         bool is_disjoint = hbk_slice_equal(value, HBK_SLICE("disjoint"));
         if (!is_disjoint && !hbk_slice_equal(value, HBK_SLICE("cumulative")) &&
             !hbk_slice_equal(value, HBK_SLICE("none")) && !hbk_slice_equal(value, HBK_SLICE(""))) {
@@ -195,25 +162,13 @@ static bool read_stats_query(struct hbk_admin_exchange *exchange, struct hbk_sli
                          : value.size > 4 ? HBK_GW_BUCKETS_CUMULATIVE
                                           : HBK_GW_BUCKETS_NONE;
     }
-    if (find_parameter(text, "filter", room, &value)) {
-        query->filter = value;
-        for (size_t i = 0; i < value.size; i++) {
-            uint8_t byte = value.bytes[i];
-            if (memchr("^$*+?()[]{}|\\", byte, 13) != NULL) {
-                hbk_admin_reply_print(exchange, 400,
-                                      "filter: regular expressions are not supported yet; allowed: "
-                                      "a part of the name\n");
-                return false;
-            }
-        }
-    }
-    return true;
+    return hbk_gw_admin_find_pattern(exchange, text, "filter", room, &query->filter);
 }
 
 static void on_stats(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
                      void *context)
 {
-    uint8_t filter[VALUE_BYTES_MAX];
+    uint8_t filter[HBK_GW_ADMIN_VALUE_BYTES_MAX];
     struct hbk_gw_stats_query query = {
         .has_counters = true, .has_gauges = true, .has_histograms = true};
     if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
@@ -224,7 +179,7 @@ static void on_stats(struct hbk_admin_exchange *exchange, const struct hbk_admin
 static void on_prometheus(struct hbk_admin_exchange *exchange,
                           const struct hbk_admin_request *request, void *context)
 {
-    uint8_t filter[VALUE_BYTES_MAX];
+    uint8_t filter[HBK_GW_ADMIN_VALUE_BYTES_MAX];
     struct hbk_gw_stats_query query = {
         .has_counters = true, .has_gauges = true, .has_histograms = true};
     if (read_stats_query(exchange, request->query, hbk_span_of(filter, sizeof filter), &query)) {
@@ -242,15 +197,18 @@ static void on_listeners(struct hbk_admin_exchange *exchange,
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
     struct hbk_buffer body;
     hbk_status status = HBK_OK;
-    (void)request;
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    if (hbk_gw_admin_wants_json(request->query)) {
+        hbk_gw_admin_listeners_json(exchange, control);
+        return;
+    }
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
     for (uint32_t i = 0; status == HBK_OK && i < control->plan->listener_count; i++) {
         const struct hbk_gw_listener *config = control->plan->listeners[i].config;
         struct hbk_address address = config->address->socket_address->ip;
         status = hbk_buffer_print(&body, "%s::%s\n", (const char *)config->name.bytes,
                                   hbk_address_text(&address, text));
     }
-    reply_body(exchange, text_type, status, &body);
+    hbk_gw_admin_reply(exchange, hbk_gw_admin_text, status, &body);
 }
 
 static hbk_status print_limits(struct hbk_buffer *body, const char *name, const char *priority,
@@ -296,21 +254,32 @@ static void on_clusters(struct hbk_admin_exchange *exchange,
                         const struct hbk_admin_request *request, void *context)
 {
     const struct hbk_gw_control *control = context;
+    uint8_t room[HBK_GW_ADMIN_VALUE_BYTES_MAX];
+    struct hbk_slice filter;
     struct hbk_buffer body;
     hbk_status status = HBK_OK;
-    (void)request;
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
-    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
-        status = print_cluster(control, i, &body);
+    if (!hbk_gw_admin_find_pattern(exchange, request->query, "filter",
+                                   hbk_span_of(room, sizeof room), &filter)) {
+        return;
     }
-    reply_body(exchange, text_type, status, &body);
+    if (hbk_gw_admin_wants_json(request->query)) {
+        hbk_gw_admin_clusters_json(exchange, control, filter);
+        return;
+    }
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
+        if (hbk_gw_pattern_matches(filter, false, control->plan->clusters[i].config->name)) {
+            status = print_cluster(control, i, &body);
+        }
+    }
+    hbk_gw_admin_reply(exchange, hbk_gw_admin_text, status, &body);
 }
 
 /* ---- orders ---- */
 
 static void reply_ok(struct hbk_admin_exchange *exchange)
 {
-    hbk_admin_reply(exchange, 200, text_type, HBK_SLICE("OK\n"));
+    hbk_admin_reply(exchange, 200, hbk_gw_admin_text, HBK_SLICE("OK\n"));
 }
 
 static void on_drain(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
@@ -368,12 +337,12 @@ static void on_logging(struct hbk_admin_exchange *exchange, const struct hbk_adm
         hbk_admin_reply_print(exchange, 400, "%s\n", error.text);
         return;
     }
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
     hbk_status status = hbk_logging_text(&body);
     if (status == HBK_OK) {
         status = hbk_buffer_append(&body, HBK_SLICE("\n"));
     }
-    reply_body(exchange, text_type, status, &body);
+    hbk_gw_admin_reply(exchange, hbk_gw_admin_text, status, &body);
 }
 
 static void on_hot_restart(struct hbk_admin_exchange *exchange,
@@ -381,7 +350,7 @@ static void on_hot_restart(struct hbk_admin_exchange *exchange,
 {
     (void)request;
     (void)context;
-    hbk_admin_reply(exchange, 200, text_type, HBK_SLICE("disabled"));
+    hbk_admin_reply(exchange, 200, hbk_gw_admin_text, HBK_SLICE("disabled"));
 }
 
 static void on_help(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
@@ -390,38 +359,53 @@ static void on_help(struct hbk_admin_exchange *exchange, const struct hbk_admin_
     struct hbk_buffer body;
     (void)request;
     (void)context;
-    hbk_buffer_init(&body, BODY_BYTES_MAX);
+    hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
     hbk_status status = hbk_buffer_append(&body, HBK_SLICE("admin commands are:\n"));
     for (size_t i = 0; status == HBK_OK && i < route_count; i++) {
         const bool is_order = (routes[i].methods & HBK_ADMIN_GET) == 0;
         status = hbk_buffer_print(&body, "  %s%s: %s\n", routes[i].path, is_order ? " (POST)" : "",
                                   routes[i].about);
     }
-    reply_body(exchange, text_type, status, &body);
+    hbk_gw_admin_reply(exchange, hbk_gw_admin_text, status, &body);
 }
 
 #define BOTH (HBK_ADMIN_GET | HBK_ADMIN_POST)
 static const struct hbk_admin_route routes[] = {
     {"/", BOTH, on_help, "the commands"},
-    {"/clusters", BOTH, on_clusters, "upstream cluster status"},
+    {"/certs", BOTH, hbk_gw_admin_on_certs, "certificates in force"},
+    {"/clusters", BOTH, on_clusters, "upstream cluster status: format=text|json, filter=PATTERN"},
+    {"/config_dump", BOTH, hbk_gw_admin_on_config_dump,
+     "the configuration, keys redacted: resource=FIELD, mask=PATHS, name_regex=PATTERN"},
     {"/drain_listeners", HBK_ADMIN_POST, on_drain, "stop accepting, let connections end"},
     {"/healthcheck/fail", HBK_ADMIN_POST, on_health_fail, "cause the server to fail health checks"},
     {"/healthcheck/ok", HBK_ADMIN_POST, on_health_ok, "cause the server to pass health checks"},
     {"/help", BOTH, on_help, "the commands"},
     {"/hot_restart_version", BOTH, on_hot_restart, "disabled"},
-    {"/listeners", BOTH, on_listeners, "listener addresses"},
+    {"/listeners", BOTH, on_listeners, "listener addresses: format=text|json"},
     {"/logging", HBK_ADMIN_POST, on_logging, "query or change logging levels"},
     {"/memory", BOTH, on_memory, "current allocation of the heap"},
     {"/quitquitquit", HBK_ADMIN_POST, on_quit, "exit the server"},
     {"/ready", BOTH, on_ready, "the server's state: LIVE, or DRAINING with status 503"},
     {"/reset_counters", HBK_ADMIN_POST, on_reset, "reset all counters to zero"},
-    {"/server_info", BOTH, on_server_info, "version and status"},
+    {"/server_info", BOTH, hbk_gw_admin_on_server_info, "version and status"},
     {"/stats", BOTH, on_stats,
-     "statistics: usedonly, filter=TEXT, type=All|Counters|Gauges|Histograms, "
+     "statistics: usedonly, filter=PATTERN, type=All|Counters|Gauges|Histograms, "
      "format=text|json|prometheus, histogram_buckets=cumulative|disjoint"},
     {"/stats/prometheus", BOTH, on_prometheus, "statistics in Prometheus' form"},
 };
 static const size_t route_count = HBK_COUNT(routes);
+
+/* As Envoy: against the path as it was sent, its query included. */
+static bool allows(const struct hbk_admin_request *request, void *context)
+{
+    const struct hbk_gw_control *control = context;
+    const struct hbk_gw_admin *config = control->plan->config->bootstrap->admin;
+    bool is_allowed = config->allow_paths_count == 0;
+    for (uint32_t i = 0; i < config->allow_paths_count && !is_allowed; i++) {
+        is_allowed = hbk_http_route_match_string(&config->allow_paths[i], request->target);
+    }
+    return is_allowed;
+}
 
 hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *error)
 {
@@ -435,6 +419,7 @@ hbk_status hbk_gw_admin_open(struct hbk_gw_control *control, struct hbk_error *e
         return hbk_error_set(error, HBK_UNSUPPORTED, "admin: a name as address is not served yet");
     }
     hbk_admin_server_init(&control->admin, &control->loop, routes, HBK_COUNT(routes), control);
+    control->admin.allows = allows;
     hbk_status status = hbk_admin_server_listen(&control->admin, address);
     if (status != HBK_OK) {
         return hbk_error_set(error, status, "admin: cannot listen on %s: %s",

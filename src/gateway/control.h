@@ -50,6 +50,7 @@ struct hbk_gw_control {
     struct hbk_admin_server admin;
     struct hbk_address admin_address; /* as bound; port 0: no admin port */
     uint64_t start_ns, drain_end_ns;
+    int64_t start_time_ns;            /* the same, since 1970 */
     struct hbk_gw_baseline *baseline; /* owned: at the last /reset_counters; NULL: none was */
     bool is_live;                     /* listens */
     bool is_unhealthy, is_draining, is_closing, exits_when_drained;
@@ -77,7 +78,9 @@ void hbk_gw_membership_fini(struct hbk_gw_control *control);
 void hbk_gw_on_members(struct hbk_gw_directory *directory, uint32_t cluster,
                        struct hbk_gw_members *members, void *context);
 
-/* renewal.c: secrets from files, watched. Fails as hbk_watch_open(). */
+/* renewal.c: secrets from files, watched. May be stopped once it is initialised, started or not.
+ * Fails as hbk_watch_open(). */
+void hbk_gw_renewal_init(struct hbk_gw_control *control);
 HBK_MUST_USE hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control,
                                              struct hbk_error *error);
 void hbk_gw_renewal_stop(struct hbk_gw_control *control);
@@ -92,7 +95,7 @@ struct hbk_gw_stats_query {
     bool used_only;
     bool has_counters, has_gauges, has_histograms;
     enum hbk_gw_buckets buckets; /* how histograms are shown */
-    struct hbk_slice filter;     /* a part of the name; empty: all */
+    struct hbk_slice filter;     /* a pattern (pattern.h) for a part of the name; empty: all */
 };
 /* Counters show from now on what comes from now on; workers go on counting. Fails: HBK_NO_MEMORY,
  * and nothing is changed. */

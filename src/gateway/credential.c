@@ -30,6 +30,7 @@ static void finish(struct hbk_gw_building *building)
     hbk_bundle_unref(building->roots);
     hbk_bundle_set_unref(building->bundles);
     hbk_tls_ticket_keys_unref(building->tickets);
+    hbk_gw_inventory_free(building->inventory);
     hbk_arena_wipe(&building->arena);
     hbk_arena_fini(&building->arena);
 }
@@ -57,6 +58,12 @@ void hbk_gw_vault_fini(struct hbk_gw_vault *vault)
     free(vault->providers);
     vault->providers = NULL;
     vault->provider_count = 0;
+    for (size_t i = 0; i < vault->inventory_count; i++) {
+        hbk_gw_inventory_free(vault->inventories[i]);
+    }
+    free(vault->inventories);
+    vault->inventories = NULL;
+    vault->inventory_count = 0;
     hbk_provider_set_free(vault->provider_set); /* outlives its providers */
     vault->provider_set = NULL;
 }
@@ -298,6 +305,9 @@ static hbk_status add_certificate(struct hbk_gw_building *building,
     hbk_arena_fini(&building->arena);
     building->arena = kept;
     HBK_TRY(status);
+    HBK_TRY(hbk_gw_inventory_add_certificates(
+        building->inventory, building->chains[index].items, building->chains[index].count,
+        hbk_gw_source_name(config->certificate_chain), false));
     if (config->ocsp_staple != NULL) {
         HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
     }
@@ -329,9 +339,11 @@ hbk_status hbk_gw_fetch_secret(struct hbk_gw_building *building,
     building->is_watched = true;
     hbk_status status =
         hbk_secret_file_load(path, sds->name, &building->arena, out_secret, &report);
-    return status == HBK_OK || report.count == 0
-               ? status
-               : hbk_error_set(building->error, status, "%s", report.lines[0]);
+    if (status == HBK_OK) {
+        return hbk_gw_inventory_add_secret(building->inventory, *out_secret);
+    }
+    return report.count == 0 ? status
+                             : hbk_error_set(building->error, status, "%s", report.lines[0]);
 }
 
 static hbk_status add_certificates(struct hbk_gw_building *building,
@@ -564,11 +576,49 @@ static hbk_status build_upstream(struct hbk_gw_building *building,
     return add_protocols(building, common, protocol);
 }
 
+static hbk_status begin(struct hbk_gw_building *building, struct hbk_gw_vault *vault,
+                        const void *owner, struct hbk_error *error)
+{
+    *building = (struct hbk_gw_building){.vault = vault, .error = error, .owner = owner};
+    hbk_arena_init(&building->arena);
+    building->inventory = hbk_gw_inventory_new(owner);
+    return building->inventory == NULL ? HBK_NO_MEMORY : HBK_OK;
+}
+
+/* In the place of the one that its owner had. Takes the building's on success. */
+static hbk_status keep_inventory(struct hbk_gw_building *building)
+{
+    struct hbk_gw_vault *vault = building->vault;
+    size_t place = 0;
+    while (place < vault->inventory_count && vault->inventories[place]->owner != building->owner) {
+        place++;
+    }
+    if (place == vault->inventory_count) {
+        struct hbk_gw_inventory **list = reallocarray(vault->inventories, place + 1, sizeof *list);
+        if (list == NULL) {
+            return HBK_NO_MEMORY;
+        }
+        vault->inventories = list;
+        list[vault->inventory_count++] = NULL;
+    }
+    hbk_gw_inventory_free(vault->inventories[place]);
+    vault->inventories[place] = building->inventory;
+    building->inventory = NULL;
+    return HBK_OK;
+}
+
 static hbk_status conclude(struct hbk_gw_building *building, hbk_status status,
                            struct hbk_tls_context **out_context)
 {
     if (status == HBK_OK) {
         status = hbk_tls_context_new(&building->options, out_context, building->error);
+    }
+    if (status == HBK_OK) {
+        status = keep_inventory(building);
+        if (status != HBK_OK) {
+            hbk_tls_context_unref(*out_context);
+            *out_context = NULL;
+        }
     }
     if (status != HBK_OK) {
         (void)hbk_error_set(building->error, status, "%s", hbk_status_text(status));
@@ -581,16 +631,19 @@ hbk_status hbk_gw_downstream_context(struct hbk_gw_vault *vault,
                                      const struct hbk_gw_downstream_tls *config,
                                      struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct hbk_gw_building building = {.vault = vault, .error = error, .owner = config};
-    hbk_arena_init(&building.arena);
-    return conclude(&building, build_downstream(&building, config), out_context);
+    struct hbk_gw_building building;
+    hbk_status status = begin(&building, vault, config, error);
+    return conclude(&building, status == HBK_OK ? build_downstream(&building, config) : status,
+                    out_context);
 }
 
 hbk_status hbk_gw_upstream_context(struct hbk_gw_vault *vault,
                                    const struct hbk_gw_upstream_tls *config, const char *protocol,
                                    struct hbk_tls_context **out_context, struct hbk_error *error)
 {
-    struct hbk_gw_building building = {.vault = vault, .error = error, .owner = config};
-    hbk_arena_init(&building.arena);
-    return conclude(&building, build_upstream(&building, config, protocol), out_context);
+    struct hbk_gw_building building;
+    hbk_status status = begin(&building, vault, config, error);
+    return conclude(&building,
+                    status == HBK_OK ? build_upstream(&building, config, protocol) : status,
+                    out_context);
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
+#include "gateway/inventory.h"
 #include "model/gateway.h"
 #include "tls/context.h"
 
@@ -49,6 +50,8 @@ struct hbk_gw_vault {
     struct hbk_provider_set *provider_set;           /* owned; NULL until a key names a provider */
     struct hbk_gw_provider *providers;               /* owned array */
     size_t provider_count;
+    struct hbk_gw_inventory **inventories; /* owned, of the contexts in force */
+    size_t inventory_count;
 };
 
 void hbk_gw_vault_fini(struct hbk_gw_vault *vault);

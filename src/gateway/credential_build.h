@@ -27,6 +27,7 @@ struct hbk_gw_building {
     struct hbk_bundle_set *bundles;
     struct hbk_tls_ticket_keys *tickets;
     struct hbk_tls_context_options options;
+    struct hbk_gw_inventory *inventory; /* of all that the context is made of */
 };
 
 /* Fails: HBK_UNSUPPORTED, "... is not served yet". */

@@ -151,6 +151,13 @@ static hbk_status find_bundle(struct hbk_gw_building *building, struct hbk_slice
 
 /* ---- what it means ---- */
 
+static hbk_status note_roots(struct hbk_gw_building *building, const struct hbk_bundle *bundle,
+                             const struct hbk_gw_data_source *source)
+{
+    return hbk_gw_inventory_add_certificates(building->inventory, bundle->roots, bundle->root_count,
+                                             hbk_gw_source_name(source), true);
+}
+
 /* The roots of one trust domain of a SPIFFE validator. */
 static hbk_status read_domain(struct hbk_gw_building *building,
                               const struct hbk_gw_spiffe_domain *domain,
@@ -164,6 +171,11 @@ static hbk_status read_domain(struct hbk_gw_building *building,
         hbk_error_prefix(building->error, "trust_bundle %s of trust domain \"%s\"",
                          hbk_gw_source_name(domain->trust_bundle),
                          (const char *)domain->name.bytes);
+        return status;
+    }
+    status = note_roots(building, *out_bundle, domain->trust_bundle);
+    if (status != HBK_OK) {
+        hbk_bundle_unref(*out_bundle);
     }
     return status;
 }
@@ -224,8 +236,9 @@ static hbk_status read_roots(struct hbk_gw_building *building,
     hbk_status status = find_bundle(building, hbk_slice_of(NULL, 0), roots, crl, &building->roots);
     if (status != HBK_OK) {
         hbk_error_prefix(building->error, "trusted_ca %s", hbk_gw_source_name(context->trusted_ca));
+        return status;
     }
-    return status;
+    return note_roots(building, building->roots, context->trusted_ca);
 }
 
 /* ACCEPT_UNTRUSTED asks for a certificate and believes each: whoever configures it looks at the

@@ -264,6 +264,7 @@ static hbk_status run_loop(struct hbk_gw_control *control)
                                                    .on_change = hbk_gw_on_members,
                                                    .context = control};
     hbk_timer_init(&control->drain_check, on_drain_check);
+    hbk_gw_renewal_init(control);
     hbk_status status = hbk_signal_open(numbers, HBK_COUNT(numbers), &fd);
     if (status == HBK_OK) {
         status = hbk_loop_add(&control->loop, &control->signals, fd, on_signal);
@@ -290,6 +291,7 @@ static hbk_status run_control(struct hbk_gw_control *control)
     HBK_TRY(hbk_gw_membership_init(control));
     HBK_TRY(hbk_loop_init(&control->loop));
     control->start_ns = hbk_clock_monotonic_ns();
+    control->start_time_ns = hbk_clock_realtime_ns();
     control->default_level = hbk_log_level_now();
     hbk_status status = run_loop(control);
     hbk_loop_fini(&control->loop);

@@ -191,10 +191,14 @@ static void on_rotation(struct hbk_timer *timer)
     hbk_loop_timer(&control->loop, timer, HBK_TLS_TICKET_ROTATION_S * HBK_NS_PER_S);
 }
 
-hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control, struct hbk_error *error)
+void hbk_gw_renewal_init(struct hbk_gw_control *control)
 {
     hbk_timer_init(&control->renewal, on_renewal);
     hbk_timer_init(&control->rotation, on_rotation);
+}
+
+hbk_status hbk_gw_renewal_start(struct hbk_gw_control *control, struct hbk_error *error)
+{
     hbk_loop_timer(&control->loop, &control->rotation, HBK_TLS_TICKET_ROTATION_S * HBK_NS_PER_S);
     return watch_learned(control, error);
 }

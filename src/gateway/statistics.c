@@ -11,6 +11,7 @@
 #include "crypto/key_provider.h"
 #include "device/provider_set.h"
 #include "gateway/control.h"
+#include "gateway/pattern.h"
 #include "gateway/upstream.h"
 #include "policy/http_route.h"
 
@@ -382,6 +383,43 @@ static int by_family(const void *a, const void *b)
     return order != 0 ? order : strcmp(first->name, second->name);
 }
 
+static bool is_listed(const struct hbk_gw_stats_patterns *list, struct hbk_slice name)
+{
+    for (uint32_t i = 0; i < list->patterns_count; i++) {
+        if (hbk_http_route_match_string(&list->patterns[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the configuration's stats_matcher lets it be seen. */
+static bool is_admitted(const struct hbk_gw_stats_matcher *matcher, const char *text)
+{
+    const struct hbk_slice name = hbk_slice_text(text);
+    return matcher->exclusion_list != NULL   ? !is_listed(matcher->exclusion_list, name)
+           : matcher->inclusion_list != NULL ? is_listed(matcher->inclusion_list, name)
+                                             : !matcher->reject_all;
+}
+
+/* What is counted is counted; it is left out of all that is shown. */
+static void admit(const struct hbk_gw_control *control, struct lines *lines)
+{
+    const struct hbk_gw_stats_config *config = control->plan->config->bootstrap->stats_config;
+    size_t kept = 0;
+    if (config == NULL || config->stats_matcher == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < lines->count; i++) {
+        if (is_admitted(config->stats_matcher, lines->list[i].name)) {
+            lines->list[kept++] = lines->list[i];
+        } else {
+            free_line(&lines->list[i]);
+        }
+    }
+    lines->count = kept;
+}
+
 /* Lines of one name become one. */
 static void join(struct lines *lines)
 {
@@ -408,8 +446,8 @@ static bool is_wanted(const struct line *line, const struct hbk_gw_stats_query *
                                          : query->has_counters;
     bool is_used = line->value != 0 || (line->samples != NULL && line->samples->total > 0);
     return is_kind && (!query->used_only || is_used) &&
-           (query->filter.size == 0 || memmem(line->name, strlen(line->name), query->filter.bytes,
-                                              query->filter.size) != NULL);
+           (query->filter.size == 0 ||
+            hbk_gw_pattern_matches(query->filter, false, hbk_slice_text(line->name)));
 }
 
 /* The edges of its buckets: of the first setting that fits the name. */
@@ -574,6 +612,7 @@ static hbk_status gather(const struct hbk_gw_control *control, struct lines *lin
     if (lines->has_failed) {
         return HBK_NO_MEMORY;
     }
+    admit(control, lines);
     qsort(lines->list, lines->count, sizeof *lines->list, by_name);
     join(lines);
     return HBK_OK;

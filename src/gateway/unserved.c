@@ -94,11 +94,8 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
 hbk_status hbk_gw_check_served(const struct hbk_gw_bootstrap *bootstrap, struct hbk_error *error)
 {
     const struct hbk_gw_static_resources *all = bootstrap->static_resources;
-    const struct hbk_gw_stats_config *stats = bootstrap->stats_config;
     const struct hbk_gw_admin *admin = bootstrap->admin;
     const struct remark remarks[] = {
-        {"stats_matcher", stats != NULL && stats->stats_matcher != NULL, true},
-        {"allow_paths", admin != NULL && admin->allow_paths_count > 0, true},
         {"access_log", admin != NULL && admin->access_log_count > 0, false},
     };
     HBK_TRY(judge(remarks, HBK_COUNT(remarks), "bootstrap", HBK_SLICE("admin, stats"), error));

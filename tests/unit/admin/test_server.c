@@ -424,6 +424,28 @@ static void it_listens_on_real_sockets(void **state)
     close(client);
 }
 
+static bool allows_now(const struct hbk_admin_request *request, void *context)
+{
+    (void)context;
+    return hbk_slice_equal(request->target, HBK_SLICE("/now?a=b"));
+}
+
+static void what_the_owner_does_not_allow_is_forbidden(void **state)
+{
+    (void)state;
+    server.allows = allows_now;
+    int client = connect_client();
+    say(client, "GET /now?a=b HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_string_equal(hear(client), HEAD("200 OK", "9", "keep-alive") "/now?a=b\n");
+    for (size_t i = 0; i < 2; i++) {
+        say(client, i == 0 ? "GET /now HTTP/1.1\r\nHost: x\r\n\r\n"
+                           : "GET /none HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_string_equal(hear(client),
+                            HEAD("403 Forbidden", "25", "keep-alive") "this path is not allowed\n");
+    }
+    close(client);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -443,6 +465,7 @@ int main(void)
         CASE(a_newcomer_takes_the_place_of_the_longest_idle),
         CASE(a_newcomer_is_refused_while_all_wait_for_answers),
         CASE(it_listens_on_real_sockets),
+        CASE(what_the_owner_does_not_allow_is_forbidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
