@@ -262,6 +262,7 @@ static void on_failed(struct hbk_pipe *pipe, int error)
 {
     struct hbk_gw_connection *connection = connection_of(pipe);
     (void)error;
+    hbk_gw_tls_facts_failed(&connection->tls, pipe->failure_text);
     if (connection->is_shaking) {
         hbk_gw_count(&connection->listener_stats[pipe->is_untrusted ? HBK_GW_L_SSL_FAIL_VERIFY
                                                                     : HBK_GW_L_SSL_ERROR],
@@ -281,7 +282,7 @@ static void log_connection(const struct hbk_gw_connection *connection)
         .protocol = connection->kind == HBK_GW_KIND_HTTP1   ? "HTTP/1.1"
                     : connection->kind == HBK_GW_KIND_HTTP2 ? "HTTP/2"
                                                             : NULL,
-        .downstream_failure = pipe->failure_text[0] == '\0' ? NULL : pipe->failure_text,
+        .downstream_failure = connection->tls.failure,
         .received_bytes = pipe->plain_received_bytes,
         .sent_bytes = pipe->plain_sent_bytes,
         .received_wire_bytes = pipe->received_bytes,

@@ -301,9 +301,9 @@ static void on_flushed(struct hbk_pipe *pipe)
 static void on_failed(struct hbk_pipe *pipe, int error)
 {
     const char *text = strerrordesc_np(error);
-    text = pipe->failure_text[0] != '\0' ? pipe->failure_text
-           : text == NULL                ? "the connection failed"
-                                         : text;
+    text = pipe->failure_text != NULL ? pipe->failure_text
+           : text == NULL             ? "the connection failed"
+                                      : text;
     fail(probe_of(pipe), text);
 }
 

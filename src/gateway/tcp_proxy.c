@@ -57,8 +57,7 @@ static void log_relay(const struct relay *relay)
         .downstream_local = relay->local,
         .tls = &relay->tls,
         .upstream_tls = &relay->upstream_tls,
-        .downstream_failure =
-            relay->client.failure_text[0] == '\0' ? NULL : relay->client.failure_text,
+        .downstream_failure = relay->tls.failure,
         .log_type = "TcpConnectionEnd",
         .upstream_local = relay->server_local,
         .cluster = relay->pool == NULL ? hbk_slice_of(NULL, 0) : relay->pool->cluster->config->name,
@@ -263,6 +262,7 @@ static void on_client_flushed(struct hbk_pipe *pipe)
 static void on_client_failed(struct hbk_pipe *pipe, int error)
 {
     (void)error;
+    hbk_gw_tls_facts_failed(&of_client(pipe)->tls, pipe->failure_text);
     of_client(pipe)->flags |= of_client(pipe)->is_over ? 0 : HBK_GW_FLAG_DC;
     end(of_client(pipe), true);
 }

@@ -25,11 +25,19 @@ void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_
     }
 }
 
+void hbk_gw_tls_facts_failed(struct hbk_gw_tls_facts *facts, const char *failure)
+{
+    if (failure != NULL && facts->failure == NULL) {
+        facts->failure = strdup(failure);
+    }
+}
+
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts)
 {
     hbk_peer_unref(facts->peer);
     hbk_certificate_names_fini(&facts->own);
     free(facts->server_name);
+    free(facts->failure);
     *facts = (struct hbk_gw_tls_facts){0};
 }
 

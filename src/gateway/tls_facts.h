@@ -13,6 +13,7 @@ struct hbk_gw_tls_facts {
     const char *version, *cipher;     /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; constants */
     const struct hbk_peer *peer;      /* a reference; NULL: no certificate */
     char *server_name;                /* owned; NULL: none, or no memory for it */
+    char *failure;                    /* owned; why TLS failed; NULL: it did not, or as above */
     struct hbk_certificate_names own; /* of our certificate, where somebody asks; owned */
 };
 
@@ -20,6 +21,8 @@ struct hbk_gw_tls_facts {
  * are read if `asks` (HBK_GW_ASKS_..., gateway/format.h) says so. */
 void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
                            unsigned asks);
+/* Keeps what a pipe says while it fails; NULL: nothing of TLS. */
+void hbk_gw_tls_facts_failed(struct hbk_gw_tls_facts *facts, const char *failure);
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts); /* idempotent */
 
 /* Names that each end with a zero byte, as one text with commas between: the only one itself, or
