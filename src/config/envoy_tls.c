@@ -352,10 +352,11 @@ static const struct hbk_proto_field downstream_fields[] = {
     F_ONE_MSG(session_ticket_keys, ticket_keys, tickets, HBK_GW_TICKETS_STATIC, 1),
     F_ONE_MSG(session_ticket_keys_sds_secret_config, sds_config, tickets, HBK_GW_TICKETS_SDS, 1),
     F_ONE_BOOL(disable_stateless_session_resumption, tickets, HBK_GW_TICKETS_SWITCH, 1),
-    F_BOOL(disable_stateful_session_resumption),
+    F_BOOL(disable_stateful_session_resumption, .note = "sessions are never kept here"),
     F_TIME(session_timeout, .max = INT64_C(4294967294000000000)),
     F_ENUM(ocsp_staple_policy, staple_policy_enum),
-    F_BOOL(full_scan_certs_on_sni_mismatch, .is_wrapper = true),
+    F_BOOL(full_scan_certs_on_sni_mismatch, .is_wrapper = true,
+           .note = "always done, over the first 64 certificates"),
     F_BOOL(prefer_client_ciphers),
 };
 const struct hbk_proto_message hbk_envoy_downstream_tls = {

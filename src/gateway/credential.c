@@ -382,67 +382,7 @@ static hbk_status add_certificates(struct hbk_gw_building *building,
     return HBK_OK;
 }
 
-/* ---- parameters ---- */
-
-static hbk_status add_groups(struct hbk_gw_building *building,
-                             const struct hbk_gw_tls_parameters *parameters)
-{
-    static const struct {
-        const char *name;
-        uint16_t group;
-    } known[] = {
-        {"X25519", HBK_GROUP_X25519}, {"P-256", HBK_GROUP_P256}, {"P-384", HBK_GROUP_P384}};
-    uint16_t *groups =
-        hbk_arena_array(&building->arena, parameters->ecdh_curves_count + 1, sizeof *groups);
-    if (groups == NULL) {
-        return HBK_NO_MEMORY;
-    }
-    for (uint32_t i = 0; i < parameters->ecdh_curves_count; i++) {
-        uint16_t group = 0;
-        for (size_t k = 0; k < HBK_COUNT(known); k++) {
-            if (hbk_slice_equal(parameters->ecdh_curves[i], hbk_slice_text(known[k].name))) {
-                group = known[k].group;
-            }
-        }
-        if (group == 0 || i >= HBK_TLS_LIST_MAX) {
-            return hbk_error_set(building->error, HBK_UNSUPPORTED,
-                                 "ecdh_curves has \"%s\"; served are X25519, P-256, P-384",
-                                 (const char *)parameters->ecdh_curves[i].bytes);
-        }
-        groups[i] = group;
-    }
-    building->options.groups = groups;
-    building->options.group_count = parameters->ecdh_curves_count;
-    return HBK_OK;
-}
-
-/* Envoy's lower bound is 1.2 where none is named; ours is 1.3, which is the stricter choice. Who
- * names 1.2 gets it, by libssl: the native engine hands such clients over. */
-static void set_versions(struct hbk_tls_context_options *options,
-                         const struct hbk_gw_tls_parameters *parameters)
-{
-    int least = parameters->tls_minimum_protocol_version;
-    int most = parameters->tls_maximum_protocol_version;
-    options->allows_tls12 = least == HBK_GW_TLS_1_2 || most == HBK_GW_TLS_1_2;
-    options->only_tls12 = most == HBK_GW_TLS_1_2;
-    options->engine = options->only_tls12 ? HBK_TLS_ENGINE_OPENSSL : HBK_TLS_ENGINE_NATIVE;
-}
-
-static hbk_status add_parameters(struct hbk_gw_building *building,
-                                 const struct hbk_gw_tls_parameters *parameters)
-{
-    static const struct hbk_gw_tls_parameters defaults;
-    parameters = parameters == NULL ? &defaults : parameters;
-    bool only_13 = parameters->tls_minimum_protocol_version == HBK_GW_TLS_1_3;
-    set_versions(&building->options, parameters);
-    if (parameters->cipher_suites_count > 0 && !only_13) {
-        return hbk_gw_refuse(building, "cipher_suites (they are of TLS 1.2)");
-    }
-    if (parameters->signature_algorithms_count > 0) {
-        return hbk_gw_refuse(building, "signature_algorithms");
-    }
-    return add_groups(building, parameters);
-}
+/* ---- protocols and tickets ---- */
 
 static hbk_status add_protocols(struct hbk_gw_building *building,
                                 const struct hbk_gw_common_tls *common, const char *otherwise)
@@ -554,8 +494,10 @@ static hbk_status build_downstream(struct hbk_gw_building *building,
     if (config->ocsp_staple_policy != 0) {
         return hbk_gw_refuse(building, "an ocsp_staple_policy other than LENIENT_STAPLING");
     }
-    HBK_TRY(add_parameters(building, common->tls_params));
+    HBK_TRY(hbk_gw_add_parameters(building, common->tls_params));
+    building->options.prefers_client_suites = config->prefer_client_ciphers;
     HBK_TRY(add_certificates(building, common));
+    HBK_TRY(hbk_gw_limit_schemes(building));
     HBK_TRY(hbk_gw_add_trust(building, common, true, config->require_client_certificate));
     HBK_TRY(add_protocols(building, common, NULL));
     return add_tickets(building, config);
@@ -570,8 +512,9 @@ static hbk_status build_upstream(struct hbk_gw_building *building,
     if (config->auto_host_sni || config->auto_sni_san_validation) {
         return hbk_gw_refuse(building, "auto_host_sni and auto_sni_san_validation");
     }
-    HBK_TRY(add_parameters(building, common->tls_params));
+    HBK_TRY(hbk_gw_add_parameters(building, common->tls_params));
     HBK_TRY(add_certificates(building, common));
+    HBK_TRY(hbk_gw_limit_schemes(building));
     HBK_TRY(hbk_gw_add_trust(building, common, false, false));
     return add_protocols(building, common, protocol);
 }

@@ -1,6 +1,6 @@
 /*
- * For the two files that make TLS contexts: credential.c what we present, credential_trust.c whom
- * we believe. Control thread.
+ * For the files that make TLS contexts: credential.c what we present, credential_trust.c whom we
+ * believe, credential_parameters.c how we speak. Control thread.
  */
 #pragma once
 
@@ -47,6 +47,13 @@ const char *hbk_gw_source_name(const struct hbk_gw_data_source *source);
 HBK_MUST_USE hbk_status hbk_gw_fetch_secret(struct hbk_gw_building *building,
                                             const struct hbk_gw_sds_config *sds,
                                             const struct hbk_gw_secret **out_secret);
+
+/* credential_parameters.c: versions, curves, suites, and what peers sign with. Fails:
+ * HBK_UNSUPPORTED with what is allowed, HBK_INVALID, HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_gw_add_parameters(struct hbk_gw_building *building,
+                                              const struct hbk_gw_tls_parameters *parameters);
+/* After the certificates: what they sign with, where signature_algorithms says it. */
+HBK_MUST_USE hbk_status hbk_gw_limit_schemes(struct hbk_gw_building *building);
 
 /* Sets `trust` and whether clients are asked for a certificate. A server that requires one without
  * saying whom it believes takes any (as Envoy does). */

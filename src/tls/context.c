@@ -96,6 +96,39 @@ static bool is_verify_scheme(uint16_t scheme)
     return hbk_signature_scheme_is_known(scheme) && !hbk_signature_scheme_is_pkcs1(scheme);
 }
 
+/* Without a list of its own, TLS 1.2 speaks with the same ciphers, in the same order. */
+static hbk_status take_tls12_suites(struct hbk_tls_context *context,
+                                    const struct hbk_tls_context_options *options,
+                                    struct hbk_error *error)
+{
+    static const struct {
+        uint16_t suite, of_ecdsa, of_rsa;
+    } rows[] = {
+        {HBK_SUITE_AES_128_GCM_SHA256, 0xc02b, 0xc02f},
+        {HBK_SUITE_AES_256_GCM_SHA384, 0xc02c, 0xc030},
+        {HBK_SUITE_CHACHA20_POLY1305_SHA256, 0xcca9, 0xcca8},
+    };
+    uint16_t same[2 * HBK_COUNT(rows)];
+    size_t count = 0;
+    for (size_t i = 0; i < context->suites.count; i++) {
+        for (size_t k = 0; k < HBK_COUNT(rows); k++) {
+            if (rows[k].suite == context->suites.items[i]) {
+                same[count++] = rows[k].of_ecdsa;
+                same[count++] = rows[k].of_rsa;
+            }
+        }
+    }
+    const struct list_rule rule = {"cipher suite of TLS 1.2", hbk_tls12_suite_is_known,
+                                   hbk_tls12_suites_allowed, same, count};
+    HBK_TRY(take_list(&rule, options->tls12_suites, options->tls12_suite_count,
+                      &context->tls12_suites, error));
+    context->has_tls12_ranks = options->tls12_ranks != NULL && options->tls12_suite_count > 0;
+    if (context->has_tls12_ranks) {
+        memcpy(context->tls12_ranks, options->tls12_ranks, options->tls12_suite_count);
+    }
+    return HBK_OK;
+}
+
 static hbk_status take_lists(struct hbk_tls_context *context,
                              const struct hbk_tls_context_options *options, struct hbk_error *error)
 {
@@ -111,6 +144,7 @@ static hbk_status take_lists(struct hbk_tls_context *context,
                                              default_verify_schemes,
                                              HBK_COUNT(default_verify_schemes)};
     HBK_TRY(take_list(&suites, options->suites, options->suite_count, &context->suites, error));
+    HBK_TRY(take_tls12_suites(context, options, error));
     HBK_TRY(take_list(&groups, options->groups, options->group_count, &context->groups, error));
     HBK_TRY(take_list(&schemes, options->verify_schemes, options->verify_scheme_count,
                       &context->verify_schemes, error));
@@ -329,6 +363,7 @@ static void take_scalars(struct hbk_tls_context *context,
     context->veto = options->veto;
     context->veto_owner = options->veto_owner;
     context->asks_staple = options->asks_staple;
+    context->prefers_client_suites = options->prefers_client_suites;
     context->ticket_count =
         options->ticket_count == 0 ? HBK_TLS_TICKETS_DEFAULT : options->ticket_count;
     context->ticket_lifetime_s = options->ticket_lifetime_s == 0 ? HBK_TLS_TICKET_LIFETIME_S

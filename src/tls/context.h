@@ -107,6 +107,10 @@ struct hbk_tls_context_options {
     const uint16_t *groups;
     size_t group_count;
     size_t share_count;
+    const uint16_t *tls12_suites; /* zero of them: those with the ciphers of `suites` */
+    const uint8_t *tls12_ranks; /* as many: of suites with one rank, which stand beside each other,
+                                   the client's order decides; NULL: ours alone does */
+    size_t tls12_suite_count;
     const uint16_t *verify_schemes; /* what a peer may sign with */
     size_t verify_scheme_count;
 
@@ -114,6 +118,8 @@ struct hbk_tls_context_options {
      * which hbk_tls_engine() of the session tells. */
     bool allows_tls12;
     bool only_tls12; /* and nothing newer; with `allows_tls12` and the engine openssl */
+
+    bool prefers_client_suites; /* a server's: the client's order counts instead of ours */
 
     bool asks_staple; /* a client asks its server for one (status_request) */
 

@@ -53,9 +53,13 @@ struct hbk_tls_context {
     bool requires_protocol;
     char *protocol_failure; /* owned: what is said of a peer that agrees on none */
     struct hbk_tls_list suites, groups, verify_schemes;
-    struct hbk_tls_list shares; /* groups of which a client sends a key share */
+    struct hbk_tls_list tls12_suites; /* never empty */
+    struct hbk_tls_list shares;       /* groups of which a client sends a key share */
     bool allows_tls12;
     bool only_tls12;
+    uint8_t tls12_ranks[HBK_TLS_LIST_MAX]; /* if has_tls12_ranks */
+    bool has_tls12_ranks;
+    bool prefers_client_suites;
     bool asks_staple;
     struct hbk_tls_ticket_keys *ticket_keys; /* held; may be NULL */
     unsigned ticket_count;

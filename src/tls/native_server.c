@@ -89,16 +89,35 @@ static enum hbk_native_next judge_hello(struct hbk_native *handshake,
     return HBK_NATIVE_GO_ON;
 }
 
-/* The first of our suites that the client offers. */
+/* The place of a suite in the client's list; its size: none. */
+static size_t rank_of(struct hbk_slice offered, uint16_t suite)
+{
+    size_t at = 0;
+    while (at + 1 < offered.size && (offered.bytes[at] << 8 | offered.bytes[at + 1]) != suite) {
+        at += 2;
+    }
+    return at + 1 < offered.size ? at : offered.size;
+}
+
+/* The first of our suites that the client offers, or the first of its suites that we speak. */
 static enum hbk_native_next choose_suite(struct hbk_native *handshake,
                                          const struct hbk_client_hello *hello)
 {
-    const struct hbk_tls_list *suites = &handshake->setup->context->suites;
+    const struct hbk_tls_context *context = handshake->setup->context;
+    const struct hbk_tls_list *suites = &context->suites;
+    size_t best = hello->suites.size;
     for (size_t i = 0; i < suites->count; i++) {
-        if (hbk_native_list_has(hello->suites, suites->items[i])) {
+        size_t rank = rank_of(hello->suites, suites->items[i]);
+        if (rank < best) {
+            best = rank;
             handshake->result.suite = (enum hbk_cipher_suite)suites->items[i];
-            return HBK_NATIVE_GO_ON;
         }
+        if (best < hello->suites.size && !context->prefers_client_suites) {
+            break;
+        }
+    }
+    if (best < hello->suites.size) {
+        return HBK_NATIVE_GO_ON;
     }
     return refuse(handshake, HBK_ALERT_HANDSHAKE_FAILURE, "no cipher suite in common");
 }

@@ -120,27 +120,13 @@ static bool use_only_certificate(SSL_CTX *ssl, const struct hbk_tls_certificate 
     return is_good;
 }
 
-/* TLS 1.2's with the same ciphers: forward secrecy and authenticated encryption only. */
 static char *old_suites_text(const struct hbk_tls_list *suites)
 {
-    static const struct {
-        enum hbk_cipher_suite suite;
-        const char *names;
-    } rows[] = {
-        {HBK_SUITE_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"},
-        {HBK_SUITE_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"},
-        {HBK_SUITE_CHACHA20_POLY1305_SHA256,
-         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"},
-    };
     struct hbk_buffer text;
     hbk_buffer_init(&text, LIST_TEXT_BYTES_MAX);
     hbk_status status = HBK_OK;
-    for (size_t i = 0; i < suites->count; i++) {
-        for (size_t j = 0; j < HBK_COUNT(rows) && status == HBK_OK; j++) {
-            if (rows[j].suite == suites->items[i]) {
-                status = add_word(&text, rows[j].names);
-            }
-        }
+    for (size_t i = 0; i < suites->count && status == HBK_OK; i++) {
+        status = add_word(&text, hbk_tls12_suite_text(suites->items[i]));
     }
     return take_text(&text);
 }
@@ -148,7 +134,7 @@ static char *old_suites_text(const struct hbk_tls_list *suites)
 static bool set_suites(SSL_CTX *ssl, const struct hbk_tls_context *context)
 {
     char *text = suites_text(&context->suites);
-    char *old_text = old_suites_text(&context->suites);
+    char *old_text = old_suites_text(&context->tls12_suites);
     bool is_good = text != NULL && old_text != NULL && SSL_CTX_set_ciphersuites(ssl, text) == 1 &&
                    SSL_CTX_set_cipher_list(ssl, old_text) == 1;
     free(text);
@@ -247,8 +233,9 @@ static void set_callbacks(SSL_CTX *ssl)
 static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context *context)
 {
     SSL_CTX *ssl = own->ssl;
-    SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(ssl,
+                        SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                            (context->prefers_client_suites ? 0 : SSL_OP_CIPHER_SERVER_PREFERENCE));
     SSL_CTX_clear_options(ssl, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);

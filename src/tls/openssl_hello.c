@@ -4,6 +4,7 @@
  * what is malformed in it is left for libssl to refuse.
  */
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,22 +64,51 @@ static bool offers_tls13(SSL *ssl)
     return false;
 }
 
-/* The suites of TLS 1.2 that we speak, by the kind of key that they are for (RFC 5289, RFC 7905).
- */
-static void read_suites(SSL *ssl, struct hbk_tls_wish *wish)
+/* The suites of TLS 1.2 that both speak, by the kind of key that they are for. */
+static void read_suites(SSL *ssl, const struct hbk_tls_list *ours, struct hbk_tls_wish *wish)
 {
-    static const uint16_t ecdsa[] = {0xc02b, 0xc02c, 0xcca9};
-    static const uint16_t rsa[] = {0xc02f, 0xc030, 0xcca8};
     const unsigned char *bytes = NULL;
     size_t size = SSL_client_hello_get0_ciphers(ssl, &bytes);
     struct hbk_cursor cursor = hbk_cursor_of(hbk_slice_of(bytes, size));
     while (cursor.left.size > 1) {
         uint16_t suite = (uint16_t)hbk_cursor_number(&cursor, 2);
-        for (size_t i = 0; i < HBK_COUNT(rsa); i++) {
-            wish->takes_ecdsa |= suite == ecdsa[i];
-            wish->takes_rsa |= suite == rsa[i];
+        for (size_t i = 0; i < ours->count; i++) {
+            bool is_shared = suite == ours->items[i];
+            bool is_rsa = hbk_tls12_suite_is_rsa(suite);
+            wish->takes_ecdsa |= is_shared && !is_rsa;
+            wish->takes_rsa |= is_shared && is_rsa;
         }
     }
+}
+
+/* Our order of suites, with the client's inside each rank: insertion, since there are six. */
+static bool order_suites(SSL *ssl, const struct hbk_tls_context *context)
+{
+    enum { NAME_BYTES = 32 };
+    const unsigned char *bytes = NULL;
+    size_t size = SSL_client_hello_get0_ciphers(ssl, &bytes);
+    size_t places[HBK_TLS_LIST_MAX], order[HBK_TLS_LIST_MAX];
+    char text[HBK_TLS_LIST_MAX * NAME_BYTES];
+    size_t used = 0;
+    for (size_t i = 0; i < context->tls12_suites.count; i++) {
+        uint16_t suite = context->tls12_suites.items[i];
+        size_t at = 0, k = i;
+        while (at + 1 < size && (bytes[at] << 8 | bytes[at + 1]) != suite) {
+            at += 2;
+        }
+        places[i] = at;
+        for (; k > 0 && context->tls12_ranks[order[k - 1]] == context->tls12_ranks[i] &&
+               places[order[k - 1]] > at;
+             k--) {
+            order[k] = order[k - 1];
+        }
+        order[k] = i;
+    }
+    for (size_t i = 0; i < context->tls12_suites.count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? ":" : "",
+                                 hbk_tls12_suite_text(context->tls12_suites.items[order[i]]));
+    }
+    return SSL_set_cipher_list(ssl, text) == 1;
 }
 
 /* Gives the handshake the certificate that suits the client best. Without one libssl goes on and
@@ -89,9 +119,9 @@ static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk
         .server_name = host,
         .schemes = list_of(ssl, TLSEXT_TYPE_signature_algorithms),
         .authorities = list_of(ssl, AUTHORITIES_EXTENSION),
-        .is_tls12 = !offers_tls13(ssl),
+        .is_tls12 = handshake->setup->context->only_tls12 || !offers_tls13(ssl),
     };
-    read_suites(ssl, &wish);
+    read_suites(ssl, &handshake->setup->context->tls12_suites, &wish);
     const struct hbk_tls_certificate *certificate =
         hbk_tls_choose(handshake->setup->context, &wish);
     handshake->certificate = certificate;
@@ -129,6 +159,9 @@ int hbk_openssl_on_client_hello(SSL *ssl, int *out_alert, void *argument)
         handshake->certificate = &context->certificates[0];
     } else {
         is_good = is_good && choose(ssl, handshake, host);
+    }
+    if (context->has_tls12_ranks && !context->prefers_client_suites) {
+        is_good = is_good && order_suites(ssl, context);
     }
     if (!is_good) {
         *out_alert = SSL_AD_INTERNAL_ERROR;

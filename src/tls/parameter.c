@@ -23,7 +23,59 @@ static const struct {
     {"P-384", 97, HBK_GROUP_P384},
 };
 
+static const struct {
+    const char *name;
+    uint16_t number;
+    bool is_rsa;
+} old_suites[] = {
+    {"ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b, false},
+    {"ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c, false},
+    {"ECDHE-ECDSA-CHACHA20-POLY1305", 0xcca9, false},
+    {"ECDHE-RSA-AES128-GCM-SHA256", 0xc02f, true},
+    {"ECDHE-RSA-AES256-GCM-SHA384", 0xc030, true},
+    {"ECDHE-RSA-CHACHA20-POLY1305", 0xcca8, true},
+};
+
+const char hbk_tls12_suites_allowed[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-ECDSA-CHACHA20-POLY1305, "
+    "ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES256-GCM-SHA384, ECDHE-RSA-CHACHA20-POLY1305";
+
 static const char unknown_text[] = "unknown";
+
+const char *hbk_tls12_suite_text(uint16_t suite)
+{
+    for (size_t i = 0; i < HBK_COUNT(old_suites); i++) {
+        if (old_suites[i].number == suite) {
+            return old_suites[i].name;
+        }
+    }
+    return NULL;
+}
+
+uint16_t hbk_tls12_suite_of(struct hbk_slice name)
+{
+    for (size_t i = 0; i < HBK_COUNT(old_suites); i++) {
+        if (hbk_slice_equal(name, hbk_slice_text(old_suites[i].name))) {
+            return old_suites[i].number;
+        }
+    }
+    return 0;
+}
+
+bool hbk_tls12_suite_is_rsa(uint16_t suite)
+{
+    for (size_t i = 0; i < HBK_COUNT(old_suites); i++) {
+        if (old_suites[i].number == suite) {
+            return old_suites[i].is_rsa;
+        }
+    }
+    return false;
+}
+
+bool hbk_tls12_suite_is_known(uint16_t suite)
+{
+    return hbk_tls12_suite_text(suite) != NULL;
+}
 
 const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite)
 {

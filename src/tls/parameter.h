@@ -46,6 +46,14 @@ const char *hbk_cipher_suite_text(enum hbk_cipher_suite suite);
 const char *hbk_tls_group_text(uint16_t group);
 const char *hbk_tls_version_text(enum hbk_tls_version version);
 
+/* Suites of TLS 1.2 by OpenSSL's names, which configurations use: those with forward secrecy and
+ * authenticated encryption (RFC 5289, RFC 7905). NULL and 0 for others. */
+const char *hbk_tls12_suite_text(uint16_t suite);
+uint16_t hbk_tls12_suite_of(struct hbk_slice name);
+bool hbk_tls12_suite_is_rsa(uint16_t suite); /* for keys of RSA; else of ECDSA */
+bool hbk_tls12_suite_is_known(uint16_t suite);
+extern const char hbk_tls12_suites_allowed[]; /* their names, for messages */
+
 /* Whether the number is one that we speak. */
 bool hbk_cipher_suite_is_known(uint16_t suite);
 bool hbk_tls_group_is_known(uint16_t group);

@@ -9,6 +9,7 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
 {
     (void)state;
     static const uint16_t strange[] = {0x1399};
+    static const uint16_t doubled[] = {0xc02f, 0xc02f};
     static const uint16_t twice[] = {HBK_GROUP_P256, HBK_GROUP_P256};
     static const uint16_t rsa_scheme[] = {HBK_SIGN_RSA_PSS_RSAE_SHA256};
     static const uint16_t old_scheme[] = {HBK_SIGN_RSA_PKCS1_SHA256};
@@ -60,6 +61,8 @@ static void a_context_that_cannot_be_is_refused_with_the_reason(void **state)
          HBK_INVALID,
          "16384"},
         {{.suites = strange, .suite_count = 1}, HBK_UNSUPPORTED, "0x1399"},
+        {{.tls12_suites = strange, .tls12_suite_count = 1}, HBK_UNSUPPORTED, "0x1399"},
+        {{.tls12_suites = doubled, .tls12_suite_count = 2}, HBK_INVALID, "0xc02f stands"},
         {{.groups = strange, .group_count = 1}, HBK_UNSUPPORTED, "X25519"},
         {{.groups = twice, .group_count = 2}, HBK_INVALID, "twice"},
         {{.verify_schemes = old_scheme, .verify_scheme_count = 1}, HBK_UNSUPPORTED, "0x0401"},
