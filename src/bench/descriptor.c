@@ -13,6 +13,8 @@ static const struct hbk_list_of text_list = {
 static const struct hbk_word sides[] = {
     {"client", HBK_SIDE_CLIENT}, {"server", HBK_SIDE_SERVER}, {NULL, 0}};
 
+static const struct hbk_word process_places[] = {{"pod", 0}, {"node", 1}, {NULL, 0}};
+
 #define PROCESS_AT(member) .offset = offsetof(struct hbk_descriptor_process, member)
 #define PROCESS_COUNT(member) .count_offset = offsetof(struct hbk_descriptor_process, member)
 #define AT(member) .offset = offsetof(struct hbk_descriptor, member)
@@ -36,7 +38,10 @@ static const struct hbk_field process_fields[] = {
      PROCESS_AT(environment),
      PROCESS_COUNT(environment_count),
      .detail = &text_list},
-    {.key = "port", .decode = hbk_decode_port, PROCESS_AT(port), .is_required = true},
+    {.key = "place", .decode = hbk_decode_word, PROCESS_AT(place), .detail = process_places},
+    {.key = "program", .decode = hbk_decode_text, PROCESS_AT(program)},
+    {.key = "port", .decode = hbk_decode_port, PROCESS_AT(port)},
+    {.key = "ready_file", .decode = hbk_decode_text, PROCESS_AT(ready_file)},
 };
 static const struct hbk_table process_table = HBK_TABLE_OF("process", process_fields);
 static const struct hbk_list_of process_list = {
@@ -66,6 +71,13 @@ static const struct hbk_field fields[] = {
      .detail = &text_list},
     {.key = "encrypts", .decode = hbk_decode_bool, AT(encrypts), .is_required = true},
     {.key = "is_untried", .decode = hbk_decode_bool, AT(is_untried)},
+    {.key = "routes", .decode = hbk_decode_bool, AT(routes)},
+    {.key = "between_nodes", .decode = hbk_decode_bool, AT(between_nodes)},
+    {.key = "needs",
+     .decode = hbk_decode_list,
+     AT(needs),
+     COUNT(needs_count),
+     .detail = &text_list},
     {.key = "files", .decode = hbk_decode_map, AT(files), COUNT(file_count), .detail = &file_map},
     {.key = "processes",
      .decode = hbk_decode_list,
@@ -100,6 +112,14 @@ static void check(struct hbk_decoder *decoder, const struct hbk_yaml_event *even
         if (!is_plain_name(descriptor->files[i].name)) {
             hbk_decode_error(decoder, event, "file name \"%.*s\"; allowed: a name without folders",
                              HBK_SLICE_ARGS(descriptor->files[i].name));
+        }
+    }
+    for (uint32_t i = 0; i < descriptor->process_count; i++) {
+        const struct hbk_descriptor_process *process = &descriptor->processes[i];
+        if ((process->port == 0) == (process->ready_file.size == 0)) {
+            hbk_decode_error(decoder, event,
+                             "process \"%.*s\": either port or ready_file says when it is ready",
+                             HBK_SLICE_ARGS(process->name));
         }
     }
     if (descriptor->process_count > HBK_DESCRIPTOR_PROCESSES_MAX) {

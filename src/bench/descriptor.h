@@ -27,7 +27,10 @@ struct hbk_descriptor_process {
     uint32_t command_count;
     struct hbk_slice *environment; /* "NAME=TEXT" */
     uint32_t environment_count;
-    uint16_t port; /* accepts connections when it is ready */
+    int place;                   /* 0: the pod; 1: its node, whose processes serve all pods */
+    struct hbk_slice program;    /* a path; empty: the system's own binary */
+    uint16_t port;               /* accepts connections when it is ready; 0: */
+    struct hbk_slice ready_file; /* this file exists then */
 };
 
 /* Everything lies in the arena it was read with. */
@@ -39,6 +42,10 @@ struct hbk_descriptor {
     uint32_t version_count;
     bool encrypts;
     bool is_untried;
+    bool routes;             /* traffic finds its way by routes; nothing is captured */
+    bool between_nodes;      /* does nothing inside a node */
+    struct hbk_slice *needs; /* other programs that have to be in PATH */
+    uint32_t needs_count;
     struct hbk_descriptor_file *files;
     uint32_t file_count;
     struct hbk_descriptor_process *processes;

@@ -65,6 +65,20 @@ static bool find_in_path(struct hbk_slice name, char out_path[static HBK_PATH_BY
     return false;
 }
 
+static void check_needs(struct hbk_paper_system *system)
+{
+    const struct hbk_descriptor *descriptor = &system->descriptor;
+    char path[HBK_PATH_BYTES_MAX], reason[HBK_PAPER_REASON_BYTES_MAX];
+    for (uint32_t i = 0; i < descriptor->needs_count && system->is_usable; i++) {
+        if (!find_in_path(descriptor->needs[i], path)) {
+            (void)snprintf(reason, sizeof reason, "left out: %.*s is not there (%.*s)",
+                           HBK_SLICE_ARGS(descriptor->needs[i]),
+                           HBK_SLICE_ARGS(descriptor->package));
+            leave_out(system, reason);
+        }
+    }
+}
+
 static void find_binary(const struct hbk_paper *paper, struct hbk_paper_system *system)
 {
     const struct hbk_descriptor *descriptor = &system->descriptor;
@@ -134,6 +148,7 @@ static hbk_status add_descriptor(struct hbk_paper *paper, const char *file, stru
     }
     system->descriptor = descriptor;
     find_binary(paper, system);
+    check_needs(system);
     ask_version(system);
     return HBK_OK;
 }

@@ -18,12 +18,14 @@ static const struct load {
 
 static const struct load the_load = {3200, 1600};
 
-/* All but the variants of Figure 7. */
-static unsigned all_systems(const struct hbk_paper *paper)
+/* All but the variants of Figure 7, and inside a node those that do nothing there. */
+static unsigned all_systems(const struct hbk_paper *paper, enum hbk_placement placement)
 {
     unsigned found = 0;
     for (unsigned i = 0; i < paper->system_count; i++) {
-        found |= paper->systems[i].is_variant ? 0 : 1u << i;
+        const struct hbk_paper_system *system = &paper->systems[i];
+        bool is_idle = placement == HBK_INTRA && system->descriptor.between_nodes;
+        found |= system->is_variant || is_idle ? 0 : 1u << i;
     }
     return found;
 }
@@ -91,10 +93,10 @@ static void add_tables(struct hbk_paper *paper)
         for (enum hbk_arrivals arrivals = HBK_BURST; arrivals <= last; arrivals++) {
             unsigned figure = arrivals == HBK_BURST ? HBK_FIGURE_6 : 0;
             add(paper, item | figure, at_rate(placement, arrivals, the_load, SERVER_DELAY_MS),
-                all_systems(paper), blocks_of(paper));
+                all_systems(paper, placement), blocks_of(paper));
             if (paper->options.is_full) {
-                add(paper, item, at_rate(placement, arrivals, the_load, 0), all_systems(paper),
-                    blocks_of(paper));
+                add(paper, item, at_rate(placement, arrivals, the_load, 0),
+                    all_systems(paper, placement), blocks_of(paper));
             }
         }
     }
@@ -113,10 +115,10 @@ static void add_loads(struct hbk_paper *paper)
         }
         struct hbk_cell cell = at_rate(HBK_INTER, HBK_BURST, loads[i], SERVER_DELAY_MS);
         add(paper, of_baselines, cell, baselines, blocks_of(paper));
-        add(paper, of_all, cell, all_systems(paper), blocks_of(paper));
+        add(paper, of_all, cell, all_systems(paper, HBK_INTER), blocks_of(paper));
         if (paper->options.is_full) {
             cell.placement = HBK_INTRA;
-            add(paper, HBK_FIGURE_6, cell, all_systems(paper), blocks_of(paper));
+            add(paper, HBK_FIGURE_6, cell, all_systems(paper, HBK_INTRA), blocks_of(paper));
         }
     }
 }
@@ -159,12 +161,15 @@ static const struct set_up set_ups[] = {
     [HBK_PAIR] = {950, 1200},
 };
 static const struct set_up of_own_pair = {850, 750};
+static const struct set_up of_routes = {1000, 400}; /* nothing that shakes hands for each */
 
 unsigned hbk_paper_run_ms(const struct hbk_paper *paper, const struct hbk_paper_system *system,
                           const struct hbk_cell *cell)
 {
     bool is_own = hbk_slice_equal(system->descriptor.binary, HBK_SLICE("hauberk"));
-    struct set_up set_up = is_own ? of_own_pair : set_ups[system->kind];
+    struct set_up set_up = is_own                      ? of_own_pair
+                           : system->descriptor.routes ? of_routes
+                                                       : set_ups[system->kind];
     /* Answers of the last calls come behind the schedule. */
     return set_up.fixed_ms + set_up.per_1000_connections_ms * cell->connections / 1000 +
            cell->duration_ms + cell->delay_ms + paper->options.pause_ms;

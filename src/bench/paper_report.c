@@ -124,7 +124,10 @@ static void put_row(struct hbk_page *page, const struct hbk_paper *paper,
 static void put_absent(struct hbk_page *page, const struct hbk_paper *paper,
                        const struct hbk_cell *cell, const struct hbk_paper_system *system)
 {
-    const char *reason = system->is_usable ? "not measured" : system->reason;
+    bool is_idle = cell->placement == HBK_INTRA && system->descriptor.between_nodes;
+    const char *reason = !system->is_usable ? system->reason
+                         : is_idle          ? "it encrypts between nodes, and nothing inside one"
+                                            : "not measured";
     for (unsigned i = 0; i < paper->sample_count; i++) {
         const struct hbk_sample *sample = &paper->samples[i];
         if (!sample->is_good && strcmp(sample->system, system->name) == 0 &&

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "bench/paper.h"
@@ -19,7 +20,7 @@
 
 enum {
     PEM_BYTES_MAX = 64 << 10,
-    PLACEHOLDERS = 13,
+    PLACEHOLDERS = 15,
     CONNECT_MS = 200,
     NAT_TEXT_BYTES_MAX = 1024,
     IDENTITY_AGE_S_MAX = 3600
@@ -138,6 +139,7 @@ struct values {
     char client_pem[HBK_PROGRAM_PATH_BYTES_MAX + 32], server_pem[HBK_PROGRAM_PATH_BYTES_MAX + 32];
     char ca[HBK_PROGRAM_PATH_BYTES_MAX + 32];
     char client[HBK_ADDRESS_TEXT_BYTES_MAX], server[HBK_ADDRESS_TEXT_BYTES_MAX];
+    char client_node[HBK_ADDRESS_TEXT_BYTES_MAX], server_node[HBK_ADDRESS_TEXT_BYTES_MAX];
     char ports[3][8];
     char client_tls[2048], server_tls[2048]; /* of our sidecars */
     struct hbk_placeholder list[PLACEHOLDERS];
@@ -171,6 +173,9 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
     (void)snprintf(values->ca, sizeof values->ca, "%s/bundle.pem", values->directory);
     (void)hbk_ip_text(&topology->places[HBK_PLACE_FRONT].ipv4, values->client);
     (void)hbk_ip_text(&topology->places[hbk_paper_server(placement)].ipv4, values->server);
+    (void)hbk_ip_text(&topology->places[HBK_PLACE_ALPHA].ipv4, values->client_node);
+    (void)hbk_ip_text(&topology->places[topology->places[hbk_paper_server(placement)].host].ipv4,
+                      values->server_node);
     values->client_tls[0] = values->server_tls[0] = '\0';
     if (system->encrypts) {
         fill_tls(values, false, values->client_tls, sizeof values->client_tls);
@@ -184,6 +189,8 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
         {"BINARY", system->binary},
         {"CLIENT", values->client},
         {"SERVER", values->server},
+        {"CLIENT_NODE", values->client_node},
+        {"SERVER_NODE", values->server_node},
         {"CLIENT_PORT", values->ports[0]},
         {"TUNNEL_PORT", values->ports[1]},
         {"APP_PORT", values->ports[2]},
@@ -258,6 +265,8 @@ static hbk_status make_command(const struct hbk_paper_system *system,
                                const char **out_arguments, struct hbk_error *error)
 {
     unsigned count = 0;
+    const char *program =
+        process->program.size > 0 ? hbk_arena_string(arena, process->program) : system->binary;
     if (process->environment_count + process->command_count + 3 > HBK_PROGRAM_ARGUMENTS_MAX) {
         return hbk_error_set(error, HBK_LIMIT, "more than %d arguments", HBK_PROGRAM_ARGUMENTS_MAX);
     }
@@ -272,27 +281,31 @@ static hbk_status make_command(const struct hbk_paper_system *system,
         hbk_buffer_init(&rendered, HBK_DESCRIPTOR_RENDERED_BYTES_MAX);
         HBK_TRY(hbk_descriptor_render(text, values->list, PLACEHOLDERS, &rendered, error));
         if (i == process->environment_count) {
-            out_arguments[count++] = system->binary;
+            out_arguments[count++] = program;
         }
         out_arguments[count++] = hbk_arena_string(arena, hbk_buffer_slice(&rendered));
     }
     if (process->command_count == 0) {
-        out_arguments[count++] = system->binary;
+        out_arguments[count++] = program;
     }
     out_arguments[count] = NULL;
     return HBK_OK;
 }
 
 static hbk_status wait_ready(const struct hbk_paper *paper, const struct hbk_program *program,
-                             enum hbk_place place, uint16_t port, struct hbk_error *error)
+                             enum hbk_place place, uint16_t port, const char *ready_file,
+                             struct hbk_error *error)
 {
     uint64_t end_ns = hbk_clock_monotonic_ns() + ready_timeout_ns;
-    while (!is_port_open(netns_of(paper, place), port)) {
+    while (port > 0 ? !is_port_open(netns_of(paper, place), port) : access(ready_file, F_OK) != 0) {
         if (!hbk_process_is_running(&program->process)) {
             return hbk_program_fail(program, HBK_CLOSED, "it ended at its start", error);
         }
         if (hbk_clock_monotonic_ns() > end_ns) {
-            return hbk_program_fail(program, HBK_TIMEOUT, "it never accepted connections", error);
+            return hbk_program_fail(program, HBK_TIMEOUT,
+                                    port > 0 ? "it never accepted connections"
+                                             : "its ready_file never appeared",
+                                    error);
         }
         hbk_program_pause(20 * HBK_NS_PER_MS);
     }
@@ -310,7 +323,15 @@ static hbk_status start_process(struct hbk_paper *paper, const struct hbk_paper_
         process->side == HBK_SIDE_CLIENT ? HBK_PLACE_FRONT : hbk_paper_server(placement);
     struct hbk_arena arena;
     struct hbk_program *program = &agents->programs[agents->program_count];
-    if (is_port_open(netns_of(paper, place), process->port)) {
+    HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer ready_file;
+    hbk_buffer_init(&ready_file, HBK_PROGRAM_PATH_BYTES_MAX);
+    HBK_TRY(
+        hbk_descriptor_render(process->ready_file, values->list, PLACEHOLDERS, &ready_file, error));
+    HBK_TRY(hbk_buffer_append(&ready_file, hbk_slice_of("", 1)));
+    const char *ready_path = (const char *)hbk_buffer_slice(&ready_file).bytes;
+    (void)unlink(ready_path); /* a run before may have left it */
+    place = process->place == 0 ? place : paper->scene.topology.places[place].host;
+    if (process->port > 0 && is_port_open(netns_of(paper, place), process->port)) {
         return hbk_error_set(error, HBK_EXISTS, "port %u is in use before its start",
                              process->port);
     }
@@ -335,7 +356,7 @@ static hbk_status start_process(struct hbk_paper *paper, const struct hbk_paper_
     if (agents->pids[process->side] == 0) {
         agents->pids[process->side] = program->process.pid;
     }
-    return wait_ready(paper, program, place, process->port, error);
+    return wait_ready(paper, program, place, process->port, ready_path, error);
 }
 
 static hbk_status start_pair(struct hbk_paper *paper, const struct hbk_paper_system *system,
@@ -358,7 +379,9 @@ static hbk_status start_pair(struct hbk_paper *paper, const struct hbk_paper_sys
             return status;
         }
     }
-    return hbk_redirect_apply(netns_of(paper, HBK_PLACE_FRONT), &redirect, error);
+    return descriptor->routes
+               ? HBK_OK
+               : hbk_redirect_apply(netns_of(paper, HBK_PLACE_FRONT), &redirect, error);
 }
 
 /* ---- all kinds ---- */
@@ -413,7 +436,7 @@ void hbk_paper_stop_system(struct hbk_paper *paper, const struct hbk_paper_syste
     }
     if (system->kind == HBK_NODE) {
         (void)!hbk_scene_stop_agents(&paper->scene, &error);
-    } else if (system->kind == HBK_PAIR) {
+    } else if (system->kind == HBK_PAIR && !system->descriptor.routes) {
         (void)!hbk_redirect_remove(netns_of(paper, HBK_PLACE_FRONT), &error);
     }
     *agents = (struct hbk_paper_agents){0};

@@ -88,6 +88,23 @@ def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_a
     assert "sidecar-l7-plain" in rest and "Figure 7" in rest
 
 
+def test_wireguard_between_the_nodes_encrypts_on_both_and_does_nothing_inside_one(
+        paper, find_peer_program):
+    find_peer_program("wireguard-go")
+    find_peer_program("wg")
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/net/tun here")
+    folder, _ = paper(*SHORT, "--only", "table1,fig7", "--systems", "wireguard")
+    runs = [run for run in samples(folder) if run["system"] == "wireguard"]
+    assert [run["placement"] for run in runs] == ["inter"]
+    values = runs[0]["values"]
+    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] > 0, runs
+    # What is encrypted by a program costs that program time, on either node.
+    assert values["client_agent_cpu_cores"] > 0.02 < values["server_agent_cpu_cores"], values
+    assert "it encrypts between nodes, and nothing inside one" in (
+        folder / "report.html").read_text()
+
+
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",

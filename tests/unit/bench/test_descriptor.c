@@ -50,6 +50,15 @@ static void what_is_wrong_with_a_descriptor_is_told_with_its_line(void **state)
         {"name: x\ntitle: X\nbinary: x\nencrypts: true\nprocesses:\n"
          "- {name: p, side: client, command: [], port: 0}\n",
          "system.yaml:6"},
+        {"name: x\ntitle: X\nbinary: x\nencrypts: true\nprocesses:\n"
+         "- {name: p, side: client, command: [], port: 1, ready_file: /r}\n",
+         "either port or ready_file"},
+        {"name: x\ntitle: X\nbinary: x\nencrypts: true\nprocesses:\n"
+         "- {name: p, side: client, command: []}\n",
+         "either port or ready_file"},
+        {"name: x\ntitle: X\nbinary: x\nencrypts: true\nprocesses:\n"
+         "- {name: p, side: client, place: moon, command: [], port: 1}\n",
+         "moon"},
         {"name: x\ntitle: X\nbinary: x\nencrypts: true\nfiles: {../up: \"\"}\nprocesses: []\n",
          "../up"},
     };

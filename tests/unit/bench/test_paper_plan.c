@@ -6,14 +6,14 @@ enum { QUICK_MS_MAX = 9 * 60 * 1000 };
 
 static struct hbk_paper paper; /* too large for a stack */
 
-/* Everything that there is by name, whether it is installed here or not. */
+/* All that packages have, whether it is installed here or not. */
 static void find_all(void)
 {
     struct hbk_error error = {0};
     hbk_arena_init(&paper.arena);
     assert_int_equal(hbk_paper_find_systems(&paper, &error), HBK_OK);
     for (unsigned i = 0; i < paper.system_count; i++) {
-        paper.systems[i].is_usable = true;
+        paper.systems[i].is_usable = !paper.systems[i].descriptor.is_untried;
     }
     hbk_paper_plan(&paper);
 }
@@ -23,7 +23,7 @@ static uint64_t planned_ms(void)
     uint64_t sum_ms = 0;
     for (unsigned i = 0; i < paper.cell_count; i++) {
         for (unsigned k = 0; k < paper.system_count; k++) {
-            if ((paper.cells[i].systems >> k & 1) != 0) {
+            if ((paper.cells[i].systems >> k & 1) != 0 && paper.systems[k].is_usable) {
                 sum_ms += (uint64_t)paper.cells[i].blocks *
                           hbk_paper_run_ms(&paper, &paper.systems[k], &paper.cells[i].cell);
             }
