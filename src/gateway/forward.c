@@ -46,70 +46,6 @@ static void strip_port(struct hbk_gw_stream *stream)
     }
 }
 
-/* Whether a segment is one or two dots, written plainly or as %2e. Returns their number. */
-static unsigned dots_in(struct hbk_slice segment)
-{
-    unsigned dots = 0;
-    while (segment.size > 0) {
-        size_t size = segment.bytes[0] == '.' ? 1
-                      : segment.size >= 3 && segment.bytes[0] == '%' && segment.bytes[1] == '2' &&
-                              (segment.bytes[2] | 0x20) == 'e'
-                          ? 3
-                          : 0;
-        if (size == 0 || ++dots > 2) {
-            return 0;
-        }
-        segment = hbk_slice_part(segment, size, segment.size);
-    }
-    return dots;
-}
-
-/* RFC 3986, 5.2.4, and runs of slashes made one. In place of a copy of the path. */
-static hbk_status normalize_path(struct hbk_gw_stream *stream, bool removes_dots,
-                                 bool merges_slashes)
-{
-    struct hbk_slice whole = stream->request.path;
-    size_t end = whole.size, used = 0;
-    struct hbk_span room = hbk_arena_bytes(&stream->arena, whole.size + 1);
-    if (room.bytes == NULL) {
-        return HBK_NO_MEMORY;
-    }
-    (void)hbk_slice_find(whole, '?', &end);
-    struct hbk_slice path = hbk_slice_part(whole, 0, end);
-    while (path.size > 0) {
-        size_t next = path.size;
-        struct hbk_slice rest = hbk_slice_part(path, 1, path.size);
-        if (hbk_slice_find(rest, '/', &next)) {
-            next++;
-        }
-        next = next < path.size ? next : path.size;
-        struct hbk_slice segment = hbk_slice_part(path, 1, next - 1);
-        path = hbk_slice_part(path, next, path.size);
-        unsigned dots = removes_dots ? dots_in(segment) : 0;
-        if (dots == 2) {
-            while (used > 0 && room.bytes[--used] != '/') {
-            }
-        }
-        if (dots > 0 || (merges_slashes && segment.size == 0 && path.size > 0)) {
-            if (path.size == 0) {
-                room.bytes[used++] = '/';
-            }
-            continue;
-        }
-        room.bytes[used++] = '/';
-        if (segment.size > 0) {
-            memcpy(room.bytes + used, segment.bytes, segment.size);
-        }
-        used += segment.size;
-    }
-    struct hbk_slice query = hbk_slice_part(whole, end, whole.size);
-    if (query.size > 0) {
-        memcpy(room.bytes + used, query.bytes, query.size);
-    }
-    stream->request.path = hbk_slice_of(room.bytes, used + query.size);
-    return HBK_OK;
-}
-
 /* ---- where the request comes from ---- */
 
 static hbk_status set_request_id(struct hbk_gw_stream *stream, bool is_edge)
@@ -254,9 +190,9 @@ hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream)
     strip_port(stream);
     bool is_secure = stream->connection != NULL && stream->connection->pipe.has_tls;
     stream->request.scheme = is_secure ? HBK_SLICE("https") : HBK_SLICE("http");
-    if ((http->normalize_path || http->merge_slashes) && stream->request.path.size > 0 &&
-        stream->request.path.bytes[0] == '/') {
-        HBK_TRY(normalize_path(stream, http->normalize_path, http->merge_slashes));
+    if (stream->request.path.size > 0 && stream->request.path.bytes[0] == '/') {
+        HBK_TRY(
+            hbk_gw_path_settle(http, &stream->arena, &stream->request.path, &stream->path_verdict));
     }
     HBK_TRY(note_origin(stream));
     return hbk_gw_client_certificate_forward(stream);

@@ -45,6 +45,7 @@ const struct hbk_gw_stat_name hbk_gw_http_stats[HBK_GW_H_STATS] = {
     [HBK_GW_H_RQ_IDLE_TIMEOUT] = {"downstream_rq_idle_timeout", 0},
     [HBK_GW_H_RQ_HEADER_TIMEOUT] = {"downstream_rq_header_timeout", 0},
     [HBK_GW_H_RQ_NON_RELATIVE_PATH] = {"downstream_rq_non_relative_path", 0},
+    [HBK_GW_H_RQ_PATH_REDIRECT] = {"downstream_rq_redirected_with_normalized_path", 0},
     [HBK_GW_H_RQ_NO_ROUTE] = {"no_route", 0},
     [HBK_GW_H_RQ_NO_CLUSTER] = {"no_cluster", 0},
     [HBK_GW_H_RQ_REDIRECT] = {"rq_redirect", 0},

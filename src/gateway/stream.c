@@ -388,6 +388,20 @@ static void find_route(struct hbk_gw_stream *stream)
     lead_to_cluster(stream);
 }
 
+/* A path that is no path here, or one that its client should write in another way. */
+static void answer_path(struct hbk_gw_stream *stream)
+{
+    static const char details[] = "path_normalization_failed";
+    if (stream->path_verdict == HBK_GW_PATH_IS_REFUSED) {
+        hbk_gw_stream_reply(stream, 400, HBK_SLICE(""), 0, details);
+        return;
+    }
+    hbk_gw_count(&stats_of(stream)[HBK_GW_H_RQ_PATH_REDIRECT], 1);
+    hbk_status status = hbk_gw_head_add(&stream->response, &stream->arena, HBK_SLICE("location"),
+                                        stream->request.path);
+    hbk_gw_stream_reply(stream, status == HBK_OK ? 307 : 500, HBK_SLICE(""), 0, details);
+}
+
 void hbk_gw_stream_request(struct hbk_gw_stream *stream, bool is_last)
 {
     const struct hbk_gw_http_connection_manager *http = stream->handler->http;
@@ -405,6 +419,10 @@ void hbk_gw_stream_request(struct hbk_gw_stream *stream, bool is_last)
     if (stream->request.path.size == 0 || stream->request.path.bytes[0] != '/') {
         hbk_gw_count(&stats_of(stream)[HBK_GW_H_RQ_NON_RELATIVE_PATH], 1);
         hbk_gw_stream_reply(stream, 404, HBK_SLICE(""), 0, "absolute_path_rejected");
+        return;
+    }
+    if (stream->path_verdict != HBK_GW_PATH_GOES_ON) {
+        answer_path(stream);
         return;
     }
     find_route(stream);

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "gateway/message.h"
+#include "gateway/path.h"
 #include "gateway/shard.h"
 
 struct hbk_gw_connection;
@@ -70,7 +71,8 @@ struct hbk_gw_stream {
     struct hbk_gw_head request, response, trailers, sent; /* sent: what goes to the upstream */
     struct hbk_slice original_path;
     struct hbk_address remote; /* who asks, as far as those before us are believed */
-    uint8_t minor_version;     /* HTTP/1 */
+    enum hbk_gw_path_verdict path_verdict;
+    uint8_t minor_version; /* HTTP/1 */
 
     /* The codec towards the client; an HTTP/2 stream or nothing. */
     struct hbk_h2_stream h2;

@@ -43,8 +43,6 @@ static hbk_status check_manager(const struct hbk_gw_http_connection_manager *htt
         {"default_host_for_http_10", http1->default_host_for_http_10.size > 0, true},
         {"add_user_agent", http->add_user_agent, true},
         {"respect_expected_rq_timeout", router->respect_expected_rq_timeout, true},
-        {"path_with_escaped_slashes_action other than KEEP_UNCHANGED",
-         http->path_with_escaped_slashes_action > HBK_GW_SLASHES_KEEP, true},
     };
     return judge(remarks, HBK_COUNT(remarks), "HTTP connection manager", http->stat_prefix, error);
 }
