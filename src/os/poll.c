@@ -1,6 +1,9 @@
 #include "os/poll.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -51,16 +54,38 @@ static uint32_t ready_of(uint32_t mask)
     return ready;
 }
 
-unsigned hbk_poll_wait(int poll, uint64_t timeout_ns,
-                       struct hbk_poll_event events[static HBK_POLL_EVENTS_MAX])
+/* In whole milliseconds, rounded up: nothing is due before its time. */
+static int wait_coarsely(int poll, uint64_t timeout_ns, struct epoll_event *raw)
 {
-    struct epoll_event raw[HBK_POLL_EVENTS_MAX];
+    uint64_t timeout_ms = timeout_ns / HBK_NS_PER_MS + (timeout_ns % HBK_NS_PER_MS != 0);
+    int limit_ms = timeout_ns == UINT64_MAX ? -1 : timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
+    return epoll_wait(poll, raw, HBK_POLL_EVENTS_MAX, limit_ms);
+}
+
+/* epoll_pwait2() is there since Linux 5.11, and not under valgrind. */
+static int wait_finely(int poll, uint64_t timeout_ns, struct epoll_event *raw)
+{
+    static _Atomic bool is_missing;
     struct timespec timeout = {
         .tv_sec = (time_t)(timeout_ns / HBK_NS_PER_S),
         .tv_nsec = (long)(timeout_ns % HBK_NS_PER_S),
     };
-    int count = epoll_pwait2(poll, raw, HBK_POLL_EVENTS_MAX,
-                             timeout_ns == UINT64_MAX ? NULL : &timeout, NULL);
+    if (!atomic_load_explicit(&is_missing, memory_order_relaxed)) {
+        int count = epoll_pwait2(poll, raw, HBK_POLL_EVENTS_MAX,
+                                 timeout_ns == UINT64_MAX ? NULL : &timeout, NULL);
+        if (count >= 0 || errno != ENOSYS) {
+            return count;
+        }
+        atomic_store_explicit(&is_missing, true, memory_order_relaxed);
+    }
+    return wait_coarsely(poll, timeout_ns, raw);
+}
+
+unsigned hbk_poll_wait(int poll, uint64_t timeout_ns,
+                       struct hbk_poll_event events[static HBK_POLL_EVENTS_MAX])
+{
+    struct epoll_event raw[HBK_POLL_EVENTS_MAX];
+    int count = wait_finely(poll, timeout_ns, raw);
     if (count < 0) {
         HBK_ASSERT(errno == EINTR);
         return 0;
