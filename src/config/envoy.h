@@ -71,6 +71,9 @@ extern const struct hbk_proto_message hbk_envoy_http_connection_manager,
 /* envoy_listener.c */
 extern const struct hbk_proto_message hbk_envoy_listener, hbk_envoy_downstream_socket;
 
+/* envoy_dns.c */
+extern const struct hbk_proto_message hbk_envoy_refresh_rate, hbk_envoy_dns_resolver;
+
 /* envoy_health.c */
 extern const struct hbk_proto_message hbk_envoy_health_check;
 

@@ -1,38 +1,50 @@
 /*
- * Which addresses the clusters have. STATIC ones are written down; the names of STRICT_DNS ones are
- * looked up by a thread of its own, since the system's resolver blocks, and again after
- * dns_refresh_rate. What it finds goes to the control thread, which tells the workers.
+ * Which addresses the names of STRICT_DNS clusters have. Each endpoint is looked up by itself,
+ * again after dns_refresh_rate (or the answer's TTL), and after a failure, which leaves what was
+ * found before, as dns_failure_refresh_rate says. A cluster's hosts are those of its endpoints
+ * together. Control thread.
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "gateway/member.h"
-#include "runtime/mailbox.h"
+#include "gateway/resolver.h"
 
-enum { HBK_GW_NAME_ADDRESSES_MAX = 64 };
-
-struct hbk_gw_directory {
-    struct hbk_gw_plan *plan;    /* borrowed */
-    struct hbk_mailbox *mailbox; /* the control thread's, borrowed */
-    void (*on_change)(struct hbk_gw_directory *directory, uint32_t cluster,
-                      struct hbk_gw_members *members, void *context); /* takes the members */
-    void *context;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t stop;
-    bool is_stopping; /* under lock */
-    bool has_thread;
+/* Under Envoy's names, cluster.NAME.update_*. */
+enum hbk_gw_update_stat {
+    HBK_GW_UPDATE_ATTEMPT,
+    HBK_GW_UPDATE_SUCCESS,
+    HBK_GW_UPDATE_FAILURE,
+    HBK_GW_UPDATE_EMPTY,
+    HBK_GW_UPDATE_NO_REBUILD,
+    HBK_GW_UPDATE_STATS,
 };
 
-/*
- * Finds the members of one cluster now, which may wait for the network. A name that cannot be
- * found gives no members and a line in the log. NULL when out of memory.
- */
-HBK_MUST_USE struct hbk_gw_members *
-hbk_gw_members_look_up(const struct hbk_gw_plan_cluster *cluster);
+extern const char *const hbk_gw_update_stat_names[HBK_GW_UPDATE_STATS];
 
-/* Starts looking up, if any cluster has names. Fails: HBK_LIMIT (threads), HBK_NO_MEMORY. Control
- * thread, as the next. */
+struct hbk_gw_named_cluster;
+
+struct hbk_gw_directory {
+    struct hbk_gw_plan *plan; /* borrowed, as the loop */
+    struct hbk_loop *loop;
+    void (*on_change)(struct hbk_gw_directory *directory, uint32_t cluster,
+                      struct hbk_gw_members *members, void *context); /* takes the members */
+    /* Once, when every name has been looked up for the first time, perhaps from within start. */
+    void (*on_settled)(void *context);
+    void *context;
+    /* Private. */
+    struct hbk_gw_named_cluster *clusters; /* owned, as many as the plan has */
+    struct hbk_gw_resolver *resolver;      /* owned: with the system's servers; NULL until used */
+    uint32_t awaited_count;
+};
+
+/* What the configuration says by itself: the endpoints of a cluster that are IP addresses. NULL
+ * when out of memory. */
+HBK_MUST_USE struct hbk_gw_members *
+hbk_gw_members_of_file(const struct hbk_gw_plan_cluster *cluster);
+
+/* Starts looking up. Fails: HBK_NO_MEMORY, HBK_IO (c-ares says no). */
 HBK_MUST_USE hbk_status hbk_gw_directory_start(struct hbk_gw_directory *directory);
 void hbk_gw_directory_stop(struct hbk_gw_directory *directory);
+
+uint64_t hbk_gw_directory_stat(const struct hbk_gw_directory *directory, uint32_t cluster,
+                               enum hbk_gw_update_stat stat);

@@ -184,10 +184,7 @@ static hbk_status first_failure(struct hbk_gw_control *control)
 static hbk_status finish_start(struct hbk_gw_control *control)
 {
     HBK_TRY(first_failure(control));
-    HBK_TRY(hbk_gw_renewal_start(control, control->error));
-    hbk_status status = hbk_gw_directory_start(&control->directory);
-    return status == HBK_OK ? HBK_OK
-                            : hbk_error_set(control->error, status, "%s", hbk_status_text(status));
+    return hbk_gw_renewal_start(control, control->error);
 }
 
 static void on_listening(struct hbk_round *round)
@@ -217,20 +214,34 @@ void hbk_gw_control_listen(struct hbk_gw_control *control)
     hbk_round_start(&control->team, &control->listen);
 }
 
+/* Every name has been looked up once. */
+static void on_names(void *context)
+{
+    struct hbk_gw_control *control = context;
+    control->status = control->is_closing ? HBK_OK : hbk_gw_membership_start(control);
+    if (control->status != HBK_OK) {
+        hbk_gw_control_stop(control);
+    }
+}
+
 /* The admin port answers while hosts are still waited for. */
 static hbk_status begin_start(struct hbk_gw_control *control)
 {
     HBK_TRY(first_failure(control));
     HBK_TRY(hbk_gw_admin_open(control, control->error));
     HBK_TRY(write_admin_address(control, control->error));
-    return hbk_gw_membership_start(control);
+    hbk_status status = hbk_gw_directory_start(&control->directory);
+    return status == HBK_OK
+               ? HBK_OK
+               : hbk_error_set(control->error, status, "names: %s", hbk_status_text(status));
 }
 
 static void on_opened(struct hbk_round *round)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, open);
-    control->status = begin_start(control);
-    if (control->status != HBK_OK) {
+    hbk_status status = begin_start(control); /* and perhaps more, up to hbk_gw_control_listen() */
+    if (status != HBK_OK) {
+        control->status = status;
         hbk_gw_control_stop(control);
     }
 }
@@ -260,8 +271,9 @@ static hbk_status run_loop(struct hbk_gw_control *control)
     int fd = -1;
     HBK_TRY(hbk_mailbox_init(&control->mailbox, &control->loop));
     control->directory = (struct hbk_gw_directory){.plan = control->plan,
-                                                   .mailbox = &control->mailbox,
+                                                   .loop = &control->loop,
                                                    .on_change = hbk_gw_on_members,
+                                                   .on_settled = on_names,
                                                    .context = control};
     hbk_timer_init(&control->drain_check, on_drain_check);
     hbk_gw_renewal_init(control);

@@ -6,10 +6,10 @@
 #include "gateway/health.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "os/random.h"
 
 const char *const hbk_gw_health_stat_names[HBK_GW_HEALTH_STATS] = {
     [HBK_GW_HEALTH_ATTEMPT] = "health_check.attempt",
@@ -57,12 +57,6 @@ struct hbk_gw_health {
 static struct session *session_of(struct hbk_link *link)
 {
     return HBK_CONTAINER(link, struct session, link);
-}
-
-static uint64_t draw(void)
-{
-    uint64_t number = 0;
-    return getrandom(&number, sizeof number, 0) == sizeof number ? number : 0;
 }
 
 /* ---- results ---- */
@@ -132,7 +126,7 @@ static void conclude(struct session *session, enum hbk_gw_check_result result, c
         &session->state, cluster->config,
         health->events.has_traffic(health->events.context, cluster->index));
     hbk_loop_timer(health->loop, &session->interval,
-                   hbk_gw_health_jitter_ns(cluster->config, interval_ns, draw()));
+                   hbk_gw_health_jitter_ns(cluster->config, interval_ns, hbk_random_number()));
     if (has_changed) {
         cluster->stats[HBK_GW_HEALTH_HEALTHY] += session->state.is_failed ? UINT64_MAX : 1;
         health->events.on_change(health->events.context, cluster->index, &session->address,
@@ -241,7 +235,8 @@ static hbk_status begin_session(struct checked_cluster *cluster,
     health->awaited_count += session->is_awaited ? 1 : 0;
     hbk_list_append(&cluster->sessions, &session->link);
     uint64_t jitter_ns = cluster->config->initial_jitter;
-    hbk_loop_timer(health->loop, &session->interval, jitter_ns == 0 ? 0 : draw() % jitter_ns);
+    hbk_loop_timer(health->loop, &session->interval,
+                   jitter_ns == 0 ? 0 : hbk_random_number() % jitter_ns);
     return HBK_OK;
 }
 

@@ -178,7 +178,7 @@ hbk_status hbk_gw_membership_init(struct hbk_gw_control *control)
     hbk_task_init(&control->prune, on_prune);
     for (uint32_t i = 0; i < count; i++) {
         const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[i];
-        struct hbk_gw_members *found = hbk_gw_members_look_up(cluster);
+        struct hbk_gw_members *found = hbk_gw_members_of_file(cluster);
         if (found == NULL) {
             return HBK_NO_MEMORY;
         }

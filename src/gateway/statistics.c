@@ -323,7 +323,10 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
         struct hbk_slice name =
             config->alt_stat_name.size > 0 ? config->alt_stat_name : config->name;
         for (unsigned k = 0; k < HBK_GW_C_STATS; k++) {
-            if (config->transport_socket == NULL && is_of_tls(hbk_gw_cluster_stats[k].name)) {
+            bool is_of_others = k == HBK_GW_C_ORIGINAL_OVERFLOW &&
+                                config->type != HBK_GW_ORIGINAL_DST; /* Envoy has no such name */
+            if (is_of_others ||
+                (config->transport_socket == NULL && is_of_tls(hbk_gw_cluster_stats[k].name))) {
                 continue;
             }
             add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_cluster_stats[k].name,
@@ -343,6 +346,10 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
                  control->members[i]->count + made);
         add_line(lines, "cluster", name, "envoy_cluster_name", "membership_healthy", true,
                  hbk_gw_members_healthy(control->members[i]) + made);
+        for (unsigned k = 0; k < HBK_GW_UPDATE_STATS; k++) {
+            add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_update_stat_names[k],
+                     false, hbk_gw_directory_stat(&control->directory, i, k));
+        }
         for (unsigned k = 0; config->health_checks_count > 0 && k < HBK_GW_HEALTH_STATS; k++) {
             add_line(lines, "cluster", name, "envoy_cluster_name", hbk_gw_health_stat_names[k],
                      k >= HBK_GW_HEALTH_HEALTHY, hbk_gw_health_stat(control->health, i, k));

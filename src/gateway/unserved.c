@@ -84,7 +84,6 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
          true},
         {"auto_sni", upstream->auto_sni, true},
         {"auto_san_validation", upstream->auto_san_validation, true},
-        {"respect_dns_ttl", cluster->respect_dns_ttl, false},
     };
     return judge(remarks, HBK_COUNT(remarks), "cluster", cluster->name, error);
 }

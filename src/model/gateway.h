@@ -229,6 +229,37 @@ struct hbk_gw_bind_config {
     const struct hbk_gw_socket_address *source_address;
 };
 
+/* How names are looked up. */
+enum {
+    HBK_GW_DNS_SERVERS_MAX = 16,
+    HBK_GW_DNS_TIMEOUT_S = 5, /* of the first try with a server; it doubles */
+    HBK_GW_DNS_TRIES = 4,
+};
+
+struct hbk_gw_refresh_rate {
+    uint64_t base_interval, max_interval; /* 10 times the base */
+};
+
+struct hbk_gw_dns_options {
+    bool use_tcp_for_dns_lookups, no_default_search_domain;
+};
+
+struct hbk_gw_cares_config {
+    const struct hbk_gw_address *resolvers; /* none: the system's */
+    const struct hbk_gw_dns_options *dns_resolver_options;
+    uint32_t resolvers_count;
+    uint32_t query_timeout_seconds, query_tries;
+    bool rotate_nameservers;
+};
+
+enum hbk_gw_dns_family {
+    HBK_GW_DNS_AUTO, /* IPv6, or else IPv4 */
+    HBK_GW_DNS_V4_ONLY,
+    HBK_GW_DNS_V6_ONLY,
+    HBK_GW_DNS_V4_PREFERRED, /* IPv4, or else IPv6 */
+    HBK_GW_DNS_ALL,
+};
+
 /* Where a host that is made on demand is found, beside the connection's original destination. */
 struct hbk_gw_original_dst_config {
     struct hbk_slice http_header_name; /* x-envoy-original-dst-host */
@@ -256,15 +287,18 @@ struct hbk_gw_cluster {
     const struct hbk_gw_bind_config *upstream_bind_config;
     const struct hbk_gw_least_request_config *least_request_lb_config;
     const struct hbk_gw_original_dst_config *original_dst_lb_config;
+    const struct hbk_gw_refresh_rate *dns_failure_refresh_rate;
+    const struct hbk_gw_typed_extension *typed_dns_resolver_config;
     const struct hbk_gw_http1_options *http_protocol_options; /* the older form, as the next */
     const struct hbk_gw_http2_options *http2_protocol_options;
     const struct hbk_gw_http_options *common_http_protocol_options;
     uint32_t health_checks_count, typed_extension_protocol_options_count;
-    int type;      /* enum hbk_gw_discovery_type */
-    int lb_policy; /* enum hbk_gw_lb_policy */
-    int dns_lookup_family;
-    uint64_t connect_timeout;                   /* 5 s */
-    uint64_t dns_refresh_rate;                  /* 5 s */
+    int type;                  /* enum hbk_gw_discovery_type */
+    int lb_policy;             /* enum hbk_gw_lb_policy */
+    int dns_lookup_family;     /* enum hbk_gw_dns_family */
+    uint64_t connect_timeout;  /* 5 s */
+    uint64_t dns_refresh_rate; /* 5 s */
+    uint64_t dns_jitter;
     uint64_t cleanup_interval;                  /* 5 s; of hosts that were made on demand */
     uint32_t per_connection_buffer_limit_bytes; /* 1 MiB */
     uint32_t max_requests_per_connection;       /* 0: no limit */

@@ -42,6 +42,8 @@ enum hbk_gw_extension {
     HBK_GW_SPIFFE_VALIDATOR,
     /* Upstream protocol options. */
     HBK_GW_HTTP_PROTOCOL_OPTIONS,
+    /* DNS resolvers. */
+    HBK_GW_CARES_RESOLVER,
     /* Connection balancing. */
     HBK_GW_EXACT_BALANCE,
     /* Resources. */
