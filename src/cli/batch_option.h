@@ -30,7 +30,7 @@ enum hbk_batch_option {
     "  --batch-policy now|fixed|adaptive   when fewer than eight operations of TLS run\n"      \
     "                      together: without waiting, after --batch-delay, or after as much\n" \
     "                      of it as arrivals make worth while (now)\n"                         \
-    "  --batch-delay D     the wait of fixed and adaptive, at most 1s (3ms)\n"                 \
+    "  --batch-delay D     the wait of fixed and adaptive, at most 1s (10ms)\n"                \
     "  --break-even QUEUE=LANES   from how many operations on a batch takes the vector\n"      \
     "                      kernel, 1 to 8, or 9 for never; `hauberk speed primitives`\n"       \
     "                      measures them. May be repeated\n"

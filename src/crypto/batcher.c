@@ -29,7 +29,7 @@
 #include "base/assert.h"
 #include "crypto/cpu.h"
 
-enum { GAP_DELAYS = 4, GAP_WEIGHT = 8 };
+enum { GAP_WEIGHT = 8, SOON_PARTS = 3, NEAR_PARTS = 4 };
 
 enum job_state {
     JOB_IDLE, /* zero: as the submitter made it */
@@ -135,7 +135,7 @@ static void count_up(hbk_batcher_count *counter, uint64_t by)
 static uint64_t gap_max(uint64_t delay_ns)
 {
     const uint64_t limit_ns = UINT64_MAX / HBK_LANES;
-    return delay_ns < limit_ns / GAP_DELAYS ? GAP_DELAYS * delay_ns : limit_ns;
+    return delay_ns < limit_ns ? delay_ns : limit_ns;
 }
 
 hbk_status hbk_batcher_new(const struct hbk_batcher_options *options,
@@ -272,9 +272,8 @@ static const struct hbk_job *first_job(const struct queue *queue)
 
 /*
  * The weight of a new gap in the mean is 1/8, a burst of eight tells; the first gaps have more, so
- * that a busy start is not taken for a quiet one. Gaps are cut to GAP_DELAYS
- * times the bound, beyond which they all mean "do not wait", so that a quiet night is soon
- * forgotten.
+ * that a busy start is not taken for a quiet one. Gaps are cut to the bound, since all that are
+ * longer mean "do not wait", so that a quiet night is soon forgotten.
  */
 static void note_arrival(struct queue *queue, uint64_t now_ns, uint64_t delay_ns)
 {
@@ -346,34 +345,35 @@ static uint64_t later(uint64_t start_ns, uint64_t delay_ns)
     return delay_ns < UINT64_MAX - start_ns ? start_ns + delay_ns : UINT64_MAX;
 }
 
-/*
- * How long to wait for the queue to have `lanes` jobs: the whole bound if the missing ones should
- * come within it, else not at all.
- */
-static uint64_t worth_waiting_ns(const struct hbk_batcher *batcher, const struct queue *queue,
-                                 unsigned lanes)
+/* How long it should take until the queue has `lanes` jobs, as they came of late. */
+static uint64_t expected_ns(const struct queue *queue, unsigned lanes)
 {
-    const uint64_t expected_ns = (lanes - queue->count) * queue->mean_gap_ns;
-    return expected_ns > batcher->options.delay_ns ? 0 : batcher->options.delay_ns;
+    return (lanes - queue->count) * queue->mean_gap_ns;
 }
 
 /*
- * The adaptive policy waits for a full batch if that should come in time. If not, and the
- * break-even is not reached, it waits for that; else it does not wait.
+ * The adaptive policy waits for a full batch if one should come soon: within a third of the bound.
+ * If not, and the break-even is not reached, it waits for that; else it does not wait. What did not
+ * come when it should is given up, unless a full batch is near: then only the bound ends the wait,
+ * so that at high rates nothing is run that is not full, as under the fixed policy.
  */
 static uint64_t adaptive_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
 {
     const struct queue *queue = &batcher->queues[index];
     const unsigned break_even = batcher->options.break_even[index];
+    const uint64_t bound_ns = batcher->options.delay_ns;
+    const uint64_t soon_ns = bound_ns / SOON_PARTS, near_ns = soon_ns / NEAR_PARTS;
+    const uint64_t full_ns = expected_ns(queue, HBK_LANES);
 
     if (!HBK_PATH_IS_VECTOR(batcher->options.path) || break_even > HBK_LANES) {
         return 0;
     }
-    uint64_t wait_ns = worth_waiting_ns(batcher, queue, HBK_LANES);
-    if (wait_ns == 0 && queue->count < break_even) {
-        wait_ns = worth_waiting_ns(batcher, queue, break_even);
+    if (full_ns <= near_ns) {
+        return later(first_job(queue)->submitted_ns, bound_ns);
     }
-    return wait_ns == 0 ? 0 : later(first_job(queue)->submitted_ns, wait_ns);
+    const bool is_worth_waiting = full_ns <= soon_ns || (queue->count < break_even &&
+                                                         expected_ns(queue, break_even) <= soon_ns);
+    return is_worth_waiting ? later(first_job(queue)->submitted_ns, soon_ns) : 0;
 }
 
 /* When the policy lets a queue run: 0 for at once, UINT64_MAX for an empty one. */

@@ -102,7 +102,7 @@ struct hbk_job {
 
 enum {
     HBK_BATCHER_QUEUED_MAX = 4096,
-    HBK_BATCHER_DELAY_NS = 3000 * 1000, /* the default of the policies that wait */
+    HBK_BATCHER_DELAY_NS = 10 * 1000 * 1000, /* the default of the policies that wait */
     HBK_BATCHER_AGE_BUCKETS = 24,
 };
 
@@ -125,9 +125,9 @@ struct hbk_batcher_counters {
 enum hbk_batch_policy {
     HBK_BATCH_NOW,      /* at the end of the turn: waits for nothing */
     HBK_BATCH_FIXED,    /* after delay_ns, full or not, always on the vector path: it saves CPU */
-    HBK_BATCH_ADAPTIVE, /* after at most delay_ns, and only while the arrivals of late make it
-                           likely that a full batch, or at least the break-even, is reached by then
-                         */
+    HBK_BATCH_ADAPTIVE, /* only while the arrivals of late make it likely that a full batch, or at
+                           least the break-even, is reached within a third of delay_ns; after at
+                           most that, or after delay_ns where a full batch is near */
 };
 
 struct hbk_batcher_options {

@@ -91,19 +91,28 @@ def test_speed_policies_ends_with_whether_the_rule_was_kept():
     done = hauberk("speed", "policies", "--seconds", "0.02", timeout=300)
     assert done.returncode == 0
     *lines, last = done.stdout.splitlines()
-    row = r"(\S+) +(\d+) % .* cpu +([\d.]+) % .* p99 +([\d.]+) us"
     text = "\n".join(lines)
-    found = re.finditer(row, text)
-    rows = {match.group(1, 2): (float(match[3]), float(match[4])) for match in found}
-    assert len(rows) == 25
-
-    def is_worse(policy, fixed, load):
-        return all(ours > theirs for ours, theirs in zip(rows[policy, load], rows[fixed, load]))
-
+    rows = re.findall(r"^(\S+) +(\d+) % .* cpu +[\d.]+ % \[.* p99 +\d+ us \[", text, re.M)
+    assert len(set(rows)) == 25
+    line = re.compile(r"  (\S+) +less (\S+) +cpu .*\[(\S+), (\S+)\] .*\[(\S+), (\S+)\](.*)")
+    compared, worse = [], set()
+    loads = iter(["5", "25", "50", "75", "95"])
+    for match in filter(None, map(line.fullmatch, lines)):
+        if len(compared) % 4 == 0:
+            load = next(loads)
+        policy, fixed, *bounds, verdict = match.groups()
+        low_cpu, high_cpu, low_p99, high_p99 = map(float, bounds)
+        assert low_cpu <= high_cpu and low_p99 <= high_p99
+        compared.append((policy, fixed, load))
+        if verdict:
+            assert verdict == "  worse in both" and low_cpu >= 0 and low_p99 >= 0
+            worse.add((policy, fixed, load))
+        else:
+            assert low_cpu <= 0 or low_p99 <= 0
+    assert len(set(compared)) == 20
     broken = [
         f"at {load} % now and adaptive are both worse than {fixed},"
-        for fixed in ("fixed-1ms", "fixed-10ms")
-        for load in ("5", "25", "50", "75", "95")
-        if is_worse("now", fixed, load) and is_worse("adaptive", fixed, load)
+        for policy, fixed, load in compared
+        if policy == "now" and {("now", fixed, load), ("adaptive", fixed, load)} <= worse
     ]
     assert last.startswith("rule broken: " + broken[0] if broken else "rule kept: ")

@@ -191,6 +191,59 @@ static void adaptive_waits_only_while_arrivals_make_it_worth_while(void **state)
     hbk_batcher_free(batcher);
 }
 
+/* Submits `count` jobs after one another and leaves the last `left` of them in the queue. */
+static uint64_t submit_apart(struct hbk_batcher *batcher, struct tracked *jobs, int count, int left,
+                             uint64_t gap_ns)
+{
+    uint64_t now_ns = 1000000000;
+    for (int i = 0; i < count; i++) {
+        now_ns += gap_ns;
+        init_rsa(&jobs[i], keys[0]);
+        submit(batcher, &jobs[i], now_ns);
+        if (i < count - left) {
+            hbk_batcher_cancel(batcher, &jobs[i].job);
+        }
+    }
+    return jobs[count - left].job.submitted_ns;
+}
+
+static void adaptive_gives_up_after_a_third_of_the_bound_unless_a_full_batch_is_near(void **state)
+{
+    (void)state;
+    if (path_count() == 1) {
+        skip();
+    }
+    enum { BOUND_NS = 12000000, JOBS = 40 };
+    static const struct {
+        const char *name;
+        int left; /* in the queue */
+        uint64_t gap_ns;
+        uint64_t wait_ns; /* from the first of them */
+    } cases[] = {
+        /* The break-even of RSA-2048 is five. A full batch is near when it is expected within 1 ms,
+         * soon within 4 ms. */
+        {"a full batch in 0.7 ms", 1, 100000, BOUND_NS},
+        {"in 0.9 ms", 5, 300000, BOUND_NS},
+        {"in 1.2 ms", 4, 300000, BOUND_NS / 3},
+        {"in 3.5 ms", 1, 500000, BOUND_NS / 3},
+        {"in 5.6 ms, the break-even in 3.2", 1, 800000, BOUND_NS / 3},
+        {"in 7 ms, the break-even in 4", 1, 1000000, BOUND_NS / 3},
+        {"the break-even in 4.4 ms", 1, 1100000, 0},
+        {"the break-even is there, a full batch in 4.5 ms", 5, 1500000, 0},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_batcher *batcher = new_batcher(HBK_BATCH_ADAPTIVE, BOUND_NS);
+        struct tracked jobs[JOBS];
+        const uint64_t first_ns = submit_apart(batcher, jobs, JOBS, cases[i].left, cases[i].gap_ns);
+        const uint64_t due_ns = hbk_batcher_due_ns(batcher);
+        if (due_ns != (cases[i].wait_ns == 0 ? 0 : first_ns + cases[i].wait_ns)) {
+            fail_msg("%s: due %llu ns after the first", cases[i].name,
+                     (unsigned long long)(due_ns - first_ns));
+        }
+        hbk_batcher_free(batcher);
+    }
+}
+
 static void adaptive_lets_the_first_lone_jobs_run_at_once(void **state)
 {
     (void)state;
@@ -634,6 +687,7 @@ int main(void)
         cmocka_unit_test(now_runs_what_there_is_at_the_end_of_the_turn),
         cmocka_unit_test(fixed_waits_for_eight_or_for_the_delay_of_the_first),
         cmocka_unit_test(adaptive_waits_only_while_arrivals_make_it_worth_while),
+        cmocka_unit_test(adaptive_gives_up_after_a_third_of_the_bound_unless_a_full_batch_is_near),
         cmocka_unit_test(adaptive_lets_the_first_lone_jobs_run_at_once),
         cmocka_unit_test(an_endless_delay_does_not_overflow),
         cmocka_unit_test(a_full_queue_refuses_and_counts),
