@@ -221,15 +221,17 @@ enum { RECORD_BYTES_MAX = 16384, RECORD_HEADER_BYTES = 5 };
 struct record_state {
     struct hbk_aead_key key;
     struct hbk_aead_record record;
+    uint64_t sequence;
     uint8_t header[RECORD_HEADER_BYTES];
     uint8_t bytes[RECORD_BYTES_MAX + HBK_AEAD_TAG_BYTES];
 };
 
 static void call_seal(void *state, unsigned lanes)
 {
+    static const uint8_t iv[HBK_AEAD_NONCE_BYTES] = {0x35};
     struct record_state *record = state;
     (void)lanes;
-    record->record.nonce[0]++;
+    hbk_aead_set_nonce(&record->record, iv, record->sequence++);
     HBK_ASSERT(hbk_aead_seal(&record->key, &record->record, 1));
 }
 

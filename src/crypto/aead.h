@@ -10,12 +10,14 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/slice.h"
 #include "base/status.h"
 
 enum {
     HBK_AEAD_NONCE_BYTES = 12,
+    HBK_AEAD_ROOM_BYTES = 16, /* see hbk_aead_store */
     HBK_AEAD_TAG_BYTES = 16,
     HBK_AEAD_KEY_BYTES_MAX = 32,
     HBK_AEAD_RECORD_BYTES_MAX = 1 << 24, /* far above TLS, far below what a counter allows */
@@ -64,11 +66,39 @@ void hbk_aead_key_fini(struct hbk_aead_key *key);
 
 /* One record: `bytes` are encrypted or decrypted where they lie. */
 struct hbk_aead_record {
-    uint8_t nonce[HBK_AEAD_NONCE_BYTES];
+    _Alignas(HBK_AEAD_ROOM_BYTES) uint8_t nonce[HBK_AEAD_ROOM_BYTES]; /* 12 bytes count */
     struct hbk_slice header; /* authenticated, not encrypted */
     struct hbk_span bytes;   /* at most HBK_AEAD_RECORD_BYTES_MAX; may be empty */
     uint8_t *tag;            /* HBK_AEAD_TAG_BYTES, usually right behind `bytes` */
 };
+
+/*
+ * Writes 16 bytes, the lower half first, by one store. libipsec-mb reads a nonce, and a header, by
+ * one load of 16 bytes. If several stores have just written what a load wants, the processor cannot
+ * hand it on and the load waits until they have reached the cache: 10 ns, a fifth of a short
+ * record.
+ */
+static inline void hbk_aead_store(uint8_t out[static HBK_AEAD_ROOM_BYTES], uint64_t low,
+                                  uint64_t high)
+{
+    typedef uint64_t pair __attribute__((vector_size(HBK_AEAD_ROOM_BYTES)));
+    const pair both = {low, high};
+    memcpy(out, &both, sizeof(both));
+}
+
+/* The nonce of a record of TLS 1.3 (RFC 8446, 5.3): the record's number in network order, padded in
+ * front, xored with the IV. */
+static inline void hbk_aead_set_nonce(struct hbk_aead_record *record,
+                                      const uint8_t iv[static HBK_AEAD_NONCE_BYTES],
+                                      uint64_t sequence)
+{
+    const uint64_t number = __builtin_bswap64(sequence);
+    uint64_t front;
+    uint32_t back;
+    memcpy(&front, iv, sizeof(front));
+    memcpy(&back, iv + sizeof(front), sizeof(back));
+    hbk_aead_store(record->nonce, front ^ number << 32, back ^ number >> 32);
+}
 
 /* Encrypts and writes the tags. False when libcrypto failed; nothing may be sent then. */
 HBK_MUST_USE bool hbk_aead_seal(struct hbk_aead_key *key, struct hbk_aead_record *records,

@@ -70,17 +70,6 @@ void hbk_tls_record_direction_update(struct hbk_tls_record_direction *direction)
     derive_keys(direction);
 }
 
-/* RFC 8446, 5.3: the sequence number in network order, padded in front, xored with the IV. */
-static void make_nonce(const struct hbk_tls_record_direction *direction,
-                       uint8_t out_nonce[static HBK_AEAD_NONCE_BYTES])
-{
-    uint64_t tail = 0;
-    memcpy(out_nonce, direction->iv, HBK_AEAD_NONCE_BYTES);
-    memcpy(&tail, out_nonce + 4, sizeof tail);
-    tail ^= __builtin_bswap64(direction->sequence);
-    memcpy(out_nonce + 4, &tail, sizeof tail);
-}
-
 bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction, enum hbk_tls_record_type type,
                          uint8_t *out, size_t plain_bytes)
 {
@@ -90,19 +79,22 @@ bool hbk_tls_record_seal(struct hbk_tls_record_direction *direction, enum hbk_tl
         return false;
     }
     size_t body_bytes = plain_bytes + 1 + HBK_AEAD_TAG_BYTES;
-    out[0] = HBK_TLS_RECORD_APPLICATION_DATA;
-    out[1] = TLS_1_2_MAJOR;
-    out[2] = TLS_1_2_MINOR;
-    out[3] = (uint8_t)(body_bytes >> 8);
-    out[4] = (uint8_t)body_bytes;
     uint8_t *text = out + HBK_TLS_RECORD_HEADER_BYTES;
     text[plain_bytes] = (uint8_t)type;
+
+    /* The cipher gets a header of its own, since `out` has no room for one store of 16 bytes. */
+    _Alignas(HBK_AEAD_ROOM_BYTES) uint8_t header[HBK_AEAD_ROOM_BYTES];
+    hbk_aead_store(header,
+                   HBK_TLS_RECORD_APPLICATION_DATA | TLS_1_2_MAJOR << 8 | TLS_1_2_MINOR << 16 |
+                       (uint64_t)__builtin_bswap16((uint16_t)body_bytes) << 24,
+                   0);
+    memcpy(out, header, HBK_TLS_RECORD_HEADER_BYTES);
     struct hbk_aead_record record = {
-        .header = hbk_slice_of(out, HBK_TLS_RECORD_HEADER_BYTES),
+        .header = hbk_slice_of(header, HBK_TLS_RECORD_HEADER_BYTES),
         .bytes = hbk_span_of(text, plain_bytes + 1),
         .tag = text + plain_bytes + 1,
     };
-    make_nonce(direction, record.nonce);
+    hbk_aead_set_nonce(&record, direction->iv, direction->sequence);
     if (!hbk_aead_seal(key, &record, 1)) {
         return false;
     }
@@ -151,7 +143,7 @@ enum hbk_tls_record_answer hbk_tls_record_open(struct hbk_tls_record_direction *
         .bytes = hbk_span_of(text, size),
         .tag = text + size,
     };
-    make_nonce(direction, sealed.nonce);
+    hbk_aead_set_nonce(&sealed, direction->iv, direction->sequence);
     if (hbk_aead_open(key, &sealed, 1) != 1) {
         return HBK_TLS_RECORD_BAD;
     }

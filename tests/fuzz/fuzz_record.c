@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take(&data, &size, &choice, 1);
     const enum hbk_aead aead = (enum hbk_aead)(choice % 3);
     take(&data, &size, secret, sizeof(secret));
-    take(&data, &size, record.nonce, sizeof(record.nonce));
+    take(&data, &size, record.nonce, HBK_AEAD_NONCE_BYTES);
     take(&data, &size, header, sizeof(header));
     record.header = hbk_slice_of(header, choice / 3 % sizeof(header));
     for (int backend = 0; backend < 3; backend++) {

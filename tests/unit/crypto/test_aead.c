@@ -127,6 +127,27 @@ static void every_backend_opens_what_every_other_seals_at_all_sizes(void **state
     }
 }
 
+/* RFC 8446, 5.3, byte by byte. */
+static void a_nonce_is_the_iv_with_the_number_of_the_record_in_its_last_eight_bytes(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {0, 1, 0xff, 0x100, UINT64_C(0x0102030405060708), UINT64_MAX};
+    uint8_t iv[HBK_AEAD_NONCE_BYTES];
+    for (int i = 0; i < HBK_AEAD_NONCE_BYTES; i++) {
+        iv[i] = (uint8_t)(0x91 + 7 * i);
+    }
+    for (size_t k = 0; k < HBK_COUNT(numbers); k++) {
+        struct hbk_aead_record record;
+        uint8_t wanted[HBK_AEAD_NONCE_BYTES];
+        memcpy(wanted, iv, sizeof(wanted));
+        for (int i = 0; i < 8; i++) {
+            wanted[11 - i] ^= (uint8_t)(numbers[k] >> 8 * i);
+        }
+        hbk_aead_set_nonce(&record, iv, numbers[k]);
+        assert_memory_equal(record.nonce, wanted, sizeof(wanted));
+    }
+}
+
 static void a_record_that_was_touched_is_zeroed_and_ends_the_call(void **state)
 {
     (void)state;
@@ -180,6 +201,7 @@ int main(void)
         cmocka_unit_test(known_answers_hold_on_every_backend),
         cmocka_unit_test(chacha20_poly1305_gives_the_answer_of_rfc_8439),
         cmocka_unit_test(every_backend_opens_what_every_other_seals_at_all_sizes),
+        cmocka_unit_test(a_nonce_is_the_iv_with_the_number_of_the_record_in_its_last_eight_bytes),
         cmocka_unit_test(a_record_that_was_touched_is_zeroed_and_ends_the_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
