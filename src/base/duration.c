@@ -77,3 +77,17 @@ const char *hbk_duration_text(uint64_t duration_ns, char text[static HBK_DURATIO
     }
     return text;
 }
+
+const uint64_t hbk_duration_bounds_ns[HBK_DURATION_BOUNDS] = {
+    10000,    25000,    50000,    100000,    250000,    500000,    1000000,    2500000,    5000000,
+    10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 5000000000,
+};
+
+unsigned hbk_duration_bucket(uint64_t duration_ns)
+{
+    unsigned bucket = 0;
+    while (bucket < HBK_DURATION_BOUNDS && duration_ns > hbk_duration_bounds_ns[bucket]) {
+        bucket++;
+    }
+    return bucket;
+}

@@ -17,5 +17,13 @@ enum { HBK_DURATION_TEXT_BYTES_MAX = 48 };
  */
 HBK_MUST_USE bool hbk_duration_parse(struct hbk_slice text, uint64_t *out_ns);
 
+/* Upper bounds of the buckets in which durations are counted where many counts are kept. */
+enum { HBK_DURATION_BOUNDS = 17 };
+
+extern const uint64_t hbk_duration_bounds_ns[HBK_DURATION_BOUNDS];
+
+/* The first bucket whose bound is not passed; HBK_DURATION_BOUNDS when all are. */
+unsigned hbk_duration_bucket(uint64_t duration_ns);
+
 /* Writes the shortest such text with its terminating zero and returns `text`. */
 const char *hbk_duration_text(uint64_t duration_ns, char text[static HBK_DURATION_TEXT_BYTES_MAX]);

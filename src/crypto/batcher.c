@@ -432,12 +432,7 @@ static enum hbk_batch_queue choose_queue(const struct hbk_batcher *batcher, uint
 
 static void count_age(struct hbk_batcher_counters *counters, uint64_t age_ns)
 {
-    const uint64_t age_us = age_ns / 1000;
-    const int bucket = age_us == 0 ? 0 : 64 - __builtin_clzll(age_us);
-
-    count_up(
-        &counters->ages[bucket < HBK_BATCHER_AGE_BUCKETS ? bucket : HBK_BATCHER_AGE_BUCKETS - 1],
-        1);
+    count_up(&counters->ages[hbk_duration_bucket(age_ns)], 1);
     count_up(&counters->age_ns_sum, age_ns);
     if (age_ns > atomic_load_explicit(&counters->age_ns_max, memory_order_relaxed)) {
         atomic_store_explicit(&counters->age_ns_max, age_ns, memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/status.h"
@@ -103,7 +104,6 @@ struct hbk_job {
 enum {
     HBK_BATCHER_QUEUED_MAX = 4096,
     HBK_BATCHER_DELAY_NS = 10 * 1000 * 1000, /* the default of the policies that wait */
-    HBK_BATCHER_AGE_BUCKETS = 24,
 };
 
 /* A count with one writer, the worker, and readers on any thread. Relaxed: each stands alone. */
@@ -117,7 +117,7 @@ struct hbk_batcher_counters {
     hbk_batcher_count redone_jobs; /* of the vector jobs: wrong there, and computed again */
     hbk_batcher_count cancelled_jobs;
     hbk_batcher_count refused_jobs;                  /* the queue was full */
-    hbk_batcher_count ages[HBK_BATCHER_AGE_BUCKETS]; /* time queued, less than 2^i us */
+    hbk_batcher_count ages[HBK_DURATION_BOUNDS + 1]; /* time queued, by hbk_duration_bucket */
     hbk_batcher_count age_ns_sum, age_ns_max;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "crypto/batcher_name.h"
 #include "crypto/key_provider.h"
 #include "device/provider_set.h"
 #include "gateway/control.h"
@@ -196,6 +197,8 @@ static void add_device(const struct hbk_gw_control *control, struct lines *lines
 
 /* ---- batches ---- */
 
+#define BATCHER "batcher"
+
 /* Adds up what the workers' own batchers and those of providers have counted. */
 #define SUM_BATCHES(control, member)                                                  \
     __extension__({                                                                   \
@@ -208,10 +211,26 @@ static void add_device(const struct hbk_gw_control *control, struct lines *lines
         batched_;                                                                     \
     })
 
+/* Each time shows at the upper bound of the bucket that the batcher has counted it in, and those
+ * beyond the last at twice that; the sum is true. */
+static void add_queue_ages(const struct hbk_gw_control *control, struct lines *lines)
+{
+    struct hbk_gw_samples *samples =
+        add_histogram(lines, BATCHER, hbk_slice_of(NULL, 0), "", HBK_BATCHER_NAME_QUEUE "_us");
+    for (unsigned i = 0; samples != NULL && i <= HBK_DURATION_BOUNDS; i++) {
+        uint64_t bound_ns = i < HBK_DURATION_BOUNDS
+                                ? hbk_duration_bounds_ns[i]
+                                : 2 * hbk_duration_bounds_ns[HBK_DURATION_BOUNDS - 1];
+        hbk_gw_samples_add_value(samples, bound_ns / HBK_NS_PER_US, SUM_BATCHES(control, ages[i]));
+    }
+    if (samples != NULL) {
+        samples->sum = SUM_BATCHES(control, age_ns_sum) / HBK_NS_PER_US;
+    }
+}
+
 static void add_batches(const struct hbk_gw_control *control, struct lines *lines)
 {
     struct hbk_slice none = hbk_slice_of(NULL, 0);
-    uint64_t redone = SUM_BATCHES(control, redone_jobs);
     for (unsigned i = 0; i < HBK_QUEUE_COUNT; i++) {
         uint64_t sizes[HBK_LANES], batches = 0;
         for (unsigned k = 0; k < HBK_LANES; k++) {
@@ -219,20 +238,22 @@ static void add_batches(const struct hbk_gw_control *control, struct lines *line
             batches += sizes[k];
         }
         if (batches > 0) {
-            add_queue_sizes(lines, "batcher",
-                            hbk_slice_text(hbk_batch_queue_name((enum hbk_batch_queue)i)), "queue",
-                            "lanes", sizes);
+            add_queue_sizes(lines, BATCHER,
+                            hbk_slice_text(hbk_batch_queue_name((enum hbk_batch_queue)i)),
+                            HBK_BATCHER_LABEL_QUEUE, HBK_BATCHER_NAME_LANES, sizes);
         }
     }
-    add_line(lines, "batcher", HBK_SLICE("vector"), "path", "operations", false,
-             SUM_BATCHES(control, vector_jobs));
-    add_line(lines, "batcher", HBK_SLICE("scalar"), "path", "operations", false,
-             SUM_BATCHES(control, twin_jobs) + redone);
-    add_line(lines, "batcher", none, "", "operations_redone", false, redone);
-    add_line(lines, "batcher", none, "", "operations_cancelled", false,
+    add_line(lines, BATCHER, HBK_SLICE(HBK_BATCHER_VALUE_VECTOR), HBK_BATCHER_LABEL_PATH,
+             HBK_BATCHER_NAME_OPERATIONS, false, SUM_BATCHES(control, vector_jobs));
+    add_line(lines, BATCHER, HBK_SLICE(HBK_BATCHER_VALUE_LIBCRYPTO), HBK_BATCHER_LABEL_PATH,
+             HBK_BATCHER_NAME_OPERATIONS, false, SUM_BATCHES(control, twin_jobs));
+    add_line(lines, BATCHER, none, "", HBK_BATCHER_NAME_REDONE, false,
+             SUM_BATCHES(control, redone_jobs));
+    add_line(lines, BATCHER, none, "", HBK_BATCHER_NAME_CANCELLED, false,
              SUM_BATCHES(control, cancelled_jobs));
-    add_line(lines, "batcher", none, "", "operations_refused", false,
+    add_line(lines, BATCHER, none, "", HBK_BATCHER_NAME_REFUSED, false,
              SUM_BATCHES(control, refused_jobs));
+    add_queue_ages(control, lines);
 }
 
 /* ---- scopes ---- */

@@ -95,7 +95,11 @@ static void count_batches(struct hbk_shard *shard)
     counters[HBK_COUNTER_CRYPTO_REDONE] += now->redone_jobs - old->redone_jobs;
     counters[HBK_COUNTER_CRYPTO_CANCELLED] += now->cancelled_jobs - old->cancelled_jobs;
     counters[HBK_COUNTER_CRYPTO_REFUSED] += now->refused_jobs - old->refused_jobs;
-    counters[HBK_COUNTER_CRYPTO_QUEUED_NS] += now->age_ns_sum - old->age_ns_sum;
+    struct hbk_timing_counts *queued = &shard->telemetry.timings[HBK_TIMING_CRYPTO_QUEUE];
+    queued->sum_ns += now->age_ns_sum - old->age_ns_sum;
+    for (size_t i = 0; i <= HBK_DURATION_BOUNDS; i++) {
+        queued->buckets[i] += now->ages[i] - old->ages[i];
+    }
     for (size_t queue = 0; queue < HBK_QUEUE_COUNT; queue++) {
         for (size_t i = 0; i < HBK_LANES; i++) {
             counters[HBK_COUNTER_CRYPTO_BATCHES_1 + i] +=

@@ -4,6 +4,11 @@
 
 #include "base/assert.h"
 #include "base/compiler.h"
+#include "crypto/batcher_name.h"
+
+/* The names of the batcher's counts are its own. */
+#define CRYPTO "hauberk_crypto_"
+#define BATCHER_LABEL(label, value) HBK_BATCHER_LABEL_##label "=\"" HBK_BATCHER_VALUE_##value "\""
 
 static const struct hbk_metric_family sockets = {"istio_tcp_sockets_open", HBK_METRIC_GAUGE, false,
                                                  "Sockets of proxied connections that are open"};
@@ -37,22 +42,22 @@ static const struct hbk_metric_family handshakes_failed = {
 static const struct hbk_metric_family pools = {"hauberk_pool_exhausted", HBK_METRIC_COUNTER, false,
                                                "Work refused because a pool met its limit"};
 static const struct hbk_metric_family operations = {
-    "hauberk_crypto_operations", HBK_METRIC_COUNTER, false,
+    CRYPTO HBK_BATCHER_NAME_OPERATIONS, HBK_METRIC_COUNTER, false,
     "Public-key operations computed by the batchers, by path"};
 static const struct hbk_metric_family redone = {
-    "hauberk_crypto_operations_redone", HBK_METRIC_COUNTER, false,
+    CRYPTO HBK_BATCHER_NAME_REDONE, HBK_METRIC_COUNTER, false,
     "Of those of the vector path: wrong there, and computed again by libcrypto"};
 static const struct hbk_metric_family cancelled = {
-    "hauberk_crypto_operations_cancelled", HBK_METRIC_COUNTER, false,
+    CRYPTO HBK_BATCHER_NAME_CANCELLED, HBK_METRIC_COUNTER, false,
     "Public-key operations whose connection ended first"};
 static const struct hbk_metric_family full = {
-    "hauberk_crypto_operations_refused", HBK_METRIC_COUNTER, false,
+    CRYPTO HBK_BATCHER_NAME_REFUSED, HBK_METRIC_COUNTER, false,
     "Public-key operations refused because the queue was full"};
 static const struct hbk_metric_family queued = {
-    "hauberk_crypto_queue_seconds", HBK_METRIC_COUNTER, true,
-    "Time that public-key operations waited for their batch, summed up"};
-static const struct hbk_metric_family batches = {"hauberk_crypto_batches", HBK_METRIC_COUNTER,
-                                                 false,
+    CRYPTO HBK_BATCHER_NAME_QUEUE "_seconds", HBK_METRIC_HISTOGRAM, true,
+    "Time that public-key operations waited for their batch"};
+static const struct hbk_metric_family batches = {CRYPTO HBK_BATCHER_NAME_BATCHES,
+                                                 HBK_METRIC_COUNTER, false,
                                                  "Batches, by the number of their operations"};
 static const struct hbk_metric_family turns = {"hauberk_loop_turns", HBK_METRIC_COUNTER, false,
                                                "Turns of the workers' loops"};
@@ -154,20 +159,19 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_POOL_EXHAUSTED_CONNECTION] = {&pools, "pool=\"connection\""},
     [HBK_COUNTER_POOL_EXHAUSTED_STREAM] = {&pools, "pool=\"stream\""},
     [HBK_COUNTER_POOL_EXHAUSTED_TUNNEL] = {&pools, "pool=\"tunnel\""},
-    [HBK_COUNTER_CRYPTO_VECTOR] = {&operations, "path=\"vector\""},
-    [HBK_COUNTER_CRYPTO_LIBCRYPTO] = {&operations, "path=\"libcrypto\""},
+    [HBK_COUNTER_CRYPTO_VECTOR] = {&operations, BATCHER_LABEL(PATH, VECTOR)},
+    [HBK_COUNTER_CRYPTO_LIBCRYPTO] = {&operations, BATCHER_LABEL(PATH, LIBCRYPTO)},
     [HBK_COUNTER_CRYPTO_REDONE] = {&redone, NULL},
     [HBK_COUNTER_CRYPTO_CANCELLED] = {&cancelled, NULL},
     [HBK_COUNTER_CRYPTO_REFUSED] = {&full, NULL},
-    [HBK_COUNTER_CRYPTO_QUEUED_NS] = {&queued, NULL},
-    [HBK_COUNTER_CRYPTO_BATCHES_1] = {&batches, "lanes=\"1\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_2] = {&batches, "lanes=\"2\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_3] = {&batches, "lanes=\"3\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_4] = {&batches, "lanes=\"4\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_5] = {&batches, "lanes=\"5\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_6] = {&batches, "lanes=\"6\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_7] = {&batches, "lanes=\"7\""},
-    [HBK_COUNTER_CRYPTO_BATCHES_8] = {&batches, "lanes=\"8\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_1] = {&batches, HBK_BATCHER_LABEL_LANES "=\"1\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_2] = {&batches, HBK_BATCHER_LABEL_LANES "=\"2\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_3] = {&batches, HBK_BATCHER_LABEL_LANES "=\"3\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_4] = {&batches, HBK_BATCHER_LABEL_LANES "=\"4\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_5] = {&batches, HBK_BATCHER_LABEL_LANES "=\"5\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_6] = {&batches, HBK_BATCHER_LABEL_LANES "=\"6\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_7] = {&batches, HBK_BATCHER_LABEL_LANES "=\"7\""},
+    [HBK_COUNTER_CRYPTO_BATCHES_8] = {&batches, HBK_BATCHER_LABEL_LANES "=\"8\""},
     [HBK_COUNTER_LOOP_TURNS] = {&turns, NULL},
     [HBK_COUNTER_LOOP_BUSY_NS] = {&busy, NULL},
     [HBK_COUNTER_RELOADS_OK] = {&reloads, "result=\"ok\""},
@@ -189,11 +193,7 @@ static const struct hbk_metric_row timing_rows[HBK_TIMING_COUNT] = {
     [HBK_TIMING_HANDSHAKE_SERVER] = {&handshake_time, "side=\"server\""},
     [HBK_TIMING_CONNECT] = {&connect_time, "step=\"tcp\""},
     [HBK_TIMING_CONNECT_REPLY] = {&connect_time, "step=\"hbone\""},
-};
-
-const uint64_t hbk_timing_bounds_ns[HBK_TIMING_BOUND_COUNT] = {
-    100000,   250000,   500000,    1000000,   2500000,   5000000,    10000000,
-    25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 5000000000,
+    [HBK_TIMING_CRYPTO_QUEUE] = {&queued, NULL},
 };
 
 const struct hbk_metric_row *hbk_counter_row(enum hbk_counter counter)

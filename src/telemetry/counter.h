@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/duration.h"
+
 enum hbk_counter {
     /* Sockets of proxied connections, per end that reports. */
     HBK_COUNTER_SOCKETS_OPEN_SOURCE,
@@ -102,7 +104,6 @@ enum hbk_counter {
     HBK_COUNTER_CRYPTO_REDONE,
     HBK_COUNTER_CRYPTO_CANCELLED,
     HBK_COUNTER_CRYPTO_REFUSED,
-    HBK_COUNTER_CRYPTO_QUEUED_NS,
     HBK_COUNTER_CRYPTO_BATCHES_1, /* and by their number of lanes */
     HBK_COUNTER_CRYPTO_BATCHES_2,
     HBK_COUNTER_CRYPTO_BATCHES_3,
@@ -135,21 +136,18 @@ enum hbk_counter {
     HBK_COUNTER_COUNT,
 };
 
-/* Durations, each a histogram with the bounds of hbk_timing_bounds_ns. */
+/* Durations, each a histogram with the bounds of hbk_duration_bounds_ns. */
 enum hbk_timing {
     HBK_TIMING_HANDSHAKE_CLIENT,
     HBK_TIMING_HANDSHAKE_SERVER,
     HBK_TIMING_CONNECT,       /* TCP to the other side */
     HBK_TIMING_CONNECT_REPLY, /* from CONNECT to its answer */
+    HBK_TIMING_CRYPTO_QUEUE,  /* that public-key operations waited for their batch */
     HBK_TIMING_COUNT,
 };
 
-enum { HBK_TIMING_BOUND_COUNT = 14 };
-
-extern const uint64_t hbk_timing_bounds_ns[HBK_TIMING_BOUND_COUNT];
-
 struct hbk_timing_counts {
-    uint64_t buckets[HBK_TIMING_BOUND_COUNT + 1]; /* not cumulative; the last has no bound */
+    uint64_t buckets[HBK_DURATION_BOUNDS + 1]; /* not cumulative; the last has no bound */
     uint64_t sum_ns;
 };
 

@@ -225,11 +225,11 @@ static void put_timing(struct hbk_exposition *exposition, const struct hbk_metri
 {
     char text[SECONDS_TEXT_BYTES];
     uint64_t count = 0;
-    for (size_t i = 0; i < HBK_TIMING_BOUND_COUNT; i++) {
+    for (size_t i = 0; i < HBK_DURATION_BOUNDS; i++) {
         count += counts->buckets[i];
-        put_bucket(exposition, row, seconds_text(hbk_timing_bounds_ns[i], text), count);
+        put_bucket(exposition, row, seconds_text(hbk_duration_bounds_ns[i], text), count);
     }
-    count += counts->buckets[HBK_TIMING_BOUND_COUNT];
+    count += counts->buckets[HBK_DURATION_BOUNDS];
     put_bucket(exposition, row, "+Inf", count);
 
     begin_sample(exposition, row->family->name, "_sum");
@@ -243,7 +243,7 @@ static void put_timing(struct hbk_exposition *exposition, const struct hbk_metri
 static bool has_timing(const struct hbk_timing_counts *counts)
 {
     uint64_t all = 0;
-    for (size_t i = 0; i <= HBK_TIMING_BOUND_COUNT; i++) {
+    for (size_t i = 0; i <= HBK_DURATION_BOUNDS; i++) {
         all |= counts->buckets[i];
     }
     return all != 0;

@@ -38,7 +38,7 @@ void hbk_timing_add(struct hbk_telemetry *telemetry, enum hbk_timing timing, uin
 {
     HBK_ASSERT(timing < HBK_TIMING_COUNT);
     size_t bucket = 0;
-    while (bucket < HBK_TIMING_BOUND_COUNT && duration_ns > hbk_timing_bounds_ns[bucket]) {
+    while (bucket < HBK_DURATION_BOUNDS && duration_ns > hbk_duration_bounds_ns[bucket]) {
         bucket++;
     }
     telemetry->timings[timing].buckets[bucket]++;
@@ -216,7 +216,7 @@ void hbk_telemetry_add(struct hbk_telemetry *totals, const struct hbk_telemetry_
         totals->counters[i] += copy->counters[i];
     }
     for (size_t i = 0; i < HBK_TIMING_COUNT; i++) {
-        for (size_t j = 0; j <= HBK_TIMING_BOUND_COUNT; j++) {
+        for (size_t j = 0; j <= HBK_DURATION_BOUNDS; j++) {
             totals->timings[i].buckets[j] += copy->timings[i].buckets[j];
         }
         totals->timings[i].sum_ns += copy->timings[i].sum_ns;

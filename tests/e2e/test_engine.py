@@ -154,6 +154,8 @@ def test_what_the_batchers_compute_is_counted(town, engine):
     ]
     assert computed > 0, engine
     assert sum(count * (i + 1) for i, count in enumerate(batches)) == computed
-    assert metrics.sum("hauberk_crypto_queue_seconds_total") > 0
+    assert metrics.sum("hauberk_crypto_queue_seconds_count") == computed
+    assert metrics.sum("hauberk_crypto_queue_seconds_bucket", le="+Inf") == computed
+    assert metrics.sum("hauberk_crypto_queue_seconds_sum") > 0
     for name in ("redone", "refused"):
         assert metrics.sum(f"hauberk_crypto_operations_{name}_total") == 0

@@ -112,20 +112,66 @@ def test_qat_that_does_not_start_is_replaced_by_its_fallback_and_the_log_says_wh
     running.wait_for_log("served without the provider qat: .*libqat.so.4 cannot be loaded")
 
 
-def test_keys_at_qat_sign_for_the_gateway(tmp_path, start, monkeypatch):
+QAT_COUNTS = (
+    "device_operations", "device_answered", "device_overflow", "device_down", "device_failed",
+    "device_wrong", "device_late", "fell_back_to_batcher", "fell_back_to_software",
+)  # fmt: skip
+
+
+def serve_at_qat_double(tmp_path, start, monkeypatch, **settings):
+    """A gateway whose key is at the double of libqat, which may be told to misbehave."""
     double = pathlib.Path(program.BINARY).parent / "tests/unit/device/libqat_double.so"
     if not double.exists():
         pytest.skip(f"{double} is not built")
     for name in ("libqat.so.4", "libusdm.so.0"):
         (tmp_path / name).symlink_to(double)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    monkeypatch.setenv("QAT_DOUBLE_INSTANCES", "2")
+    for name, value in {"INSTANCES": 2, **settings}.items():
+        monkeypatch.setenv(f"QAT_DOUBLE_{name}", str(value))
     make_rsa_pair(tmp_path)
-    running = serve(start, tmp_path, chain(24000, qat(tmp_path), HELLO))
+    return serve(start, tmp_path, chain(24000, qat(tmp_path), HELLO))
+
+
+def qat_statistics():
+    request = b"GET /stats?filter=qat HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    reply = gateway.Reply(gateway.exchange(ADMIN_PORT, request))
+    shown = dict(line.split(": ") for line in reply.body.decode().splitlines())
+    return {name: int(value) for name, value in shown.items()}
+
+
+def test_keys_at_qat_sign_for_the_gateway(tmp_path, start, monkeypatch):
+    running = serve_at_qat_double(tmp_path, start, monkeypatch)
     for _ in range(3):
         assert fetch(24000, client(tmp_path / "a.pem"))[1].body == b"hello"
+    shown = qat_statistics()
+    counts = {name: shown.pop(f"listener.127.0.0.1_24000.qat.{name}") for name in QAT_COUNTS}
+    assert counts.pop("device_operations") == counts.pop("device_answered") == 3
+    assert set(counts.values()) == {0}
+    assert shown.pop("qat.instances_with_descriptors") == 0
+    assert shown == {"qat.instances": 2, "qat.instances_up": 2, "qat.in_flight": 0}
     assert running.terminate() == 0
     assert "QAT double: 3 answered, 0 bad calls" in running.log()
+
+
+@pytest.mark.parametrize(
+    ("settings", "counted", "taken"),
+    [
+        ({"SUBMIT_STATUS": -2}, "device_overflow", 0),  # CPA_STATUS_RETRY: the rings are full
+        ({"SUBMIT_STATUS": -7}, "device_down", 0),  # CPA_STATUS_RESTARTING
+        ({"SUBMIT_STATUS": -1}, "device_failed", 0),  # CPA_STATUS_FAIL
+        ({"ANSWER_STATUS": -1}, "device_failed", 1),
+        ({"IS_WRONG": 1}, "device_wrong", 1),
+    ],
+)
+def test_what_qat_does_not_do_falls_back_and_is_counted(
+    tmp_path, start, monkeypatch, settings, counted, taken
+):
+    serve_at_qat_double(tmp_path, start, monkeypatch, **settings)
+    assert fetch(24000, client(tmp_path / "a.pem"))[1].body == b"hello"
+    shown = qat_statistics()
+    counts = {name: shown[f"listener.127.0.0.1_24000.qat.{name}"] for name in QAT_COUNTS}
+    wanted = {counted: 1, "fell_back_to_batcher": 1, "device_operations": taken}
+    assert counts == {name: wanted.get(name, 0) for name in QAT_COUNTS}
 
 
 def test_the_protocol_is_agreed_on(tmp_path, start):

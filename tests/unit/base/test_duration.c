@@ -70,12 +70,25 @@ static void a_written_duration_reads_back_as_itself(void **state)
     assert_string_equal(hbk_duration_text(90 * 60 * HBK_NS_PER_S, text), "1h30m");
 }
 
+static void a_bucket_takes_durations_up_to_its_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(hbk_duration_bucket(0), 0);
+    for (unsigned i = 0; i < HBK_DURATION_BOUNDS; i++) {
+        assert_true(i == 0 || hbk_duration_bounds_ns[i - 1] < hbk_duration_bounds_ns[i]);
+        assert_int_equal(hbk_duration_bucket(hbk_duration_bounds_ns[i]), i);
+        assert_int_equal(hbk_duration_bucket(hbk_duration_bounds_ns[i] + 1), i + 1);
+    }
+    assert_int_equal(hbk_duration_bucket(UINT64_MAX), HBK_DURATION_BOUNDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_read_as_people_write_them),
         cmocka_unit_test(other_texts_are_not_durations),
         cmocka_unit_test(a_written_duration_reads_back_as_itself),
+        cmocka_unit_test(a_bucket_takes_durations_up_to_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

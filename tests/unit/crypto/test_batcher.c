@@ -283,6 +283,34 @@ static void an_endless_delay_does_not_overflow(void **state)
     }
 }
 
+static void the_time_in_the_queue_is_counted_per_job(void **state)
+{
+    (void)state;
+    struct hbk_batcher *batcher = new_batcher(HBK_BATCH_FIXED, 1000000);
+    const struct hbk_batcher_counters *counters = hbk_batcher_counters(batcher);
+    struct tracked jobs[HBK_LANES];
+    uint64_t sum_ns = 0;
+    for (int i = 0; i < HBK_LANES; i++) {
+        init_keygen(&jobs[i]);
+        submit(batcher, &jobs[i], 50000 * (uint64_t)i);
+        sum_ns += 400000 - 50000 * (uint64_t)i;
+    }
+    while (hbk_batcher_flush(batcher, 400000)) {
+    }
+    assert_int_equal(counters->age_ns_sum, sum_ns);
+    assert_int_equal(counters->age_ns_max, 400000);
+    uint64_t count = 0;
+    for (unsigned i = 0; i <= HBK_DURATION_BOUNDS; i++) {
+        count += counters->ages[i];
+    }
+    assert_int_equal(count, HBK_LANES);
+    assert_int_equal(counters->ages[hbk_duration_bucket(50000)], 1);
+    assert_int_equal(counters->ages[hbk_duration_bucket(100000)], 1);
+    assert_int_equal(counters->ages[hbk_duration_bucket(250000)], 3); /* 150, 200, 250 us */
+    assert_int_equal(counters->ages[hbk_duration_bucket(400000)], 3);
+    hbk_batcher_free(batcher);
+}
+
 static void a_full_queue_refuses_and_counts(void **state)
 {
     (void)state;
@@ -690,6 +718,7 @@ int main(void)
         cmocka_unit_test(adaptive_gives_up_after_a_third_of_the_bound_unless_a_full_batch_is_near),
         cmocka_unit_test(adaptive_lets_the_first_lone_jobs_run_at_once),
         cmocka_unit_test(an_endless_delay_does_not_overflow),
+        cmocka_unit_test(the_time_in_the_queue_is_counted_per_job),
         cmocka_unit_test(a_full_queue_refuses_and_counts),
         cmocka_unit_test(a_completion_may_cancel_a_neighbour_of_its_batch),
         cmocka_unit_test(a_long_batch_lets_short_ones_through),

@@ -510,12 +510,20 @@ EXPORT void qat_double_refused(unsigned refused)
     pthread_mutex_unlock(&lock);
 }
 
+static int number_from_environment(const char *name)
+{
+    const char *text = getenv(name);
+    return text == NULL ? 0 : atoi(text);
+}
+
 /* For a whole program under test, which has nobody to call qat_double_set. */
 __attribute__((constructor)) static void set_from_environment(void)
 {
-    const char *count = getenv("QAT_DOUBLE_INSTANCES");
-    if (count != NULL) {
-        settings.instances = (uint16_t)atoi(count);
+    if (getenv("QAT_DOUBLE_INSTANCES") != NULL) {
+        settings.instances = (uint16_t)number_from_environment("QAT_DOUBLE_INSTANCES");
         settings.rsa_instances = (uint8_t)((1U << settings.instances) - 1);
+        settings.submit_status = number_from_environment("QAT_DOUBLE_SUBMIT_STATUS");
+        settings.answer_status = number_from_environment("QAT_DOUBLE_ANSWER_STATUS");
+        settings.is_wrong = number_from_environment("QAT_DOUBLE_IS_WRONG") != 0;
     }
 }
