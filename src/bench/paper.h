@@ -22,6 +22,9 @@ enum {
     HBK_PAPER_BINARIES_MAX = 8,
 };
 
+/* The name of the control among the systems. */
+#define HBK_PAPER_CONTROL "fortio"
+
 /* In a bootstrap of ours or Envoy's: nothing is counted. */
 #define HBK_PAPER_NO_STATISTICS "stats_config: {stats_matcher: {reject_all: true}}"
 
@@ -48,6 +51,7 @@ enum hbk_paper_kind {
     HBK_BASELINE_MTLS, /* mutual TLS between the applications themselves */
     HBK_NODE,          /* our agents */
     HBK_PAIR,          /* two processes beside the applications, by descriptor */
+    HBK_CONTROL,       /* no mesh either, and other people's client and server */
 };
 
 struct hbk_paper_system {

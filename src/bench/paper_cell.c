@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "bench/gauge.h"
-#include "bench/paper.h"
+#include "bench/paper_control.h"
 #include "bench/request.h"
 
 static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
@@ -46,6 +46,11 @@ struct run {
 
 /* ---- the two ends ---- */
 
+static bool is_control(const struct run *run)
+{
+    return run->system->kind == HBK_CONTROL;
+}
+
 static hbk_status start_server(struct run *run)
 {
     char delay[ARGUMENT_BYTES_MAX], listen[ARGUMENT_BYTES_MAX];
@@ -63,7 +68,10 @@ static hbk_status start_server(struct run *run)
         .cpu = (int)run->paper->options.load_core,
         .arguments = arguments,
     };
-    HBK_TRY(hbk_program_start(&run->paper->scene.topology, &spec, &run->server, run->error));
+    HBK_TRY(
+        is_control(run)
+            ? hbk_control_start_server(run->paper, run->system, run->cell, &run->server, run->error)
+            : hbk_program_start(&run->paper->scene.topology, &spec, &run->server, run->error));
     return hbk_program_wait_for(&run->server, "listening on", server_timeout_ns, run->error);
 }
 
@@ -224,9 +232,13 @@ static hbk_status watch_load(struct run *run)
 {
     static struct look first, second;
     uint64_t kernel_before = hbk_gauge_machine().kernel_bytes;
-    HBK_TRY(start_load(run));
+    HBK_TRY(is_control(run) ? hbk_control_start_load(run->paper, run->system, run->cell, &run->load,
+                                                     run->sample->command, run->error)
+                            : start_load(run));
     uint64_t began_ns = hbk_clock_monotonic_ns();
-    HBK_TRY(hbk_program_wait_for(&run->load, "started over", warm_timeout_ns, run->error));
+    HBK_TRY(is_control(run)
+                ? hbk_control_wait_warm(&run->load, run->cell, warm_timeout_ns, run->error)
+                : hbk_program_wait_for(&run->load, "started over", warm_timeout_ns, run->error));
     look(run, 0, &first);
     run->sample->values[HBK_WARM_S] = seconds_since(began_ns);
     uint64_t rest_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS;
@@ -306,7 +318,7 @@ static hbk_status perform(struct run *run)
     hbk_program_pause(settle_ns);
     run->sample->values[HBK_START_S] = seconds_since(began_ns);
     HBK_TRY(watch_load(run));
-    return read_load(run);
+    return is_control(run) ? hbk_control_read(&run->load, run->sample, run->error) : read_load(run);
 }
 
 void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *system,

@@ -150,7 +150,7 @@ static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
     chart = (struct chart){0};
     for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
-        if (!system->is_usable || system->is_variant) {
+        if (!has_part(system, EVERYBODY)) {
             continue;
         }
         for (enum hbk_placement placement = 0; placement < HBK_PLACEMENTS; placement++) {
@@ -177,7 +177,7 @@ static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
     const struct hbk_cell *cell =
         hbk_paper_cell_for(paper, HBK_FIGURE_7, HBK_INTER, HBK_FULL_SPEED, 0, -1);
     for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
-        if (paper->systems[i].is_usable) {
+        if (paper->systems[i].is_usable && paper->systems[i].kind != HBK_CONTROL) {
             struct hbk_estimate estimate = hbk_paper_estimate(paper, cell, paper->systems[i].name,
                                                               HBK_QUANTITY_RATE, HBK_ABSOLUTE);
             put_bar(&chart, 0, chart.group_count, &estimate);

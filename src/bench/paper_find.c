@@ -168,6 +168,18 @@ static void add_own(struct hbk_paper *paper, const char *name)
     }
 }
 
+/* The control is looked for like other people's programs, though nothing stands in the middle. */
+static void add_control(struct hbk_paper *paper)
+{
+    struct hbk_paper_system *system =
+        add(paper, HBK_PAPER_CONTROL, "control: Fortio and a Go server", HBK_CONTROL, false);
+    if (system != NULL) {
+        system->descriptor.binary = HBK_SLICE("hbk-fortio");
+        system->descriptor.package = HBK_SLICE("tools/peers.sh builds it from Go modules");
+        find_binary(paper, system);
+    }
+}
+
 static const char *const own_names[] = {"baseline", "baseline-mtls", "node"};
 
 /* The gateway program as a pair of sidecars, and the variants of Figure 7: what costs something is
@@ -231,12 +243,16 @@ static hbk_status add_named(struct hbk_paper *paper, const char *name, struct hb
             return HBK_OK;
         }
     }
+    if (strcmp(name, HBK_PAPER_CONTROL) == 0) {
+        add_control(paper);
+        return HBK_OK;
+    }
     const char *text_of_ours = builtin_text(name);
     if (text_of_ours != NULL) {
         return add_descriptor(paper, name, hbk_slice_text(text_of_ours), error);
     }
     if (strchr(name, '/') == NULL && strstr(name, ".yaml") == NULL) {
-        char names[320] = "";
+        char names[480] = "";
         size_t size = 0;
         for (size_t i = 0; i < HBK_COUNT(own_names); i++) {
             size += (size_t)snprintf(names + size, sizeof names - size, "%s, ", own_names[i]);
@@ -251,6 +267,7 @@ static hbk_status add_named(struct hbk_paper *paper, const char *name, struct hb
             size += (size_t)snprintf(names + size, sizeof names - size, "%s, ",
                                      hbk_builtin_systems[i].name);
         }
+        (void)snprintf(names + size, sizeof names - size, "%s, ", HBK_PAPER_CONTROL);
         return hbk_error_set(error, HBK_INVALID,
                              "--systems: \"%s\" is none; allowed: %sor a file NAME.yaml", name,
                              names);
@@ -290,6 +307,7 @@ hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *err
                 HBK_TRY(add_named(paper, hbk_builtin_systems[i].name, error));
             }
         }
+        add_control(paper);
     }
     while (rest != NULL && *rest != '\0') {
         size_t size = strcspn(rest, ",");

@@ -25,7 +25,8 @@ static unsigned all_systems(const struct hbk_paper *paper, enum hbk_placement pl
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
         bool is_idle = placement == HBK_INTRA && system->descriptor.between_nodes;
-        found |= system->is_variant || is_idle ? 0 : 1u << i;
+        bool is_out = system->is_variant || system->kind == HBK_CONTROL || is_idle;
+        found |= is_out ? 0 : 1u << i;
     }
     return found;
 }
@@ -102,6 +103,13 @@ static void add_tables(struct hbk_paper *paper)
     }
 }
 
+/* Fortio and a Go server run the paper's cell, which is one in bursts. */
+static void add_control(struct hbk_paper *paper)
+{
+    add(paper, HBK_TABLE_2, at_rate(HBK_INTER, HBK_BURST, the_load, SERVER_DELAY_MS),
+        systems_of_kind(paper, 1u << HBK_CONTROL), blocks_of(paper));
+}
+
 /* Figures over the three loads. --quick has the middle one, from the tables. */
 static void add_loads(struct hbk_paper *paper)
 {
@@ -129,7 +137,8 @@ static void add_throughput(struct hbk_paper *paper)
         .placement = HBK_INTER, .arrivals = HBK_FULL_SPEED, .connections = CLOSED_CONNECTIONS};
     /* One block in a quick series, which has ten minutes for everything. */
     unsigned blocks = paper->options.is_full || paper->options.blocks > 0 ? blocks_of(paper) : 1;
-    add(paper, HBK_FIGURE_7, cell, (1u << paper->system_count) - 1, blocks);
+    add(paper, HBK_FIGURE_7, cell,
+        ((1u << paper->system_count) - 1) & ~systems_of_kind(paper, 1u << HBK_CONTROL), blocks);
 }
 
 static void add_memory_line(struct hbk_paper *paper)
@@ -155,10 +164,8 @@ struct set_up {
     unsigned fixed_ms, per_1000_connections_ms;
 };
 static const struct set_up set_ups[] = {
-    [HBK_BASELINE] = {450, 300},
-    [HBK_BASELINE_MTLS] = {450, 1200},
-    [HBK_NODE] = {750, 400},
-    [HBK_PAIR] = {950, 1200},
+    [HBK_BASELINE] = {450, 300}, [HBK_BASELINE_MTLS] = {450, 1200}, [HBK_NODE] = {750, 400},
+    [HBK_PAIR] = {950, 1200},    [HBK_CONTROL] = {650, 400},
 };
 static const struct set_up of_own_pair = {850, 750};
 static const struct set_up of_routes = {1000, 400}; /* nothing that shakes hands for each */
@@ -179,6 +186,7 @@ void hbk_paper_plan(struct hbk_paper *paper)
 {
     paper->cell_count = 0;
     add_tables(paper);
+    add_control(paper);
     add_loads(paper);
     add_throughput(paper);
     add_memory_line(paper);

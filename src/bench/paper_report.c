@@ -176,7 +176,9 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
         bool has_figures =
             hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_RATE, HBK_ABSOLUTE).count >
             0;
-        if (system->is_variant) {
+        bool is_elsewhere = system->kind == HBK_CONTROL &&
+                            (cell->placement != HBK_INTER || cell->arrivals != HBK_BURST);
+        if (system->is_variant || is_elsewhere) {
             continue;
         }
         if (has_figures) {
@@ -254,6 +256,8 @@ static void put_notes(struct hbk_page *page)
         "<li>The working set is private memory plus a share of what the kernel's slabs and socket "
         "buffers grew by, divided by the sockets that each process holds. The paper's is what the "
         "kubelet reports, with page cache.</li>\n"
+        "<li>The row of the control is no mesh: it is what Fortio and a Go server, in the place of "
+        "our two ends, add to the figures of our own pair in the same block.</li>\n"
         "<li>Everything shares two caches and a memory bus here. Differences between systems in "
         "one block are meaningful; absolute values hold for this machine, and the paper's were "
         "taken on another.</li>\n"

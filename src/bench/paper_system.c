@@ -408,6 +408,7 @@ hbk_status hbk_paper_start_system(struct hbk_paper *paper, const struct hbk_pape
     hbk_status status = HBK_OK;
     switch (system->kind) {
     case HBK_BASELINE:
+    case HBK_CONTROL:
         break;
     case HBK_BASELINE_MTLS:
         status = make_identities(paper, system, placement, error);

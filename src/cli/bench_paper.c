@@ -48,7 +48,7 @@ enum {
     OPTION_HELP,
 };
 
-enum { DURATION_MS_MIN = 2500, DURATION_MS_MAX = 3600000, CORES_MAX = 1023, FULL_PAUSE_MS = 10000 };
+enum { DURATION_MS_MIN = 1000, DURATION_MS_MAX = 3600000, CORES_MAX = 1023, FULL_PAUSE_MS = 10000 };
 
 static const struct option options[] = {
     {"quick", no_argument, NULL, OPTION_QUICK},
@@ -107,7 +107,7 @@ static bool read_ms(const char *option, const char *text, unsigned min, unsigned
     uint64_t ns = 0;
     if (!hbk_duration_parse(hbk_slice_text(text), &ns) || ns / HBK_NS_PER_MS < min ||
         ns / HBK_NS_PER_MS > DURATION_MS_MAX) {
-        return complain(option, text, min > 0 ? "2500ms to 1h" : "0 to 1h");
+        return complain(option, text, min > 0 ? "1s to 1h" : "0 to 1h");
     }
     *out_ms = (unsigned)(ns / HBK_NS_PER_MS);
     return true;

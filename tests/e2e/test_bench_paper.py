@@ -105,6 +105,21 @@ def test_wireguard_between_the_nodes_encrypts_on_both_and_does_nothing_inside_on
         folder / "report.html").read_text()
 
 
+def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_program):
+    folder, _ = paper(*SHORT, "--only", "table2", "--systems", "fortio", "--binary",
+                      f"fortio={peer_program('hbk-fortio')}")
+    runs = [run for run in samples(folder) if run["system"] == "fortio"]
+    assert [(run["placement"], run["arrivals"]) for run in runs] == [("inter", "burst")]
+    values = runs[0]["values"]
+    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] >= 6400, runs
+    assert values["fortio_p99_ms"] >= 200 and values["client_sockets"] >= 1600, values
+    assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, values
+    assert runs[0]["command"].startswith("hbk-fortio load"), runs
+    page = (folder / "report.html").read_text()
+    row = page.split("<td>control: Fortio and a Go server</td>")[1].split("</tr>")[0]
+    assert re.match(r"\s*<td>[+-]\d", row), row
+
+
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
@@ -216,6 +231,53 @@ def test_an_interrupted_series_leaves_no_process_and_goes_on(private_namespaces,
     after = samples(folder)
     assert len(after) == 2 and after[0] == before[0]
     assert (folder / "report.html").exists()
+
+
+STAGES = {
+    "the mesh starts": lambda family, lines: any(" node --mesh " in one for one in family),
+    "the server is there": lambda family, lines: any(" echo --listen " in one for one in family),
+    "the load runs": lambda family, lines: any(" load --arrival " in one for one in family),
+    "a run has been kept": lambda family, lines: lines > 0,
+}
+
+
+def test_ctrl_c_in_any_stage_leaves_nothing_and_the_rest_is_measured_once(
+        private_namespaces, tmp_path, start):
+    folder = tmp_path / "out"
+    command = [BINARY, "bench", "paper", "-o", folder, "--duration", "1s", "--blocks", "2",
+               "--only", "fig7", "--systems", "node", "--resume"]
+    named = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
+
+    def kept():  # whole lines, since one may be half written
+        lines = folder / "samples.jsonl"
+        return lines.read_text().count("\n") if lines.exists() else 0
+
+    before = []
+    for stage, is_reached in STAGES.items():
+        series = start(f"series until {stage}", command)
+        seen = {}
+
+        def has_come():
+            seen.update(children_of(series.pid))
+            current = list(children_of(series.pid).values())
+            assert series.is_running(), f"it ended before {stage}"
+            return is_reached(current, kept() - len(before))
+
+        wait.until(has_come, f"the stage in which {stage}")
+        os.kill(series.pid, signal.SIGINT)
+        series.wait_exit()
+        wait.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in seen),
+                   f"all processes to end after {stage}")
+        found = samples(folder) if kept() else []
+        assert found[:len(before)] == before  # what was kept stays as it was
+        before = found
+    assert (set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()) == named
+    done = hauberk(*command[1:], timeout=120)
+    assert done.returncode == 0, done.stderr
+    runs = samples(folder)
+    assert runs[:len(before)] == before
+    good = [(run["system"], run["block"]) for run in runs if run["ok"]]
+    assert sorted(good) == [(system, block) for system in ("baseline", "node") for block in (0, 1)]
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(paper):
