@@ -337,6 +337,28 @@ static void add_handlers(const struct hbk_gw_control *control, struct lines *lin
     }
 }
 
+/* Whether a limit of the cluster is reached, so that the next one would be refused. */
+static void add_breakers(struct lines *lines, struct hbk_slice name,
+                         const struct hbk_gw_plan_cluster *cluster)
+{
+    const struct hbk_gw_limits *used = &cluster->limits;
+    const struct hbk_gw_thresholds *max = &cluster->thresholds;
+    const struct {
+        const char *name;
+        const _Atomic uint32_t *used;
+        uint32_t max;
+    } breakers[] = {
+        {"circuit_breakers.default.cx_open", &used->connections, max->max_connections},
+        {"circuit_breakers.default.rq_pending_open", &used->pending, max->max_pending_requests},
+        {"circuit_breakers.default.rq_open", &used->requests, max->max_requests},
+        {"circuit_breakers.default.rq_retry_open", &used->retries, max->max_retries},
+    };
+    for (size_t i = 0; i < HBK_COUNT(breakers); i++) {
+        add_line(lines, "cluster", name, "envoy_cluster_name", breakers[i].name, true,
+                 atomic_load_explicit(breakers[i].used, memory_order_relaxed) >= breakers[i].max);
+    }
+}
+
 static void add_clusters(const struct hbk_gw_control *control, struct lines *lines)
 {
     for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
@@ -362,6 +384,7 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
             add_providers(control, lines, config->transport_socket->typed_config.message, "cluster",
                           name, "envoy_cluster_name");
         }
+        add_breakers(lines, name, &control->plan->clusters[i]);
         uint64_t made = SUM(control, shard->pools[i].original_count);
         add_line(lines, "cluster", name, "envoy_cluster_name", "membership_total", true,
                  control->members[i]->count + made);
