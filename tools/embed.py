@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""embed.py OUT FUNCTION FILE...: writes a C file with the texts of files, for programs that carry
-their data with them. FUNCTION is the prefix of its two symbols, see src/bench/descriptor.h.
+"""embed.py OUT PREFIX [--as HEADER STRUCT] FILE...: writes a C file with the texts of files, for
+programs that carry their data with them. PREFIX is that of its two symbols; the struct has a name
+and a text, as that of src/bench/descriptor.h, which is used without --as.
 """
 
 import pathlib
@@ -17,9 +18,12 @@ def literal(text):
 
 
 def main(out, prefix, *files):
+    header, struct = "bench/descriptor.h", "hbk_descriptor_text"
+    if files[0] == "--as":
+        header, struct, *files = files[1:]
     with open(out, "w", encoding="utf-8") as target:
-        target.write('#include "bench/descriptor.h"\n\n')
-        target.write(f"const struct hbk_descriptor_text {prefix}[] = {{\n")
+        target.write(f'#include "{header}"\n\n')
+        target.write(f"const struct {struct} {prefix}[] = {{\n")
         for file in map(pathlib.Path, files):
             target.write(f'    {{"{file.stem}",\n{literal(file.read_text(encoding="utf-8"))}}},\n')
         target.write("};\n")

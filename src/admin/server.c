@@ -163,16 +163,27 @@ static const char *allow_text(unsigned methods)
     }
 }
 
+/* A page may use what the server itself has, and be nobody's frame; other replies are no pages. */
+static const char *policy_text(const char *type)
+{
+    return strncmp(type, "text/html", strlen("text/html")) == 0
+               ? "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src "
+                 "'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                 "frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n"
+               : "";
+}
+
 /* Fills the output with the reply; it goes out in the write phase. */
 static void start_reply(struct hbk_admin_connection *connection, unsigned status, const char *type,
                         unsigned allowed_methods)
 {
     hbk_status made = hbk_buffer_print(
         &connection->head,
-        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sCache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\nConnection: %s\r\n\r\n",
+        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: %s\r\n\r\n",
         status, reason_text(status), type, hbk_buffer_size(&connection->body),
-        allow_text(allowed_methods), connection->is_persistent ? "keep-alive" : "close");
+        allow_text(allowed_methods), policy_text(type),
+        connection->is_persistent ? "keep-alive" : "close");
     if (made != HBK_OK) {
         close_connection(connection);
         return;

@@ -6,6 +6,7 @@
 #include "admin/logging.h"
 #include "admin/query.h"
 #include "base/clock.h"
+#include "gateway/admin_page.h"
 #include "gateway/admin_part.h"
 #include "gateway/pattern.h"
 #include "os/process.h"
@@ -371,7 +372,7 @@ static void on_help(struct hbk_admin_exchange *exchange, const struct hbk_admin_
 
 #define BOTH (HBK_ADMIN_GET | HBK_ADMIN_POST)
 static const struct hbk_admin_route routes[] = {
-    {"/", BOTH, on_help, "the commands"},
+    {"/", HBK_ADMIN_GET, hbk_gw_admin_on_page, "a page that shows the figures live"},
     {"/certs", BOTH, hbk_gw_admin_on_certs, "certificates in force"},
     {"/clusters", BOTH, on_clusters, "upstream cluster status: format=text|json, filter=PATTERN"},
     {"/config_dump", BOTH, hbk_gw_admin_on_config_dump,
@@ -381,6 +382,8 @@ static const struct hbk_admin_route routes[] = {
     {"/healthcheck/ok", HBK_ADMIN_POST, on_health_ok, "cause the server to pass health checks"},
     {"/help", BOTH, on_help, "the commands"},
     {"/hot_restart_version", BOTH, on_hot_restart, "disabled"},
+    {"/live.css", HBK_ADMIN_GET, hbk_gw_admin_on_style, "of the page"},
+    {"/live.js", HBK_ADMIN_GET, hbk_gw_admin_on_script, "of the page"},
     {"/listeners", BOTH, on_listeners, "listener addresses: format=text|json"},
     {"/logging", HBK_ADMIN_POST, on_logging, "query or change logging levels"},
     {"/memory", BOTH, on_memory, "current allocation of the heap"},

@@ -31,7 +31,7 @@ def test_every_panel_shows_numbers_of_a_run(
     prometheus = dashboard.Prometheus(
         start, find_peer_program("prometheus"), tmp_path, PROMETHEUS, ADMIN_PORT
     )
-    client = load(2)
+    client = load(2, connections=8, rate=100)  # a sanitizer's build bears it, too
     _, complaint = client.communicate(timeout=60)
     assert client.returncode == 0, complaint
     end_s = time.time()  # whenever the questions are asked, they are about the load
@@ -51,6 +51,7 @@ def test_every_panel_shows_numbers_of_a_run(
         else:
             assert sum(values.values()) > 0, (title, legend, values)
     assert set(seen["Operations by path", "{{path}}"]) <= {"scalar", "vector"}
-    assert all(1 <= value <= 8 for value in seen["Lanes per batch", "{{queue}}"].values())
+    lanes = seen["Lanes per batch", "{{queue}}"]
+    assert all(0.99 < value < 8.01 for value in lanes.values()), lanes  # a quotient of rates
     assert seen["Handshake latency", "P50"][""] <= seen["Handshake latency", "P99"][""] < 3
     assert seen["CPU", "{{instance}}"][""] < 8

@@ -139,6 +139,7 @@ static void the_index_links_what_can_be_read(void **state)
     (void)state;
     const char *reply = hear(ask(&admin.admin_server, "GET /", ""));
     assert_non_null(strstr(reply, "Content-Type: text/html; charset=utf-8\r\n"));
+    assert_non_null(strstr(reply, "\r\nContent-Security-Policy: default-src 'none'; "));
     assert_non_null(strstr(reply, "<a href=\"/config_dump\">/config_dump</a>"));
     assert_null(strstr(reply, "<a href=\"/quitquitquit\">"));
     assert_non_null(strstr(reply, "<td>/quitquitquit</td>"));
