@@ -14,6 +14,7 @@
 #include "device/provider_set.h"
 #include "identity/bundle.h"
 #include "identity/certificate.h"
+#include "identity/staple.h"
 #include "identity/trust.h"
 #include "os/file.h"
 #include "tls/ticket.h"
@@ -292,6 +293,32 @@ static hbk_status read_pair(struct hbk_gw_building *building,
     return status;
 }
 
+/*
+ * A response that has run out is never sent. Whether a certificate is then used without is for the
+ * policy to say, or for the certificate. Envoy refuses a response that has run out at the start,
+ * unless it is lenient; here the certificate is as it would be an hour later.
+ */
+static hbk_status judge_staple(struct hbk_gw_building *building, const X509 *leaf,
+                               struct hbk_slice staple, int64_t *out_until_ns, bool *out_is_needed)
+{
+    bool is_required = hbk_staple_is_required(leaf);
+    if (staple.size == 0) {
+        const char *who = is_required ? "the certificate demands a stapled OCSP response"
+                          : building->staple_policy == HBK_GW_MUST_STAPLE
+                              ? "MUST_STAPLE demands an OCSP response"
+                              : NULL;
+        return who == NULL ? HBK_OK
+                           : hbk_error_set(building->error, HBK_INVALID,
+                                           "%s, and there is no ocsp_staple", who);
+    }
+    HBK_TRY(hbk_staple_read(staple, leaf, out_until_ns, building->error));
+    *out_is_needed = is_required || building->staple_policy != HBK_GW_LENIENT_STAPLING;
+    if (hbk_clock_realtime_ns() >= *out_until_ns) {
+        hbk_log(HBK_LOG_WARN, "gateway", "an OCSP response has run out and is not stapled");
+    }
+    return HBK_OK;
+}
+
 static hbk_status add_certificate(struct hbk_gw_building *building,
                                   const struct hbk_gw_tls_certificate *config)
 {
@@ -311,12 +338,23 @@ static hbk_status add_certificate(struct hbk_gw_building *building,
     if (config->ocsp_staple != NULL) {
         HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
     }
+    int64_t staple_until_ns = 0;
+    bool needs_staple = false;
+    status = judge_staple(building, building->chains[index].items[0], staple, &staple_until_ns,
+                          &needs_staple);
+    if (status != HBK_OK) {
+        hbk_error_prefix(building->error, "certificate %s",
+                         hbk_gw_source_name(config->certificate_chain));
+        return status;
+    }
     building->certificates[index] = (struct hbk_tls_certificate_options){
         .chain = building->chains[index].items,
         .chain_count = building->chains[index].count,
         .private_key = hbk_private_key_pkey(building->keys[index]),
         .provider = hbk_private_key_provider(building->keys[index]),
         .staple = staple,
+        .staple_until_ns = staple_until_ns,
+        .needs_staple = needs_staple,
     };
     return HBK_OK;
 }
@@ -491,9 +529,7 @@ static hbk_status build_downstream(struct hbk_gw_building *building,
                                    const struct hbk_gw_downstream_tls *config)
 {
     const struct hbk_gw_common_tls *common = config->common_tls_context;
-    if (config->ocsp_staple_policy != 0) {
-        return hbk_gw_refuse(building, "an ocsp_staple_policy other than LENIENT_STAPLING");
-    }
+    building->staple_policy = config->ocsp_staple_policy;
     HBK_TRY(hbk_gw_add_parameters(building, common->tls_params));
     building->options.prefers_client_suites = config->prefer_client_ciphers;
     HBK_TRY(add_certificates(building, common));

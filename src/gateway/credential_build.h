@@ -17,7 +17,8 @@ struct hbk_gw_building {
     struct hbk_error *error;
     const void *owner; /* of the providers that are built */
     struct hbk_arena arena;
-    bool is_watched; /* what is read now came from a secret that may change */
+    int staple_policy; /* enum hbk_gw_staple_policy */
+    bool is_watched;   /* what is read now came from a secret that may change */
     struct hbk_tls_certificate_options *certificates;
     struct hbk_certificates *chains;
     struct hbk_private_key **keys;

@@ -138,12 +138,18 @@ enum hbk_gw_ticket_kind {
     HBK_GW_TICKETS_SWITCH, /* disable_stateless_session_resumption */
 };
 
+enum hbk_gw_staple_policy {
+    HBK_GW_LENIENT_STAPLING,
+    HBK_GW_STRICT_STAPLING, /* a certificate whose response has run out is not used */
+    HBK_GW_MUST_STAPLE,     /* every certificate has a response */
+};
+
 struct hbk_gw_downstream_tls {
     const struct hbk_gw_common_tls *common_tls_context;
     const struct hbk_gw_ticket_keys *session_ticket_keys;
     const struct hbk_gw_sds_config *session_ticket_keys_sds_secret_config;
     uint64_t session_timeout; /* ns; 0: the engine's */
-    int ocsp_staple_policy;   /* 0: lenient, 1: strict, 2: must staple */
+    int ocsp_staple_policy;   /* enum hbk_gw_staple_policy */
     bool require_client_certificate, disable_stateless_session_resumption;
     bool disable_stateful_session_resumption, full_scan_certs_on_sni_mismatch;
     bool prefer_client_ciphers;

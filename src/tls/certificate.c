@@ -151,7 +151,11 @@ hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *certificate,
                                     const struct hbk_tls_certificate_options *options,
                                     struct hbk_error *error)
 {
-    *certificate = (struct hbk_tls_certificate){.must_match_issuer = options->must_match_issuer};
+    *certificate = (struct hbk_tls_certificate){
+        .must_match_issuer = options->must_match_issuer,
+        .needs_staple = options->needs_staple,
+        .staple_until_ns = options->staple_until_ns == 0 ? INT64_MAX : options->staple_until_ns,
+    };
     HBK_TRY(check(options, error));
     EVP_PKEY_up_ref(options->private_key);
     certificate->private_key = options->private_key;
@@ -253,11 +257,19 @@ static bool suits_tls12(const struct hbk_tls_certificate *certificate,
     return is_good;
 }
 
+struct hbk_slice hbk_tls_certificate_staple(const struct hbk_tls_certificate *certificate,
+                                            int64_t now_ns)
+{
+    return now_ns < certificate->staple_until_ns ? certificate->staple : hbk_slice_of(NULL, 0);
+}
+
 static bool suits(const struct hbk_tls_certificate *certificate, const struct hbk_tls_wish *wish)
 {
     bool can_sign = wish->is_tls12 ? suits_tls12(certificate, wish)
                                    : hbk_tls_certificate_scheme(certificate, wish->schemes) != 0;
-    return can_sign &&
+    bool has_staple = !certificate->needs_staple || !wish->wants_staple ||
+                      hbk_tls_certificate_staple(certificate, wish->now_ns).size > 0;
+    return can_sign && has_staple &&
            (!certificate->must_match_issuer || is_named(certificate, wish->authorities));
 }
 

@@ -13,6 +13,10 @@ void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate);
 uint16_t hbk_tls_certificate_scheme(const struct hbk_tls_certificate *certificate,
                                     struct hbk_slice schemes);
 
+/* The OCSP response, while it is not out of date; empty: none. */
+struct hbk_slice hbk_tls_certificate_staple(const struct hbk_tls_certificate *certificate,
+                                            int64_t now_ns);
+
 /*
  * The first certificate whose key can sign as the peer wants: among those of the server name, exact
  * names before wildcards; among the first HBK_TLS_DEFAULT_CERTIFICATES_MAX of the context when the

@@ -47,6 +47,8 @@ struct hbk_tls_certificate_options {
     struct evp_pkey_st *private_key;
     struct hbk_key_provider *provider; /* who computes with the key; NULL: the worker's batcher */
     struct hbk_slice staple;           /* OCSP response, DER (RFC 6066, 8); empty: none */
+    int64_t staple_until_ns;           /* realtime: it is sent before; 0: always */
+    bool needs_staple; /* not used for clients that ask for a response once there is none to send */
 
     /* Signature schemes in order of preference; zero of them: all that the key can make. */
     const uint16_t *schemes;
@@ -67,6 +69,7 @@ struct hbk_tls_wish {
     struct hbk_slice schemes;     /* numbers of two bytes, as on the wire without their length */
     struct hbk_slice authorities; /* as RFC 8446, 4.2.4 without the outer length; empty: any */
     bool wants_staple;
+    int64_t now_ns; /* realtime */
 
     /* A peer of TLS 1.2: RSA may sign with its older padding, an ECDSA scheme is for every curve,
      * and a suite says which kind of key it is for (RFC 5246, 7.4.1.4.1 and A.5). */

@@ -26,13 +26,14 @@ struct hbk_tls_certificate {
     int64_t not_after_ns;                                     /* realtime; the leaf's end */
     struct hbk_slice chain[HBK_CHAIN_CERTIFICATES_MAX];       /* owned, DER, leaf first */
     struct hbk_slice staple;                                  /* owned */
+    int64_t staple_until_ns;                                  /* realtime */
     struct x509_st *certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* held */
     struct evp_pkey_st *private_key;                          /* held */
     struct evp_pkey_st *libssl_key;                           /* held: asks the key's provider */
     struct hbk_slice issuers[HBK_CHAIN_CERTIFICATES_MAX];     /* owned, DER; if must_match_issuer */
     uint16_t schemes[HBK_TLS_LIST_MAX]; /* what it signs with, in order of preference */
     size_t scheme_count;
-    bool must_match_issuer;
+    bool must_match_issuer, needs_staple;
 };
 
 struct hbk_tls_list {

@@ -38,6 +38,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "tls/alert.h"
+#include "tls/certificate.h"
 #include "tls/judge.h"
 
 enum {
@@ -177,9 +178,10 @@ static void write_certificate(struct hbk_native *handshake, struct hbk_writer *w
         hbk_certificate_message_write(writer, context, NULL, 0, hbk_slice_of(NULL, 0));
         return;
     }
-    hbk_certificate_message_write(writer, context, certificate->chain, certificate->chain_count,
-                                  handshake->wants_staple ? certificate->staple
-                                                          : hbk_slice_of(NULL, 0));
+    hbk_certificate_message_write(
+        writer, context, certificate->chain, certificate->chain_count,
+        handshake->wants_staple ? hbk_tls_certificate_staple(certificate, handshake->setup->now_ns)
+                                : hbk_slice_of(NULL, 0));
 }
 
 enum hbk_native_next hbk_native_send_certificate(struct hbk_native *handshake)

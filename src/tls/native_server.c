@@ -166,7 +166,8 @@ static enum hbk_native_next choose_protocol(struct hbk_native *handshake,
                                  context->protocol_failure);
 }
 
-static struct hbk_tls_wish wish_of(const struct hbk_client_hello *hello)
+static struct hbk_tls_wish wish_of(const struct hbk_native *handshake,
+                                   const struct hbk_client_hello *hello)
 {
     /* A hello that only resumes may say nothing of signatures (9.2). */
     static const uint8_t all_schemes[] = {0x04, 0x03, 0x05, 0x03, 0x08, 0x07,
@@ -178,6 +179,7 @@ static struct hbk_tls_wish wish_of(const struct hbk_client_hello *hello)
                        : hbk_slice_of(all_schemes, sizeof all_schemes),
         .authorities = hello->authorities,
         .wants_staple = hello->wants_ocsp,
+        .now_ns = handshake->setup->now_ns,
     };
 }
 
@@ -191,7 +193,7 @@ const struct hbk_tls_certificate *hbk_native_own_certificate(const void *argumen
 static enum hbk_native_next choose_certificate(struct hbk_native *handshake,
                                                const struct hbk_client_hello *hello)
 {
-    const struct hbk_tls_wish wish = wish_of(hello);
+    const struct hbk_tls_wish wish = wish_of(handshake, hello);
     if (hbk_native_ask(handshake, HBK_TLS_MOMENT_CERTIFICATE, &wish) == HBK_NATIVE_FAIL) {
         return HBK_NATIVE_FAIL;
     }
@@ -513,7 +515,7 @@ static enum hbk_native_next read_hello(struct hbk_native *handshake,
         !hbk_native_list_has(hello->versions, HBK_TLS_1_3)) {
         return refuse_version(handshake, message);
     }
-    const struct hbk_tls_wish wish = wish_of(hello);
+    const struct hbk_tls_wish wish = wish_of(handshake, hello);
     bool is_good = compare_hellos(handshake, hello) == HBK_NATIVE_GO_ON &&
                    judge_hello(handshake, hello) == HBK_NATIVE_GO_ON &&
                    hbk_native_ask(handshake, HBK_TLS_MOMENT_HELLO, &wish) == HBK_NATIVE_GO_ON &&

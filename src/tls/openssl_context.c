@@ -249,8 +249,10 @@ static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context
                    SSL_CTX_set_num_tickets(ssl, 0) == 1 && set_suites(ssl, context) &&
                    set_groups(ssl, context) && set_protocols(ssl, context) &&
                    set_authorities(ssl, context) && hbk_openssl_set_up_tickets(own, context);
-    own->chooses = context->certificate_count > 1 ||
-                   (context->certificate_count == 1 && context->certificates[0].must_match_issuer);
+    own->chooses =
+        context->certificate_count > 1 ||
+        (context->certificate_count == 1 &&
+         (context->certificates[0].must_match_issuer || context->certificates[0].needs_staple));
     if (is_good && context->certificate_count == 1 && !own->chooses) {
         is_good = use_only_certificate(ssl, &context->certificates[0]);
     }

@@ -115,7 +115,10 @@ static bool order_suites(SSL *ssl, const struct hbk_tls_context *context)
  * finds that nothing can sign, or something worse about the hello before that. */
 static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk_slice host)
 {
+    struct hbk_slice status_request;
     struct hbk_tls_wish wish = {
+        .wants_staple = find_extension(ssl, TLSEXT_TYPE_status_request, &status_request),
+        .now_ns = handshake->setup->now_ns,
         .server_name = host,
         .schemes = list_of(ssl, TLSEXT_TYPE_signature_algorithms),
         .authorities = list_of(ssl, AUTHORITIES_EXTENSION),
@@ -203,14 +206,17 @@ int hbk_openssl_on_status(SSL *ssl, void *argument)
         return 1;
     }
     const struct hbk_tls_certificate *certificate = handshake->certificate;
-    if (certificate == NULL || certificate->staple.size == 0) {
+    struct hbk_slice staple =
+        certificate == NULL ? hbk_slice_of(NULL, 0)
+                            : hbk_tls_certificate_staple(certificate, handshake->setup->now_ns);
+    if (staple.size == 0) {
         return SSL_TLSEXT_ERR_NOACK;
     }
-    unsigned char *copy = OPENSSL_memdup(certificate->staple.bytes, certificate->staple.size);
+    unsigned char *copy = OPENSSL_memdup(staple.bytes, staple.size);
     if (copy == NULL) {
         return SSL_TLSEXT_ERR_NOACK; /* a staple is a favour */
     }
-    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)certificate->staple.size); /* takes it */
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)staple.size); /* takes it */
     return SSL_TLSEXT_ERR_OK;
 }
 
