@@ -57,6 +57,7 @@ static bool read_figures(struct hbk_slice text, struct hbk_bench_load_figures *o
         .failed = (uint64_t)failed,
         .p50_us = number_at(response, "p50"),
         .p99_us = number_at(response, "p99"),
+        .lateness_us = number_at(json_object_get(ours, "lateness_us"), "p99"),
         .client_us = number_at(json_object_get(ours, "cpu"), "per_request_us"),
     };
     bool is_there = json_is_object(response);

@@ -20,6 +20,7 @@ struct hbk_bench_load_figures {
     uint64_t requests; /* answered */
     uint64_t failed;
     double p50_us, p99_us; /* from the intended time of sending */
+    double lateness_us;    /* P99 of how late it sent */
     double client_us;      /* CPU of the load generator per request */
 };
 

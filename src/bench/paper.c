@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bench/load_run.h"
 #include "bench/sample_file.h"
 
 static bool is_measured(const struct hbk_paper *paper, const struct hbk_paper_system *system,
@@ -152,6 +153,47 @@ static hbk_status run_cell(struct hbk_paper *paper, const struct hbk_paper_cell 
     return HBK_OK;
 }
 
+/*
+ * What the load generator costs and how late it is on this machine, with nothing to wait for: a
+ * second at the paper's rate against a server on the loopback of the client's pod.
+ */
+static hbk_status calibrate(struct hbk_paper *paper, struct hbk_error *error)
+{
+    enum { CONNECTIONS = 64, RATE_RPS = 3200 };
+    static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
+    const char *const arguments[] = {"echo", "--listen", "127.0.0.1:9000", NULL};
+    const struct hbk_program_spec spec = {.name = "calibration-server",
+                                          .place = HBK_PLACE_FRONT,
+                                          .cpu = (int)paper->options.agent_core,
+                                          .arguments = arguments};
+    const struct hbk_bench_load_plan plan = {
+        .name = "calibration",
+        .from = HBK_PLACE_FRONT,
+        .cpu = (int)paper->options.load_core,
+        .to = {.ip = {.size = 4, .bytes = {127, 0, 0, 1}}, .port = HBK_SCENE_PORT},
+        .path = "/",
+        .connections = CONNECTIONS,
+        .rate_rps = RATE_RPS,
+        .duration_ns = HBK_NS_PER_S,
+    };
+    struct hbk_program server = hbk_program_none();
+    struct hbk_bench_load_figures figures;
+    HBK_TRY(hbk_program_start(&paper->scene.topology, &spec, &server, error));
+    hbk_status status = hbk_program_wait_for(&server, "listening on", server_timeout_ns, error);
+    if (status == HBK_OK) {
+        status = hbk_bench_load_run(&paper->scene.topology, &plan, &figures, error);
+    }
+    hbk_program_stop(&server);
+    HBK_TRY(status);
+    (void)snprintf(paper->calibration, sizeof paper->calibration,
+                   "%d/s over %d connections of the loopback: %.1f us of the client's CPU a "
+                   "request, P99 %.2f ms, of which the load generator was late P99 %.2f ms",
+                   RATE_RPS, CONNECTIONS, figures.client_us, figures.p99_us / 1000,
+                   figures.lateness_us / 1000);
+    fprintf(stderr, "calibration: %s\n", paper->calibration);
+    return HBK_OK;
+}
+
 static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
 {
     unsigned order[HBK_PAPER_CELLS_MAX], blocks = 0;
@@ -234,6 +276,7 @@ static hbk_status perform(struct hbk_paper *paper, struct hbk_error *error)
     }
     HBK_TRY(hbk_scene_init(&paper->scene, HBK_PLACES_OF_MESH, error));
     hbk_status status = hbk_paper_open_services(paper, error);
+    status = status == HBK_OK ? calibrate(paper, error) : status;
     status = status == HBK_OK ? run_series(paper, error) : status;
     hbk_scene_fini(&paper->scene);
     HBK_TRY(status);

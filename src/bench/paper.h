@@ -101,6 +101,7 @@ struct hbk_paper {
     struct hbk_sample *samples; /* owned */
     unsigned sample_count;
     struct hbk_scene scene;
+    char calibration[HBK_PAPER_REASON_BYTES_MAX]; /* of the load generator, before the series */
 };
 
 /* Runs the series in the calling process, the first of a private world, and writes the report.

@@ -70,10 +70,13 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_element(page, "td", machine.facts[i].text);
         hbk_page_put(page, "</tr>\n");
     }
-    hbk_page_put(page,
-                 "<tr><th>Placement</th><td>proxies and agents on core %u, client and server "
-                 "on core %u</td></tr>\n</table></div>\n",
-                 paper->options.agent_core, paper->options.load_core);
+    hbk_page_put(page, "<tr><th>Calibration of the load generator</th>");
+    hbk_page_element(page, "td", paper->calibration);
+    hbk_page_put(
+        page,
+        "</tr>\n<tr><th>Placement</th><td>proxies and agents on core %u, client and server "
+        "on core %u</td></tr>\n</table></div>\n",
+        paper->options.agent_core, paper->options.load_core);
     hbk_page_put(
         page,
         "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>System</th><th>What it is</th>"

@@ -143,12 +143,12 @@ static json_t *machine_object(void)
 
 static hbk_status write_json(const struct hbk_paper *paper, struct hbk_error *error)
 {
-    json_t *root = json_pack("{s:s, s:s, s:b, s:i, s:i, s:o, s:o, s:o, s:o}", "version",
-                             HBK_VERSION, "command", paper->options.command, "indicative",
-                             !paper->options.is_full, "agent_core", (int)paper->options.agent_core,
-                             "load_core", (int)paper->options.load_core, "machine",
-                             machine_object(), "systems", systems_array(paper), "cells",
-                             cells_array(paper), "targets", targets_array(paper));
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:b, s:i, s:i, s:o, s:o, s:o, s:o}", "version", HBK_VERSION, "calibration",
+        paper->calibration, "command", paper->options.command, "indicative",
+        !paper->options.is_full, "agent_core", (int)paper->options.agent_core, "load_core",
+        (int)paper->options.load_core, "machine", machine_object(), "systems", systems_array(paper),
+        "cells", cells_array(paper), "targets", targets_array(paper));
     char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     json_decref(root);
     hbk_status status = text == NULL

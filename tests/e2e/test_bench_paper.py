@@ -61,6 +61,7 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
         assert ("client_agent_private_mib" in values) == (run["system"] == "node"), run
     report = json.loads((folder / "results.json").read_text())
     assert report["indicative"] is True
+    assert re.search(r"[\d.]+ us of the client's CPU a request", report["calibration"]), report
     assert {one["name"] for one in report["systems"] if one["measured"]} == {"baseline", "node"}
     assert all(target["verdict"] in ("met", "missed", "unknown") for target in report["targets"])
     assert len(list(csv.DictReader((folder / "results.csv").open()))) == len(runs)

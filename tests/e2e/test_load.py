@@ -187,6 +187,7 @@ def test_a_stall_of_the_server_is_seen_by_all_requests_that_it_met(echo):
     runner = subprocess.Popen(
         [BINARY, "load", "--json", "-c", "4", "-qps", "500", "-t", "6s", "-timeout", "20s",
          server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert runner.stderr.readline() == "started over 4 connections\n"
     assert "done" in runner.stderr.readline()  # a second of the run has passed
     server.program.signal(signal.SIGSTOP)
     stopped = time.monotonic()
