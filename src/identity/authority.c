@@ -122,19 +122,6 @@ static bool add_uri(X509 *certificate, X509 *issuer, const struct hbk_spiffe_id 
     return add_extension(certificate, issuer, NID_subject_alt_name, value);
 }
 
-static bool append_certificate(struct hbk_buffer *out, X509 *certificate)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    bool is_done = bio != NULL && PEM_write_bio_X509(bio, certificate) == 1;
-    if (is_done) {
-        long size = BIO_get_mem_data(bio, &text);
-        is_done = hbk_buffer_append(out, hbk_slice_of(text, (size_t)size)) == HBK_OK;
-    }
-    BIO_free(bio);
-    return is_done;
-}
-
 /* In a BIO of secure memory, which is wiped when it is freed. */
 static bool append_key(struct hbk_buffer *out, EVP_PKEY *key)
 {
@@ -211,7 +198,8 @@ static hbk_status write_issued(X509 *certificate, EVP_PKEY *key, struct hbk_issu
 {
     struct hbk_issued issued;
     hbk_issued_init(&issued);
-    if (!append_certificate(&issued.chain_pem, certificate) || !append_key(&issued.key_pem, key)) {
+    if (hbk_certificate_write(certificate, &issued.chain_pem) != HBK_OK ||
+        !append_key(&issued.key_pem, key)) {
         hbk_issued_fini(&issued);
         return HBK_NO_MEMORY;
     }
@@ -262,15 +250,6 @@ static hbk_status find_trust_domain(X509 *root, const struct hbk_spiffe_id **out
                                "\"spiffe://TRUST-DOMAIN\" is expected");
 }
 
-static int no_password(char *buffer, int size, int is_writing, void *argument)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_writing;
-    (void)argument;
-    return -1;
-}
-
 static hbk_status load(struct hbk_authority *authority, struct hbk_slice root_pem,
                        struct hbk_slice key_pem, struct hbk_error *error)
 {
@@ -282,10 +261,7 @@ static hbk_status load(struct hbk_authority *authority, struct hbk_slice root_pe
 
     HBK_TRY(hbk_certificate_check_signer(authority->root, true, error));
     HBK_TRY(find_trust_domain(authority->root, &authority->id, error));
-    BIO *bio =
-        BIO_new_mem_buf(key_pem.size > 0 ? key_pem.bytes : (const uint8_t *)"", (int)key_pem.size);
-    authority->key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    BIO_free(bio);
+    authority->key = hbk_private_key_read(key_pem);
     bool is_pair =
         authority->key != NULL && X509_check_private_key(authority->root, authority->key) == 1;
     ERR_clear_error();
@@ -295,7 +271,7 @@ static hbk_status load(struct hbk_authority *authority, struct hbk_slice root_pe
                                  ? "no private key: an unencrypted PEM file is expected"
                                  : "the private key is not the one of the CA's certificate");
     }
-    return append_certificate(&authority->root_pem, authority->root) ? HBK_OK : HBK_NO_MEMORY;
+    return hbk_certificate_write(authority->root, &authority->root_pem);
 }
 
 hbk_status hbk_authority_new(struct hbk_slice root_pem, struct hbk_slice key_pem,

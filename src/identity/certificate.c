@@ -118,6 +118,38 @@ hbk_status hbk_certificates_read_beside(struct hbk_slice pem, size_t count_max,
     return HBK_OK;
 }
 
+hbk_status hbk_certificate_write(const X509 *certificate, struct hbk_buffer *pem)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    hbk_status status = HBK_NO_MEMORY;
+    if (bio != NULL && PEM_write_bio_X509(bio, certificate) == 1) {
+        char *text = NULL;
+        long size = BIO_get_mem_data(bio, &text);
+        status = hbk_buffer_append(pem, hbk_slice_of(text, (size_t)size));
+    }
+    BIO_free(bio);
+    return status;
+}
+
+/* An encrypted key would make libcrypto ask the terminal. */
+static int no_password(char *buffer, int size, int is_writing, void *argument)
+{
+    (void)buffer;
+    (void)size;
+    (void)is_writing;
+    (void)argument;
+    return -1;
+}
+
+EVP_PKEY *hbk_private_key_read(struct hbk_slice pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem.size > 0 ? pem.bytes : (const uint8_t *)"", (int)pem.size);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    BIO_free(bio);
+    ERR_clear_error();
+    return key;
+}
+
 /* The single URI among the names; HBK_UNTRUSTED when there is none or a second. */
 static hbk_status find_uri(const GENERAL_NAMES *names, struct hbk_slice *out_uri,
                            struct hbk_error *error)

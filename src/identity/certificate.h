@@ -6,6 +6,7 @@
 
 #include <openssl/x509.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "identity/spiffe.h"
@@ -35,6 +36,12 @@ HBK_MUST_USE hbk_status hbk_certificates_read_beside(struct hbk_slice pem, size_
                                                      struct hbk_certificates *out_certificates,
                                                      struct hbk_error *error);
 void hbk_certificates_fini(struct hbk_certificates *certificates);
+
+/* Appends it as PEM. Fails: HBK_NO_MEMORY, HBK_LIMIT. */
+HBK_MUST_USE hbk_status hbk_certificate_write(const X509 *certificate, struct hbk_buffer *pem);
+
+/* The private key of a PEM text, owned by the caller; NULL: there is none, or it is encrypted. */
+EVP_PKEY *hbk_private_key_read(struct hbk_slice pem);
 
 /* Rule 1 of verdict.h: the one SPIFFE id of a leaf; the caller owns a reference.
  * Fails: HBK_UNTRUSTED with the reason, HBK_NO_MEMORY. */

@@ -14,25 +14,6 @@ struct svid {
     _Atomic uint32_t references; /* release on giving back, acquire before the free */
 };
 
-/* An encrypted key would make libcrypto ask the terminal. */
-static int no_password(char *buffer, int size, int is_writing, void *argument)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_writing;
-    (void)argument;
-    return -1;
-}
-
-static EVP_PKEY *read_key(struct hbk_slice pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.size > 0 ? pem.bytes : (const uint8_t *)"", (int)pem.size);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    BIO_free(bio);
-    ERR_clear_error();
-    return key;
-}
-
 /* Takes the certificates over and narrows the validity to what all of them allow. */
 static hbk_status take_chain(struct hbk_svid *svid, struct hbk_certificates *chain,
                              struct hbk_error *error)
@@ -74,7 +55,7 @@ static hbk_status fill(struct hbk_svid *svid, struct hbk_slice chain_pem, struct
     hbk_certificates_fini(&chain);
     HBK_TRY(status);
 
-    svid->private_key = read_key(key_pem);
+    svid->private_key = hbk_private_key_read(key_pem);
     if (svid->private_key == NULL) {
         return hbk_error_set(error, HBK_INVALID,
                              "no private key: an unencrypted PEM file is expected");

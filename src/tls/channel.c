@@ -17,8 +17,6 @@
 
 /* RFC 8446, B.3. */
 enum {
-    MESSAGE_NEW_SESSION_TICKET = 4,
-    MESSAGE_KEY_UPDATE = 24,
     KEY_UPDATE_BYTES = 5,
     ALERT_BYTES = 2,
     ALERT_LEVEL_WARNING = 1,
@@ -35,7 +33,7 @@ void hbk_channel_init(struct hbk_tls_channel *channel, enum hbk_tls_role role,
     /* RFC 8449, 4: the limit counts the type's byte; a larger one than the protocol's says nothing.
      */
     bool is_limited = record_size_limit > 0 && record_size_limit <= HBK_TLS_PLAIN_BYTES_MAX;
-    HBK_ASSERT(record_size_limit == 0 || record_size_limit >= HBK_CHANNEL_LIMIT_MIN);
+    HBK_ASSERT(record_size_limit == 0 || record_size_limit >= HBK_TLS_RECORD_SIZE_LIMIT_MIN);
     *channel = (struct hbk_tls_channel){
         .role = role,
         .plain_bytes_max =
@@ -116,12 +114,12 @@ static void judge_message(struct hbk_tls_channel *channel)
     const uint8_t *header = channel->message_header;
     uint32_t size = (uint32_t)header[1] << 16 | (uint32_t)header[2] << 8 | header[3];
     channel->message_left = size;
-    if (header[0] == MESSAGE_KEY_UPDATE) {
+    if (header[0] == HBK_MESSAGE_KEY_UPDATE) {
         if (size != 1) {
             hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_DECODE_ERROR,
                              "a key update of a wrong size");
         }
-    } else if (header[0] != MESSAGE_NEW_SESSION_TICKET || channel->role != HBK_TLS_CLIENT) {
+    } else if (header[0] != HBK_MESSAGE_NEW_SESSION_TICKET || channel->role != HBK_TLS_CLIENT) {
         fail_unexpected(channel, "a handshake message that may not come after the handshake");
     } else if (size == 0 || size > HBK_CHANNEL_TICKET_BYTES_MAX) {
         hbk_channel_fail(channel, HBK_INVALID, HBK_ALERT_DECODE_ERROR, "a ticket of a wrong size");
@@ -158,7 +156,7 @@ static void take_handshake(struct hbk_tls_channel *channel, struct hbk_span body
         }
         size_t left = body.size - at;
         uint32_t taken = left < channel->message_left ? (uint32_t)left : channel->message_left;
-        if (channel->message_header[0] == MESSAGE_KEY_UPDATE) {
+        if (channel->message_header[0] == HBK_MESSAGE_KEY_UPDATE) {
             take_key_update(channel, body.bytes[at], at + 1 == body.size);
         } else {
             take_ticket(channel, hbk_slice_of(body.bytes + at, taken),
@@ -324,7 +322,7 @@ static enum hbk_tls_answer write_alert(struct hbk_tls_channel *channel, int aler
 static enum hbk_tls_answer write_update(struct hbk_tls_channel *channel, struct hbk_span output,
                                         size_t *written)
 {
-    const uint8_t body[KEY_UPDATE_BYTES] = {MESSAGE_KEY_UPDATE, 0, 0, 1,
+    const uint8_t body[KEY_UPDATE_BYTES] = {HBK_MESSAGE_KEY_UPDATE, 0, 0, 1,
                                             channel->update_is_request};
     enum hbk_tls_answer answer = write_control(channel, HBK_TLS_RECORD_HANDSHAKE,
                                                hbk_slice_of(body, sizeof body), output, written);

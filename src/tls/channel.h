@@ -21,8 +21,6 @@ enum {
     /* A ticket that is skipped: its largest legal size (RFC 8446, 4.6.1), rounded up. */
     HBK_CHANNEL_TICKET_BYTES_MAX = 1 << 18,
 
-    HBK_CHANNEL_LIMIT_MIN = 64, /* RFC 8449, 4: the least that a record size limit may be */
-
     /* Records up to this size are joined to one slice; moving larger ones would cost too much. */
     HBK_CHANNEL_JOIN_BYTES_MAX = 4096,
 };

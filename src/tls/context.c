@@ -11,7 +11,7 @@
 #include "tls/engine.h"
 #include "tls/ticket.h"
 
-enum { RECORD_LIMIT_MIN = 64, RECORD_LIMIT_MAX = HBK_TLS_PLAIN_BYTES_MAX + 1 }; /* RFC 8449, 4 */
+enum { RECORD_LIMIT_MAX = HBK_TLS_PLAIN_BYTES_MAX + 1 }; /* RFC 8449, 4 */
 
 static const uint16_t default_suites[] = {
     HBK_SUITE_AES_128_GCM_SHA256,
@@ -58,16 +58,6 @@ struct list_rule {
     size_t default_count;
 };
 
-static bool is_in(const struct hbk_tls_list *list, uint16_t number)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static hbk_status take_list(const struct list_rule *rule, const uint16_t *items, size_t count,
                             struct hbk_tls_list *out_list, struct hbk_error *error)
 {
@@ -82,7 +72,7 @@ static hbk_status take_list(const struct list_rule *rule, const uint16_t *items,
             return hbk_error_set(error, HBK_UNSUPPORTED, "%s 0x%04x is not spoken, only %s",
                                  rule->what, items[i], rule->allowed);
         }
-        if (is_in(out_list, items[i])) {
+        if (hbk_tls_list_has(out_list, items[i])) {
             return hbk_error_set(error, HBK_INVALID, "%s 0x%04x stands in the list twice",
                                  rule->what, items[i]);
         }
@@ -333,15 +323,15 @@ static hbk_status take_limits(struct hbk_tls_context *context,
     uint16_t limit = options->record_size_limit;
     uint16_t sent = options->sent_record_bytes_max;
     uint32_t certificate = options->certificate_bytes_max;
-    if (limit != 0 && (limit < RECORD_LIMIT_MIN || limit > RECORD_LIMIT_MAX)) {
+    if (limit != 0 && (limit < HBK_TLS_RECORD_SIZE_LIMIT_MIN || limit > RECORD_LIMIT_MAX)) {
         return hbk_error_set(error, HBK_INVALID,
                              "a record size limit of %u bytes, %d to %d are allowed", limit,
-                             RECORD_LIMIT_MIN, RECORD_LIMIT_MAX);
+                             HBK_TLS_RECORD_SIZE_LIMIT_MIN, RECORD_LIMIT_MAX);
     }
-    if (sent != 0 && (sent < RECORD_LIMIT_MIN || sent > HBK_TLS_PLAIN_BYTES_MAX)) {
+    if (sent != 0 && (sent < HBK_TLS_RECORD_SIZE_LIMIT_MIN || sent > HBK_TLS_PLAIN_BYTES_MAX)) {
         return hbk_error_set(error, HBK_INVALID,
                              "records of at most %u bytes are to be sent, %d to %d are allowed",
-                             sent, RECORD_LIMIT_MIN, HBK_TLS_PLAIN_BYTES_MAX);
+                             sent, HBK_TLS_RECORD_SIZE_LIMIT_MIN, HBK_TLS_PLAIN_BYTES_MAX);
     }
     if (certificate > HBK_TLS_MESSAGE_BYTES_MAX) {
         return hbk_error_set(

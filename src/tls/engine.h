@@ -41,6 +41,15 @@ struct hbk_tls_list {
     size_t count;
 };
 
+static inline bool hbk_tls_list_has(const struct hbk_tls_list *list, uint16_t number)
+{
+    size_t i = 0;
+    while (i < list->count && list->items[i] != number) {
+        i++;
+    }
+    return i < list->count;
+}
+
 struct hbk_tls_context {
     enum hbk_tls_engine_kind engine;
     void *engine_context[HBK_TLS_ENGINE_COUNT]; /* each engine's own, built once; NULL: not used */

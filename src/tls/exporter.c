@@ -10,7 +10,7 @@ hbk_status hbk_exporter_derive(enum hbk_cipher_suite suite, struct hbk_slice sec
                                struct hbk_span out)
 {
     size_t size = hbk_cipher_suite_hash_bytes(suite);
-    enum hbk_hash hash = size == HBK_SHA384_BYTES ? HBK_HASH_SHA384 : HBK_HASH_SHA256;
+    enum hbk_hash hash = hbk_cipher_suite_hash(suite);
     uint8_t digest[HBK_TLS_HASH_BYTES_MAX];
     uint8_t derived[HBK_TLS_HASH_BYTES_MAX];
     HBK_ASSERT(secret.size == size);

@@ -215,7 +215,7 @@ struct hbk_complaint hbk_extension_record_size_limit(struct hbk_slice body, uint
     if (!hbk_extension_number(body, out_limit)) {
         return hbk_extension_judge(HBK_HAS_RECORD_SIZE_LIMIT, false);
     }
-    if (*out_limit < HBK_MESSAGE_RECORD_SIZE_LIMIT_MIN) {
+    if (*out_limit < HBK_TLS_RECORD_SIZE_LIMIT_MIN) {
         return hbk_complain(HBK_ALERT_ILLEGAL_PARAMETER, "record_size_limit is below 64 bytes");
     }
     return HBK_NO_COMPLAINT;

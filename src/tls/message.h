@@ -25,7 +25,6 @@ enum {
     HBK_MESSAGE_CERTIFICATES_MAX = 8, /* of one chain that are looked at */
 
     /* RFC 8449, 4: bytes of a record's plaintext with its type. */
-    HBK_MESSAGE_RECORD_SIZE_LIMIT_MIN = 64,
     HBK_MESSAGE_RECORD_SIZE_LIMIT_MAX = (1 << 14) + 1,
 };
 

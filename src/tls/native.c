@@ -477,17 +477,6 @@ enum hbk_native_next hbk_native_take_certificate(struct hbk_native *handshake,
                                               failure.error.text);
 }
 
-static bool offers_scheme(const struct hbk_native *handshake, uint16_t scheme)
-{
-    const struct hbk_tls_list *schemes = &handshake->setup->context->verify_schemes;
-    for (size_t i = 0; i < schemes->count; i++) {
-        if (schemes->items[i] == scheme) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum hbk_native_next hbk_native_take_verify(struct hbk_native *handshake,
                                             const struct hbk_flight_message *message)
 {
@@ -497,7 +486,8 @@ enum hbk_native_next hbk_native_take_verify(struct hbk_native *handshake,
         return hbk_native_complain(handshake, complaint);
     }
     const struct hbk_public_key *key = &handshake->result.peer->key;
-    if (!offers_scheme(handshake, read.scheme) || !hbk_verification_fits(key, read.scheme)) {
+    if (!hbk_tls_list_has(&handshake->setup->context->verify_schemes, read.scheme) ||
+        !hbk_verification_fits(key, read.scheme)) {
         return hbk_native_fail(handshake, HBK_INVALID, HBK_ALERT_ILLEGAL_PARAMETER,
                                "a signature of a scheme that was not offered or is not the key's");
     }

@@ -198,16 +198,6 @@ static enum hbk_native_next refuse_version(struct hbk_native *handshake,
                            "the server does not speak TLS 1.3");
 }
 
-static bool is_in_list(const struct hbk_tls_list *list, uint16_t number)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_share(const struct hbk_native *handshake, uint16_t group)
 {
     for (size_t i = 0; i < handshake->share_count; i++) {
@@ -233,7 +223,7 @@ static enum hbk_native_next judge_hello(struct hbk_native *handshake,
     if (hello->compression != 0) {
         return refuse(handshake, HBK_ALERT_DECODE_ERROR, "the server chose a compression");
     }
-    if (!is_in_list(&handshake->setup->context->suites, hello->suite) ||
+    if (!hbk_tls_list_has(&handshake->setup->context->suites, hello->suite) ||
         (handshake->was_retried && hello->suite != handshake->result.suite)) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
                       "the server chose a cipher suite that was not offered");
@@ -266,7 +256,7 @@ static enum hbk_native_next take_retry(struct hbk_native *handshake,
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
                       "a HelloRetryRequest that changes nothing");
     }
-    if (has_group && (!is_in_list(&handshake->setup->context->groups, hello->share_group) ||
+    if (has_group && (!hbk_tls_list_has(&handshake->setup->context->groups, hello->share_group) ||
                       has_share(handshake, hello->share_group))) {
         return refuse(handshake, HBK_ALERT_ILLEGAL_PARAMETER,
                       "a HelloRetryRequest for a group that was not offered, or has its share");

@@ -35,9 +35,10 @@ enum hbk_tls_group {
 };
 
 enum {
-    HBK_GROUP_SHARE_BYTES_MAX = 97,  /* a point of P-384; the hybrid group will need 1,216 */
-    HBK_GROUP_SECRET_BYTES_MAX = 48, /* of the agreement */
-    HBK_TLS_LIST_MAX = 16,           /* entries of a list of suites, groups or schemes of ours */
+    HBK_GROUP_SHARE_BYTES_MAX = 97,     /* a point of P-384; the hybrid group will need 1,216 */
+    HBK_GROUP_SECRET_BYTES_MAX = 48,    /* of the agreement */
+    HBK_TLS_RECORD_SIZE_LIMIT_MIN = 64, /* RFC 8449, 4 */
+    HBK_TLS_LIST_MAX = 16,              /* entries of a list of suites, groups or schemes of ours */
 };
 
 /* "TLS_AES_128_GCM_SHA256", "X25519", "TLSv1.3"; "unknown" for others. Signature schemes have their

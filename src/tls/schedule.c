@@ -8,16 +8,11 @@ enum {
     INFO_BYTES_MAX = 2 + 1 + 6 + HBK_TLS_LABEL_BYTES_MAX + 1 + 255,
 };
 
-static enum hbk_hash hash_of(enum hbk_cipher_suite suite)
-{
-    return suite == HBK_SUITE_AES_256_GCM_SHA384 ? HBK_HASH_SHA384 : HBK_HASH_SHA256;
-}
-
 /* ---- the transcript ---- */
 
 void hbk_tls_transcript_init(struct hbk_tls_transcript *transcript, enum hbk_cipher_suite suite)
 {
-    hbk_hash_init(&transcript->state, hash_of(suite));
+    hbk_hash_init(&transcript->state, hbk_cipher_suite_hash(suite));
 }
 
 void hbk_tls_transcript_add(struct hbk_tls_transcript *transcript, struct hbk_slice message)
@@ -78,7 +73,8 @@ static void expand(const struct hbk_hmac *secret, struct hbk_slice label, struct
 
 static void key_of(struct hbk_hmac *hmac, enum hbk_cipher_suite suite, const uint8_t *secret)
 {
-    hbk_hmac_init(hmac, hash_of(suite), hbk_slice_of(secret, hbk_cipher_suite_hash_bytes(suite)));
+    hbk_hmac_init(hmac, hbk_cipher_suite_hash(suite),
+                  hbk_slice_of(secret, hbk_cipher_suite_hash_bytes(suite)));
 }
 
 void hbk_tls_expand_label(enum hbk_cipher_suite suite, const uint8_t *secret,
@@ -118,7 +114,7 @@ static void extract(struct hbk_tls_schedule *schedule, struct hbk_slice salt,
 void hbk_tls_schedule_init(struct hbk_tls_schedule *schedule, enum hbk_cipher_suite suite,
                            struct hbk_slice psk)
 {
-    schedule->hash = hash_of(suite);
+    schedule->hash = hbk_cipher_suite_hash(suite);
     extract(schedule, hbk_slice_of(NULL, 0), psk);
 }
 
