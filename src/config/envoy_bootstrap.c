@@ -15,7 +15,7 @@ static const struct hbk_proto_field admin_fields[] = {
     F_TEXT(profile_path, .note = "there is no profiler"),
     F_MSG(address, hbk_envoy_address),
     F_LATER("socket_options"),
-    F_BOOL(ignore_global_conn_limit),
+    F_BOOL(ignore_global_conn_limit, .note = "there is no global limit"),
     F_MSGS(allow_paths, hbk_envoy_string_matcher),
 };
 static const struct hbk_proto_message admin = {
@@ -331,7 +331,8 @@ static const struct hbk_proto_field bootstrap_fields[] = {
     F_LATER("stats_sinks"),
     F_LATER("deferred_stat_options"),
     F_MSG(stats_config, stats_config),
-    F_TIME(stats_flush_interval, .min = 1000000, .max = INT64_C(300000000000)),
+    F_TIME(stats_flush_interval, .min = 1000000, .max = INT64_C(300000000000),
+           .note = "nothing is flushed"),
     F_LATER("stats_flush_on_admin"),
     F_LATER("watchdog"),
     F_LATER("watchdogs"),

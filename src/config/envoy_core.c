@@ -25,7 +25,8 @@ static const struct hbk_proto_field data_source_fields[] = {
                   .is_secret = true),
     F_ONE_TEXT(inline_string, specifier, HBK_GW_DATA_INLINE_STRING, 1, .is_secret = true),
     F_ONE_TEXT(environment_variable, specifier, HBK_GW_DATA_ENVIRONMENT, 1, .min = 1),
-    F_MSG(watched_directory, hbk_envoy_watched_directory),
+    F_MSG(watched_directory, hbk_envoy_watched_directory,
+          .note = "the directories of the files themselves are watched"),
 };
 const struct hbk_proto_message hbk_envoy_data_source = {
     MESSAGE("envoy.config.core.v3.DataSource", data_source_fields),
@@ -110,7 +111,7 @@ static const struct hbk_proto_field socket_address_fields[] = {
     F_ONE_U32(port_value, port_specifier, HBK_GW_PORT_VALUE, 1, .min = 0, .max = 65535),
     F_LATER("named_port"),
     F_LATER("resolver_name"),
-    F_BOOL(ipv4_compat),
+    F_BOOL(ipv4_compat, .note = "the wildcard [::] takes IPv4 in any case"),
     F_LATER("network_namespace_filepath"),
 };
 const struct hbk_proto_message hbk_envoy_socket_address = {
@@ -312,7 +313,8 @@ const struct hbk_proto_message hbk_envoy_runtime_u32 = {
 #define T struct hbk_gw_path_source
 static const struct hbk_proto_field path_source_fields[] = {
     F_TEXT(path, .is_required = true, .min = 1),
-    F_MSG(watched_directory, hbk_envoy_watched_directory),
+    F_MSG(watched_directory, hbk_envoy_watched_directory,
+          .note = "the directories of the files themselves are watched"),
 };
 static const struct hbk_proto_message path_source = {
     MESSAGE("envoy.config.core.v3.PathConfigSource", path_source_fields)};
@@ -340,7 +342,7 @@ static const struct hbk_proto_field config_source_fields[] = {
     F_LATER("api_config_source"),
     F_LATER("ads"),
     F_LATER("self"),
-    F_TIME(initial_fetch_timeout),
+    F_TIME(initial_fetch_timeout, .note = "a secret that is missing at the start is an error"),
     F_ENUM(resource_api_version, api_version_enum),
     F_LATER("authorities"),
 };

@@ -4,7 +4,7 @@
 
 #define T struct hbk_gw_router
 static const struct hbk_proto_field router_fields[] = {
-    F_BOOL(dynamic_stats, .is_wrapper = true),
+    F_BOOL(dynamic_stats, .is_wrapper = true, .note = "all that there is is counted in any case"),
     F_NOTHING("start_child_span", "there is no tracing"),
     F_LATER("upstream_log"),
     F_LATER("upstream_log_options"),
@@ -174,7 +174,7 @@ static const struct hbk_proto_field manager_fields[] = {
     F_LATER("stream_flush_timeout"),
     F_TIME(request_timeout),
     F_TIME(request_headers_timeout),
-    F_TIME(drain_timeout),
+    F_TIME(drain_timeout, .note = "a drained HTTP/2 client has a second to answer"),
     F_TIME(delayed_close_timeout),
     F_MSGS(access_log, hbk_envoy_access_log),
     F_LATER("access_log_flush_interval"),

@@ -127,7 +127,8 @@ static const struct hbk_proto_field certificate_fields[] = {
     F_MSG(certificate_chain, hbk_envoy_data_source),
     F_MSG(private_key, hbk_envoy_data_source, .is_secret = true),
     F_LATER("pkcs12"),
-    F_MSG(watched_directory, hbk_envoy_watched_directory),
+    F_MSG(watched_directory, hbk_envoy_watched_directory,
+          .note = "the directories of the files themselves are watched"),
     F_MSG(private_key_provider, key_provider),
     F_MSG(password, hbk_envoy_data_source, .is_secret = true),
     F_MSG(ocsp_staple, hbk_envoy_data_source),
@@ -220,7 +221,8 @@ static const struct hbk_proto_field validation_fields[] = {
     F_MSG(trusted_ca, hbk_envoy_data_source),
     F_GUARD("ca_certificate_provider_instance"),
     F_GUARD("system_root_certs"),
-    F_MSG(watched_directory, hbk_envoy_watched_directory),
+    F_MSG(watched_directory, hbk_envoy_watched_directory,
+          .note = "the directories of the files themselves are watched"),
     F_TEXTS(verify_certificate_spki, .min = SPKI_TEXT_BYTES, .max = SPKI_TEXT_BYTES),
     F_TEXTS(verify_certificate_hash, .min = HASH_TEXT_BYTES, .max = HASH_COLON_TEXT_BYTES),
     F_MSGS(match_typed_subject_alt_names, san_matcher),
@@ -382,8 +384,8 @@ static const struct hbk_proto_field upstream_fields[] = {
     F_BOOL(auto_host_sni),
     F_BOOL(auto_sni_san_validation),
     F_GUARD("allow_renegotiation"),
-    F_U32(max_session_keys, .is_wrapper = true),
-    F_BOOL(enforce_rsa_key_usage, .is_wrapper = true),
+    F_U32(max_session_keys, .is_wrapper = true, .note = "sessions with upstreams are not resumed"),
+    F_BOOL(enforce_rsa_key_usage, .is_wrapper = true, .note = "always"),
 };
 static void prepare_upstream(void *message)
 {

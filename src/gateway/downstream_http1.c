@@ -359,7 +359,11 @@ static hbk_status fill_request(struct hbk_gw_stream *stream,
     struct hbk_arena *arena = &stream->arena;
     struct hbk_gw_head *head = &stream->request;
     head->method = hbk_gw_copy(arena, request->method);
-    head->authority = hbk_gw_copy(arena, request->host);
+    struct hbk_slice host = request->host;
+    if (host.size == 0 && request->minor_version == 0 && http->http_protocol_options != NULL) {
+        host = http->http_protocol_options->default_host_for_http_10;
+    }
+    head->authority = hbk_gw_copy(arena, host);
     struct hbk_slice target = hbk_gw_copy(arena, request->target);
     if (head->method.bytes == NULL || head->authority.bytes == NULL || target.bytes == NULL) {
         return HBK_NO_MEMORY;
@@ -393,7 +397,8 @@ static uint32_t judge(const struct hbk_gw_connection *connection,
     if (request->minor_version == 0 && (options == NULL || !options->accept_http_10)) {
         return 426;
     }
-    if (request->host.size == 0 && request->minor_version > 0) {
+    if (request->host.size == 0 &&
+        (request->minor_version > 0 || options->default_host_for_http_10.size == 0)) {
         return 400;
     }
     if (request->target.bytes[0] != '/' && !is_absolute(request->target) &&

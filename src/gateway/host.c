@@ -204,7 +204,10 @@ static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members
         return HBK_NO_MEMORY;
     }
     host->vitals = hbk_gw_vitals_ref(members->vitals[index]);
-    host->hostname = endpoint->endpoint->hostname;
+    /* A name that is resolved is the host's, where nothing else is said. */
+    const struct hbk_gw_socket_address *address = endpoint->endpoint->address->socket_address;
+    bool has_name = endpoint->endpoint->hostname.size > 0 || address->is_ip;
+    host->hostname = has_name ? endpoint->endpoint->hostname : address->address;
     host->weight = endpoint->load_balancing_weight;
     host->is_unhealthy = endpoint->health_status >= 2 && endpoint->health_status <= 4;
     return HBK_OK;

@@ -40,7 +40,6 @@ static hbk_status check_manager(const struct hbk_gw_http_connection_manager *htt
     const struct remark remarks[] = {
         {"max_stream_duration", common->max_stream_duration > 0, true},
         {"allow_absolute_url: false", !http1->allow_absolute_url, true},
-        {"default_host_for_http_10", http1->default_host_for_http_10.size > 0, true},
         {"add_user_agent", http->add_user_agent, true},
         {"respect_expected_rq_timeout", router->respect_expected_rq_timeout, true},
     };
@@ -94,6 +93,7 @@ hbk_status hbk_gw_check_served(const struct hbk_gw_bootstrap *bootstrap, struct 
     const struct hbk_gw_admin *admin = bootstrap->admin;
     const struct remark remarks[] = {
         {"access_log", admin != NULL && admin->access_log_count > 0, false},
+        {"access_log_path", admin != NULL && admin->access_log_path.size > 0, false},
     };
     HBK_TRY(judge(remarks, HBK_COUNT(remarks), "bootstrap", HBK_SLICE("admin, stats"), error));
     for (uint32_t i = 0; i < all->listeners_count; i++) {
