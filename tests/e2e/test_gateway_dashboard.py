@@ -50,8 +50,9 @@ def test_every_panel_shows_numbers_of_a_run(
             assert len(values) == 1, (title, legend, values)
         else:
             assert sum(values.values()) > 0, (title, legend, values)
-    assert set(seen["Operations by path", "{{path}}"]) <= {"scalar", "vector"}
+    assert set(seen["Operations by path", "{{path}}"]) == {"libcrypto", "vector"}
     lanes = seen["Lanes per batch", "{{queue}}"]
-    assert all(0.99 < value < 8.01 for value in lanes.values()), lanes  # a quotient of rates
+    # Prometheus guesses what lies before a series' first value, of dividend and divisor apart.
+    assert all(0.8 < value < 10 for value in lanes.values()), lanes
     assert seen["Handshake latency", "P50"][""] <= seen["Handshake latency", "P99"][""] < 3
     assert seen["CPU", "{{instance}}"][""] < 8

@@ -51,7 +51,7 @@ def test_the_page_shows_the_figures_while_load_runs(served, browser):
     assert 0 < numbers["handshakes"] < 10000
     assert 0 < numbers["p50"] <= numbers["p99"]
     assert numbers["requests"] > 0
-    assert numbers["vector"] + numbers["scalar"] > 0
+    assert numbers["vector"] + numbers["single"] > 0
     assert 0 < numbers["cpu"] < 64
     if cpu_has_kernels():
         assert 1 <= numbers["queue"] <= 8

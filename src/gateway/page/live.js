@@ -92,7 +92,7 @@ const FIGURES = [
     (now) => sum(now, "envoy_listener_ssl_handshakes_in_progress")],
   ["queue", "provider's queue, mean", mean("envoy_listener_cryptomb_rsa_queue_sizes")],
   ["vector", "batched operations / s", rate("envoy_batcher_operations", by("vector"))],
-  ["scalar", "single operations / s", rate("envoy_batcher_operations", by("scalar"))],
+  ["single", "single operations / s", rate("envoy_batcher_operations", by("libcrypto"))],
   ["requests", "requests / s", rate("envoy_http_downstream_rq_completed")],
   ["connections", "connections", (now) => sum(now, "envoy_server_total_connections")],
   ["cpu", "CPU, processors", (now, before) => cpu(now, before) / 1e6],
