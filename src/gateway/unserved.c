@@ -78,7 +78,14 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
         cluster->http != NULL && cluster->http->upstream_http_protocol_options != NULL
             ? cluster->http->upstream_http_protocol_options
             : &defaults;
+    const struct hbk_gw_http_options *own =
+        cluster->http != NULL ? cluster->http->common_http_protocol_options : NULL;
+    const struct hbk_gw_http_options *older = cluster->common_http_protocol_options;
     const struct remark remarks[] = {
+        {"max_stream_duration",
+         (own != NULL && own->max_stream_duration > 0) ||
+             (older != NULL && older->max_stream_duration > 0),
+         true},
         {"use_downstream_protocol_config", cluster->upstream_protocol == HBK_GW_UPSTREAM_DOWNSTREAM,
          true},
         {"auto_sni", upstream->auto_sni, true},
