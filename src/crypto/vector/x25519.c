@@ -211,7 +211,8 @@ void hbk_vector_x25519_base(const uint8_t scalar[8][32], uint8_t out_public[8][3
     hbk_vector_wipe();
 }
 
-/* The two points of the ladder, m P and (m + 1) P, by their x-coordinates X / Z. */
+/* The two points of the ladder, m P and (m + 1) P, by their x-coordinates X / Z. Products or
+ * reduced: a step begins with sums and differences, which are reduced anyway. */
 struct ladder {
     struct five x2, z2, x3, z3;
 };
@@ -226,21 +227,21 @@ ALWAYS_INLINE void swap(struct five *a, struct five *b, __mmask8 mask)
 /* Doubles the first point and adds both into the second; `u` is their constant difference. */
 ALWAYS_INLINE void ladder_step(struct ladder *ladder, struct five u)
 {
-    const struct five a = fx_add(ladder->x2, ladder->z2);
-    const struct five b = fx_subtract(ladder->x2, ladder->z2);
-    const struct five c = fx_add(ladder->x3, ladder->z3);
-    const struct five d = fx_subtract(ladder->x3, ladder->z3);
+    const struct five a = fx_factor(five_add(ladder->x2, ladder->z2));
+    const struct five b = fx_factor(fx_difference(ladder->x2, ladder->z2));
+    const struct five c = fx_factor(five_add(ladder->x3, ladder->z3));
+    const struct five d = fx_factor(fx_difference(ladder->x3, ladder->z3));
     const struct five da = fx_multiply(d, a);
     const struct five cb = fx_multiply(c, b);
-    const struct five aa = fx_reduce(fx_square(a));
-    const struct five bb = fx_reduce(fx_square(b));
-    const struct five e = fx_subtract(aa, bb);
-    const struct five difference = fx_reduce(fx_square(fx_subtract(da, cb)));
+    const struct five aa = fx_square(a);
+    const struct five bb = fx_square(b);
+    const struct five e = fx_factor(fx_difference(aa, bb));
+    const struct five difference = fx_square(fx_factor(fx_difference(da, cb)));
 
-    ladder->x3 = fx_reduce(fx_square(fx_add(da, cb)));
-    ladder->z3 = fx_reduce(fx_multiply(u, difference));
-    ladder->x2 = fx_reduce(fx_multiply(aa, bb));
-    ladder->z2 = fx_reduce(fx_multiply(e, fx_add_a24(aa, e)));
+    ladder->x3 = fx_square(fx_factor(five_add(da, cb)));
+    ladder->z3 = fx_multiply(u, fx_factor(difference));
+    ladder->x2 = fx_multiply(fx_factor(aa), fx_factor(bb));
+    ladder->z2 = fx_multiply(e, fx_add_a24(aa, e));
 }
 
 NOINLINE __mmask8 agree(const uint8_t scalar[8][32], const uint8_t peer[8][32],
@@ -262,7 +263,7 @@ NOINLINE __mmask8 agree(const uint8_t scalar[8][32], const uint8_t peer[8][32],
         is_swapped = bit;
     }
     /* The lowest bit of a clamped scalar is zero: nothing is left to swap back. */
-    const struct five x = fx_multiply(ladder.x2, fx_invert(ladder.z2));
+    const struct five x = fx_multiply(fx_reduce(ladder.x2), fx_invert(fx_reduce(ladder.z2)));
     const struct five secret = fx_canonical(fx_reduce(x));
     five_to_little_endian(out_secret, secret);
     return (__mmask8)~five_equal(secret, five_zero());
