@@ -29,6 +29,11 @@ ALLOWED = {
     "cert_chain_of_trust": "the test's certificate signed itself",
 }
 
+# What testssl.sh could not look at, by its own doing. It asks s_client for a session with an input
+# that ends at once, so s_client may leave before the ticket of TLS 1.3 comes, and then finds no
+# file to resume from. tests/e2e/test_tls_strangers.py resumes with s_client.
+NOT_SEEN = {("sessionresumption_ticket", "check failed because of connect problem")}
+
 
 OLDER = "tls_params: {tls_minimum_protocol_version: TLSv1_2},"
 
@@ -69,7 +74,9 @@ def test_testssl_finds_nothing_that_is_not_allowed(scanned, find_peer_program):
     bad = {
         name: finding
         for name, finding in findings.items()
-        if finding[0] not in ("OK", "INFO") and name not in ALLOWED
+        if finding[0] not in ("OK", "INFO")
+        and name not in ALLOWED
+        and (name, finding[1]) not in NOT_SEEN
     }
     assert bad == {}
 
