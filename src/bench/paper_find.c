@@ -326,8 +326,8 @@ static bool can_be_quiet(char out_reason[static HBK_PAPER_REASON_BYTES_MAX])
 {
     static const uint64_t timeout_ns = 10 * HBK_NS_PER_S;
     const char *const arguments[] = {
-        "/proc/self/exe",        "gateway", "--mode",    "validate", "-l", "off", "--config-yaml",
-        HBK_PAPER_NO_STATISTICS, "-c",      "/dev/null", NULL};
+        "/proc/self/exe",        "gateway", "--mode", "validate", "-l", "off", "--config-yaml",
+        HBK_PAPER_NO_STATISTICS, NULL};
     struct hbk_process_spec spec = hbk_process_spec_of(arguments);
     struct hbk_process process = hbk_process_none();
     struct hbk_error error = {0};

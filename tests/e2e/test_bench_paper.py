@@ -71,7 +71,8 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
 
 
 def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(paper):
-    names = ["sidecar-tcp", "sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain"]
+    names = ["sidecar-tcp", "sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain",
+             "sidecar-tcp-quiet"]
     folder, _ = paper(*SHORT, "--only", "table2,fig7", "--systems", ",".join(names))
     runs = samples(folder)
     assert all(run["ok"] and run["values"]["failed"] == 0 for run in runs), runs
