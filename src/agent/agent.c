@@ -305,6 +305,19 @@ static hbk_status watch_signals(struct agent *agent, struct hbk_error *error)
     return HBK_OK;
 }
 
+/* A node that no workload names is most likely a name misspelt: here, or in the mesh file. */
+static void warn_about_node(const struct hbk_mesh *mesh, const char *node)
+{
+    struct hbk_trie_walk walk = hbk_mesh_walk(mesh, HBK_MESH_WORKLOADS);
+    for (const struct hbk_record *record; (record = hbk_trie_next(&walk)) != NULL;) {
+        const struct hbk_workload *workload = (const struct hbk_workload *)(const void *)record;
+        if (hbk_slice_equal(workload->node, hbk_slice_text(node))) {
+            return;
+        }
+    }
+    hbk_log(HBK_LOG_WARN, "agent", "no workload of the mesh file is on node %s", node);
+}
+
 static hbk_status serve(struct agent *agent, struct hbk_error *error)
 {
     hbk_pods_init(&agent->pods, &agent->proxy, &agent->loop, agent->options->node);
@@ -316,6 +329,7 @@ static hbk_status serve(struct agent *agent, struct hbk_error *error)
         status = open_mesh(agent, error);
     }
     if (status == HBK_OK) {
+        warn_about_node(agent->mesh, agent->options->node);
         hbk_log(HBK_LOG_INFO, "agent", "node %s is ready: %zu pods, %u workers",
                 agent->options->node, agent->pods.up_count, agent->team.count);
         hbk_loop_run(&agent->loop);
@@ -423,6 +437,7 @@ hbk_status hbk_agent_clean_up(const struct hbk_agent_options *options, struct hb
         log_report(&report);
         return hbk_error_set(error, status, "%s cannot be read", options->mesh_path);
     }
+    warn_about_node(mesh, options->node);
     status = hbk_pods_clean_up(mesh, options->node, error);
     hbk_mesh_unref(mesh);
     return status;

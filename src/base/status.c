@@ -11,6 +11,14 @@ const char *hbk_status_text(hbk_status status)
         return "not found";
     case HBK_EXISTS:
         return "exists already";
+    case HBK_IN_USE:
+        return "in use already";
+    case HBK_NO_ADDRESS:
+        return "no such address here, or no free port";
+    case HBK_DIRECTORY:
+        return "is a directory";
+    case HBK_NO_DIRECTORY:
+        return "is not a directory";
     case HBK_DENIED:
         return "permission denied";
     case HBK_LIMIT:
@@ -44,8 +52,15 @@ hbk_status hbk_status_from_errno(int error_number)
     case ESRCH:
         return HBK_NOT_FOUND;
     case EEXIST:
-    case EADDRINUSE:
         return HBK_EXISTS;
+    case EADDRINUSE:
+        return HBK_IN_USE;
+    case EADDRNOTAVAIL:
+        return HBK_NO_ADDRESS;
+    case EISDIR:
+        return HBK_DIRECTORY;
+    case ENOTDIR:
+        return HBK_NO_DIRECTORY;
     case EACCES:
     case EPERM:
     case EROFS:
@@ -55,7 +70,6 @@ hbk_status hbk_status_from_errno(int error_number)
     case ENOBUFS:
     case EFBIG:
     case ENOSPC:
-    case EADDRNOTAVAIL:
         return HBK_LIMIT;
     case ENOMEM:
         return HBK_NO_MEMORY;

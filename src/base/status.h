@@ -9,18 +9,22 @@
 
 typedef enum hbk_status {
     HBK_OK = 0,
-    HBK_NOT_FOUND,   /* the named thing does not exist */
-    HBK_EXISTS,      /* the named thing exists already, or the address is taken */
-    HBK_DENIED,      /* the kernel or a policy refused */
-    HBK_LIMIT,       /* a named limit was reached */
-    HBK_NO_MEMORY,   /* an allocation failed */
-    HBK_INVALID,     /* input that does not follow its format */
-    HBK_UNSUPPORTED, /* well formed, but not spoken here */
-    HBK_UNTRUSTED,   /* a certificate, signature or identity was refused */
-    HBK_NO_ROUTE,    /* refused, no route, or host down */
-    HBK_TIMEOUT,     /* a deadline passed */
-    HBK_CLOSED,      /* the other side ended or reset */
-    HBK_IO,          /* any other failure of the operating system */
+    HBK_NOT_FOUND,    /* the named thing does not exist */
+    HBK_EXISTS,       /* the named thing exists already */
+    HBK_IN_USE,       /* the address is taken */
+    HBK_NO_ADDRESS,   /* the address is none of this host, or no port of it is free */
+    HBK_DIRECTORY,    /* a directory in the place of a file */
+    HBK_NO_DIRECTORY, /* a file in the place of a directory */
+    HBK_DENIED,       /* the kernel or a policy refused */
+    HBK_LIMIT,        /* a named limit was reached */
+    HBK_NO_MEMORY,    /* an allocation failed */
+    HBK_INVALID,      /* input that does not follow its format */
+    HBK_UNSUPPORTED,  /* well formed, but not spoken here */
+    HBK_UNTRUSTED,    /* a certificate, signature or identity was refused */
+    HBK_NO_ROUTE,     /* refused, no route, or host down */
+    HBK_TIMEOUT,      /* a deadline passed */
+    HBK_CLOSED,       /* the other side ended or reset */
+    HBK_IO,           /* any other failure of the operating system */
 } hbk_status;
 
 /* A short English phrase for people; never NULL. Any thread. */

@@ -235,12 +235,25 @@ static void summarize(struct hbk_gateway_bench *bench)
     }
 }
 
+static bool any_row_is_wanted(const struct hbk_gateway_bench *bench)
+{
+    bool is_any = false;
+    for (enum hbk_gateway_row row = 0; row < HBK_GATEWAY_ROWS; row++) {
+        is_any |= hbk_gateway_is_wanted(bench, row);
+    }
+    return is_any;
+}
+
 bool hbk_gateway_bench_run(const struct hbk_gateway_options *options)
 {
     static struct hbk_gateway_bench bench; /* once per process, and too large for a stack */
     struct hbk_error error = {0};
     bool is_whole = true;
     bench = (struct hbk_gateway_bench){.options = *options, .upstream = hbk_program_none()};
+    if (!any_row_is_wanted(&bench)) {
+        fputs("hauberk bench: --only matches no row (hauberk bench gateway --help)\n", stderr);
+        return false;
+    }
     hbk_status status = prepare(&bench, &error);
     if (status != HBK_OK) {
         fprintf(stderr, "hauberk bench: %s\n",

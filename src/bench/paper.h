@@ -76,7 +76,7 @@ struct hbk_paper_cell {
 };
 
 struct hbk_paper_options {
-    bool is_full;
+    bool is_full, is_quick; /* neither: quick, too */
     bool is_resumed;
     unsigned items;      /* enum hbk_paper_item */
     const char *systems; /* names and files, separated by commas; NULL: all there are */

@@ -290,6 +290,22 @@ static bool is_there(const struct hbk_paper *paper, const char *name)
     return false;
 }
 
+/* Each `--binary NAME=PATH` names a system that takes part. */
+static hbk_status check_binaries(const struct hbk_paper *paper, struct hbk_error *error)
+{
+    for (unsigned i = 0; i < paper->options.binary_count; i++) {
+        char name[HBK_PATH_BYTES_MAX];
+        const char *given = paper->options.binaries[i];
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
+        if (!is_there(paper, name)) {
+            return hbk_error_set(error, HBK_INVALID,
+                                 "--binary \"%s\": no system of this series is called \"%s\"",
+                                 given, name);
+        }
+    }
+    return HBK_OK;
+}
+
 hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *error)
 {
     char name[HBK_PATH_BYTES_MAX];
@@ -317,7 +333,7 @@ hbk_status hbk_paper_find_systems(struct hbk_paper *paper, struct hbk_error *err
             HBK_TRY(add_named(paper, name, error));
         }
     }
-    return HBK_OK;
+    return check_binaries(paper, error);
 }
 
 /* Whether this program serves a bootstrap without statistics: asked of itself, so that no list here

@@ -325,6 +325,12 @@ bool hbk_path_run(const struct hbk_path_options *options)
         return false;
     }
     list_cases(&path);
+    if (path.case_count == 0 && !hbk_path_is_wanted(&path, "hauberk/memory")) {
+        fputs("hauberk bench: --only matches no case; a name is such as \"hauberk/one-core/32\"\n",
+              stderr);
+        (void)munmap(shared, sizeof *shared);
+        return false;
+    }
     if (hbk_path_start_systems(&path, &error) != HBK_OK) {
         fprintf(stderr, "hauberk bench: %s\n", error.text);
         return false;

@@ -26,14 +26,20 @@ int hbk_command_bench(int argc, char **argv)
         {"gateway", hbk_command_bench_gateway}, {"paper", hbk_command_bench_paper},
         {"compare", hbk_command_bench_compare},
     };
+    static char full_name[64];
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         fputs(usage, stdout);
         return HBK_EXIT_OK;
     }
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; i++) {
         if (strcmp(argv[1], parts[i].name) == 0) {
+            (void)snprintf(full_name, sizeof full_name, "hauberk bench %s", parts[i].name);
+            argv[1] = full_name; /* with which getopt's complaints begin */
             return parts[i].run(argc - 1, argv + 1);
         }
+    }
+    if (argc > 1) {
+        fprintf(stderr, "hauberk bench: there is no \"%s\"\n\n", argv[1]);
     }
     fputs(usage, stderr);
     return HBK_EXIT_USAGE;

@@ -1,5 +1,6 @@
 #include "cli/bench_option.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "base/slice.h"
@@ -33,7 +34,17 @@ bool hbk_bench_read_cores(const char *text, unsigned *out_first, unsigned *out_s
     }
     *out_first = (unsigned)first;
     *out_second = (unsigned)second;
-    return true;
+    return hbk_bench_has_core(*out_first) && hbk_bench_has_core(*out_second);
+}
+
+bool hbk_bench_has_core(unsigned core)
+{
+    cpu_set_t ours;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0 && CPU_ISSET(core, &ours)) {
+        return true;
+    }
+    fprintf(stderr, "hauberk bench: --cores: there is no core %u for this process\n", core);
+    return false;
 }
 
 bool hbk_bench_read_pattern(const char *text, regex_t *out_pattern)

@@ -9,8 +9,11 @@
 /* A number from 1 to `max`. */
 bool hbk_bench_read_count(const char *name, const char *text, uint64_t max, uint64_t *out_count);
 
-/* "0,1" */
+/* "0,1", of cores where this process may run. */
 bool hbk_bench_read_cores(const char *text, unsigned *out_first, unsigned *out_second);
+
+/* Whether this process may run there. */
+bool hbk_bench_has_core(unsigned core);
 
 /* Owned by the caller when it succeeds: regfree(). */
 bool hbk_bench_read_pattern(const char *text, regex_t *out_pattern);

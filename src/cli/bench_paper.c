@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "bench/paper.h"
+#include "cli/bench_option.h"
 #include "cli/command.h"
 #include "os/isolation.h"
 #include "os/limits.h"
@@ -22,7 +23,8 @@ static const char usage[] =
     "  --full          the whole matrix with runs of 300 s: more than a day with all systems\n"
     "  --only LIST     of table1, table2, fig2 to fig12\n"
     "  --systems LIST  of baseline, baseline-mtls, node, sidecar-tcp, sidecar-l7, haproxy, nginx,\n"
-    "                  envoy, ztunnel, and files NAME.yaml (docs/bench.md); all that are there;\n"
+    "                  envoy, wireguard, ztunnel, fortio, and files NAME.yaml (docs/bench.md);\n"
+    "                  all that are there;\n"
     "                  for Figure 7 alone sidecar-l7-plain, -l7-quiet, -tcp-plain, -tcp-quiet\n"
     "  --binary NAME=PATH  the program of a system\n"
     "  --blocks N      blocks: every system once in each cell, in random order\n"
@@ -123,7 +125,7 @@ static bool read_cores(const char *text, struct hbk_paper_options *paper)
     }
     paper->agent_core = agents;
     paper->load_core = load;
-    return true;
+    return hbk_bench_has_core(agents) && hbk_bench_has_core(load);
 }
 
 /* Flat: one case per option. */
@@ -133,7 +135,12 @@ static bool read_option(int code, const char *text, struct hbk_paper_options *pa
     switch (code) {
     case OPTION_QUICK:
     case OPTION_FULL:
+        if (paper->is_quick || paper->is_full) {
+            fputs("hauberk bench paper: --quick or --full is allowed, once\n", stderr);
+            return false;
+        }
         paper->is_full = code == OPTION_FULL;
+        paper->is_quick = code == OPTION_QUICK;
         return true;
     case OPTION_ONLY:
         return read_items(text, &paper->items);
@@ -173,9 +180,9 @@ static bool read_option(int code, const char *text, struct hbk_paper_options *pa
 
 static void keep_command(int argc, char **argv, char *out_text, size_t bytes_max)
 {
-    size_t size = (size_t)snprintf(out_text, bytes_max, "hauberk bench");
+    size_t size = 0;
     for (int i = 0; i < argc && size + 1 < bytes_max; i++) {
-        size += (size_t)snprintf(out_text + size, bytes_max - size, " %s", argv[i]);
+        size += (size_t)snprintf(out_text + size, bytes_max - size, i > 0 ? " %s" : "%s", argv[i]);
     }
 }
 

@@ -64,6 +64,7 @@ struct settings {
     const char *out;
     uint64_t life_ns;
     enum hbk_key_type key_type;
+    bool has_life, has_key_type; /* said, and not by default */
     bool is_help;
 };
 
@@ -84,11 +85,13 @@ static hbk_status read_option(int code, const char *value, struct settings *sett
         settings->out = value;
         return HBK_OK;
     case OPTION_TTL:
+        settings->has_life = true;
         return hbk_duration_parse(hbk_slice_text(value), &settings->life_ns)
                    ? HBK_OK
                    : hbk_error_set(error, HBK_INVALID,
                                    "--ttl \"%s\": " HBK_DURATION_SYNTAX " is allowed", value);
     case OPTION_KEY_TYPE:
+        settings->has_key_type = true;
         return hbk_key_type_parse(hbk_slice_text(value), &settings->key_type)
                    ? HBK_OK
                    : hbk_error_set(error, HBK_INVALID,
@@ -123,6 +126,10 @@ static hbk_status check(const struct settings *settings, struct hbk_error *error
     if (!is_issue &&
         (settings->ca != NULL || settings->spiffe_id != NULL || settings->out != NULL)) {
         return hbk_error_set(error, HBK_INVALID, "--ca, --spiffe-id and --out are for issue");
+    }
+    if (!is_issue && (settings->has_life || settings->has_key_type)) {
+        return hbk_error_set(error, HBK_INVALID, "%s is for issue",
+                             settings->has_life ? "--ttl" : "--key-type");
     }
     if (!is_init && settings->trust_domain != NULL) {
         return hbk_error_set(error, HBK_INVALID, "--trust-domain is for init");

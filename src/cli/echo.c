@@ -131,6 +131,16 @@ static hbk_status read_mix(const char *name, struct hbk_slice text, enum hbk_ech
     return status;
 }
 
+static hbk_status set_mode(enum hbk_echo_mode mode, struct hbk_echo_options *echo,
+                           struct hbk_error *error)
+{
+    if (echo->mode != HBK_ECHO_HTTP && echo->mode != mode) {
+        return hbk_error_set(error, HBK_INVALID, "one of --tcp, --sink and --source is allowed");
+    }
+    echo->mode = mode;
+    return HBK_OK;
+}
+
 static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_options *echo,
                               struct hbk_error *error)
 {
@@ -162,13 +172,11 @@ static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_o
     case OPTION_BODIES_MAX:
         return read_number("bodies-max", text, 0, INT64_MAX, &echo->bodies_bytes_max, error);
     case OPTION_TCP:
-        echo->mode = HBK_ECHO_TCP;
-        return HBK_OK;
+        return set_mode(HBK_ECHO_TCP, echo, error);
     case OPTION_SINK:
-        echo->mode = HBK_ECHO_SINK;
-        return HBK_OK;
+        return set_mode(HBK_ECHO_SINK, echo, error);
     case OPTION_SOURCE:
-        echo->mode = HBK_ECHO_SOURCE;
+        HBK_TRY(set_mode(HBK_ECHO_SOURCE, echo, error));
         return read_number("source", text, 0, INT64_MAX, &echo->size_bytes, error);
     case OPTION_THREADS:
         HBK_TRY(read_number("threads", text, 1, HBK_WORKERS_MAX, &number, error));

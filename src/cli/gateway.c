@@ -1,4 +1,5 @@
 /* hauberk gateway: routes HTTP and TCP by an Envoy bootstrap. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -322,7 +323,8 @@ static int serve(const struct settings *settings)
     if (settings->log_path != NULL) {
         FILE *file = fopen(settings->log_path, "ae");
         if (file == NULL) {
-            fprintf(stderr, "hauberk gateway: %s cannot be opened\n", settings->log_path);
+            fprintf(stderr, "hauberk gateway: --log-path %s: %s\n", settings->log_path,
+                    strerror(errno));
             return HBK_EXIT_FAILED;
         }
         fd = fileno(file);

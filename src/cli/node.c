@@ -203,6 +203,9 @@ static hbk_status read_arguments(struct settings *settings, int argc, char **arg
     if (agent->mesh_path == NULL) {
         return hbk_error_set(error, HBK_INVALID, "--mesh FILE is missing");
     }
+    if (settings->is_check && settings->is_cleanup) {
+        return hbk_error_set(error, HBK_INVALID, "--check or --cleanup is allowed, not both");
+    }
     if (settings->is_check) {
         return HBK_OK;
     }

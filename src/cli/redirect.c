@@ -35,7 +35,9 @@ static const char usage[] =
 
 static int fail(const struct hbk_error *error, int exit_status)
 {
-    fprintf(stderr, "%s\n", error->text);
+    /* The agent, whose helper this is, tells our failures as its own. */
+    fprintf(stderr, "%s%s\n", exit_status == HBK_EXIT_USAGE ? "hauberk redirect: " : "",
+            error->text);
     return exit_status;
 }
 
@@ -70,7 +72,7 @@ static int run_verb(const char *verb, const char *const *options, size_t count,
     struct hbk_redirect_spec spec;
     bool takes_options = strcmp(verb, "apply") == 0 || strcmp(verb, "print") == 0;
     if (!takes_options && count > 0) {
-        fprintf(stderr, "hauberk redirect %s takes no %s\n", verb, options[0]);
+        fprintf(stderr, "hauberk redirect: %s takes no %s\n", verb, options[0]);
         return HBK_EXIT_USAGE;
     }
     if (hbk_redirect_from_arguments(options, count, arena, &spec, &error) != HBK_OK) {
@@ -102,6 +104,23 @@ static hbk_status enter(const char *where, struct hbk_error *error)
     return HBK_OK;
 }
 
+/* Takes --netns and its value out of the arguments; false if it comes twice or without a value. */
+static bool take_netns(int *argc, char **argv, const char **out_where)
+{
+    int kept = 2;
+    for (int i = 2; i < *argc; i++) {
+        if (strcmp(argv[i], "--netns") != 0) {
+            argv[kept++] = argv[i];
+        } else if (*out_where != NULL || i + 1 == *argc) {
+            return false;
+        } else {
+            *out_where = argv[++i];
+        }
+    }
+    *argc = kept;
+    return true;
+}
+
 static bool is_verb(const char *word)
 {
     static const char *const verbs[] = {"apply", "remove", "show", "print"};
@@ -120,21 +139,25 @@ int hbk_command_redirect(int argc, char **argv)
         return HBK_EXIT_OK;
     }
     if (argc < 2 || !is_verb(argv[1])) {
+        if (argc > 1) {
+            fprintf(stderr, "hauberk redirect: there is no \"%s\"\n\n", argv[1]);
+        }
         fputs(usage, stderr);
         return HBK_EXIT_USAGE;
     }
+    const char *where = NULL;
+    if (!take_netns(&argc, argv, &where)) {
+        fputs("hauberk redirect: --netns WHERE is allowed, once\n", stderr);
+        return HBK_EXIT_USAGE;
+    }
     struct hbk_error error = {0};
-    int first = 2;
-    if (argc > 3 && strcmp(argv[2], "--netns") == 0) {
-        if (enter(argv[3], &error) != HBK_OK) {
-            return fail(&error, HBK_EXIT_FAILED);
-        }
-        first = 4;
+    if (where != NULL && strcmp(argv[1], "print") != 0 && enter(where, &error) != HBK_OK) {
+        return fail(&error, HBK_EXIT_FAILED);
     }
     struct hbk_arena arena;
     hbk_arena_init(&arena);
     int exit_status =
-        run_verb(argv[1], (const char *const *)(argv + first), (size_t)(argc - first), &arena);
+        run_verb(argv[1], (const char *const *)(argv + 2), (size_t)(argc - 2), &arena);
     hbk_arena_fini(&arena);
     return exit_status;
 }

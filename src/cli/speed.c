@@ -60,6 +60,7 @@ struct speed {
     enum subject subject;
     int core; /* -1: not pinned */
     json_t *rows;
+    size_t row_count;
     struct hbk_arrival_comparison comparisons[HBK_ARRIVAL_COMPARISONS]; /* of policies */
     size_t comparison_count;
 };
@@ -79,6 +80,18 @@ static bool read_number(const char *text, double min, double max, double *out_nu
     }
     *out_number = number;
     return true;
+}
+
+/* That an option would have an effect. */
+static int check_subject(const struct speed *speed)
+{
+    if (speed->has_only && speed->subject == POLICIES) {
+        return fail_usage("--only is for primitives and tls");
+    }
+    if (speed->options.crypto_mb_path != NULL && speed->subject != PRIMITIVES) {
+        return fail_usage("--with-crypto-mb is for primitives");
+    }
+    return HBK_EXIT_OK;
 }
 
 /* HBK_EXIT_OK to go on, HBK_EXIT_FAILED when help was printed. */
@@ -136,7 +149,7 @@ static int read_options(struct speed *speed, int argc, char **argv)
     for (speed->subject = PRIMITIVES; argc - optind == 1 && speed->subject < SUBJECTS;
          speed->subject++) {
         if (strcmp(argv[optind], subject_names[speed->subject]) == 0) {
-            return HBK_EXIT_OK;
+            return check_subject(speed);
         }
     }
     return fail_usage("one thing to measure is wanted: \"primitives\", \"tls\" or \"policies\"");
@@ -166,6 +179,7 @@ static void report(void *context, const struct hbk_primitive_row *row)
 {
     struct speed *speed = context;
 
+    speed->row_count++;
     if (speed->is_json) {
         add_json(speed->rows, row);
         return;
@@ -239,6 +253,7 @@ static void report_handshake(void *context, const struct hbk_handshake_row *row)
 {
     struct speed *speed = context;
 
+    speed->row_count++;
     if (speed->is_json) {
         json_t *object =
             json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "handshake", row->handshake, "engine",
@@ -322,6 +337,11 @@ static int run(struct speed *speed)
     speed->rows = json_array();
     if (measure(speed, &error) != HBK_OK) {
         fprintf(stderr, "hauberk speed: %s\n", error.text);
+        json_decref(speed->rows);
+        return HBK_EXIT_FAILED;
+    }
+    if (speed->has_only && speed->row_count == 0) {
+        fputs("hauberk speed: --only matches nothing that is measured\n", stderr);
         json_decref(speed->rows);
         return HBK_EXIT_FAILED;
     }

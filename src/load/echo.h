@@ -42,7 +42,7 @@ struct hbk_echo_options {
  * Serves until `stop_fd` becomes readable, an eventfd or one of hbk_signal_open(). Calls
  * `on_listening` once, when connections are taken, with the address that was bound.
  *
- * Fails: HBK_EXISTS (address taken), HBK_DENIED, HBK_INVALID (core), HBK_LIMIT, HBK_NO_MEMORY,
+ * Fails: HBK_IN_USE, HBK_NO_ADDRESS, HBK_DENIED, HBK_INVALID (core), HBK_LIMIT, HBK_NO_MEMORY,
  * HBK_IO; `error` says why. Thread: one that may block until then.
  */
 HBK_MUST_USE hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,

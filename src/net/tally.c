@@ -47,6 +47,7 @@ enum hbk_handshake_end hbk_handshake_end_of(const struct hbk_failure *failure)
     case HBK_UNSUPPORTED:
         return HBK_HANDSHAKE_PROTOCOL;
     case HBK_LIMIT:
+    case HBK_NO_ADDRESS:
     case HBK_NO_MEMORY:
     case HBK_IO:
         return HBK_HANDSHAKE_INTERNAL;

@@ -159,7 +159,7 @@ static hbk_status make_one_directory(const char *path, mode_t mode)
     int error_number = errno;
     if (error_number == EEXIST) {
         bool is_directory = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-        return is_directory ? HBK_OK : HBK_EXISTS;
+        return is_directory ? HBK_OK : HBK_NO_DIRECTORY;
     }
     return hbk_status_from_errno(error_number);
 }

@@ -18,7 +18,8 @@ enum {
  * Reads the whole file at `path`, which may hold at most `bytes_max` bytes.
  *
  * Memory:  `*out_bytes` borrows from `arena`; a zero that is not counted lies behind it.
- * Fails:   HBK_NOT_FOUND, HBK_DENIED, HBK_LIMIT (too large), HBK_NO_MEMORY, HBK_IO.
+ * Fails:   HBK_NOT_FOUND, HBK_DENIED, HBK_DIRECTORY, HBK_NO_DIRECTORY (before the last slash),
+ *          HBK_LIMIT (too large), HBK_NO_MEMORY, HBK_IO.
  * Thread:  control only, since it blocks on the disk.
  */
 HBK_MUST_USE hbk_status hbk_file_read(struct hbk_arena *arena, const char *path, size_t bytes_max,
@@ -38,7 +39,7 @@ HBK_MUST_USE hbk_status hbk_file_write(const char *path, struct hbk_slice bytes,
 HBK_MUST_USE hbk_status hbk_file_set(const char *path, struct hbk_slice bytes);
 
 /* Makes the directory with all that are missing above it; one that exists is fine and keeps its
- * mode. Fails: HBK_DENIED, HBK_INVALID (path too long), HBK_EXISTS (not a directory), HBK_IO. */
+ * mode. Fails: HBK_DENIED, HBK_INVALID (path too long), HBK_NO_DIRECTORY, HBK_IO. */
 HBK_MUST_USE hbk_status hbk_directory_make(const char *path, mode_t mode);
 
 /* Makes a directory of mode 0700 with a fresh name below /run, $TMPDIR or /tmp and writes its path.

@@ -279,7 +279,8 @@ hbk_status hbk_redirect_from_arguments(const char *const *arguments, size_t coun
     for (size_t i = 0; i < count; i += 2) {
         reader.option = arguments[i];
         if (i + 1 == count) {
-            return hbk_error_set(error, HBK_INVALID, "%s needs a value", reader.option);
+            return hbk_error_set(error, HBK_INVALID, "%s: an option with a value is allowed",
+                                 reader.option);
         }
         HBK_TRY(read_option(&reader, arguments[i + 1], &spec));
     }

@@ -26,7 +26,7 @@ struct hbk_listen_options {
  * Listens on `address`. The wildcard [::] takes IPv4 too; where IPv6 is switched off it falls back
  * to 0.0.0.0.
  *
- * Fails: HBK_EXISTS (address taken), HBK_DENIED, HBK_LIMIT (descriptors), HBK_IO. Any thread.
+ * Fails: HBK_IN_USE, HBK_NO_ADDRESS, HBK_DENIED, HBK_LIMIT (descriptors), HBK_IO. Any thread.
  */
 HBK_MUST_USE hbk_status hbk_socket_listen(const struct hbk_address *address,
                                           const struct hbk_listen_options *options, int *out_fd);

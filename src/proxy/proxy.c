@@ -123,7 +123,7 @@ static hbk_status open_ports(const struct hbk_proxy_pod *pod, uint32_t mark, int
         hbk_status status = hbk_socket_listen(&any, &options, &out_fds[i]);
         if (status != HBK_OK) {
             return hbk_error_set(error, status, "cannot listen on port %u: %s", ports[i],
-                                 status == HBK_EXISTS ? "another process does"
+                                 status == HBK_IN_USE ? "another process does"
                                                       : hbk_status_text(status));
         }
     }

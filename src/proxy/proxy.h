@@ -46,7 +46,7 @@ struct hbk_proxy_pod {
 /*
  * Opens the pod's three ports and gives them to the worker with the fewest pods.
  *
- * Fails: HBK_EXISTS (a port is taken; the error says which), HBK_DENIED, HBK_LIMIT, HBK_NO_MEMORY;
+ * Fails: HBK_IN_USE (a port; the error says which), HBK_DENIED, HBK_LIMIT, HBK_NO_MEMORY;
  * netns_fd is closed then, too.
  */
 HBK_MUST_USE hbk_status hbk_proxy_add_pod(struct hbk_proxy *proxy, const struct hbk_proxy_pod *pod,

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -41,6 +42,92 @@ def test_an_agent_refuses_a_kind_of_processor_that_it_does_not_know(monkeypatch)
     done = hauberk("node", "--mesh", "mesh.yaml", "--node", "alpha", "--ca", "ca")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == 'hauberk node: HBK_CPU is "abacus"; allowed are "scalar" and "avx512"\n'
+
+
+COMMANDS = [
+    "bench", "ca", "config", "demo", "echo", "gateway", "load", "node", "redirect", "speed",
+    "version", "bench path", "bench handshakes", "bench gateway", "bench paper", "bench compare",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_had_in_each_way_that_people_try(command):
+    words = command.split()
+    told = [hauberk("help", *words), hauberk(*words, "--help")]
+    if len(words) == 1:
+        told.append(hauberk(*words, "-h"))
+    for done in told:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: hauberk {words[0]}")
+    assert len({done.stdout for done in told}) == 1
+
+
+def test_every_command_that_help_names_has_a_help_of_its_own():
+    named = re.findall(r"^  (\S+) ", hauberk("help").stdout, re.M)
+    assert set(named) == {command for command in COMMANDS if " " not in command}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("bench", "config")])
+def test_an_unknown_option_is_told_with_the_commands_full_name(command):
+    done = hauberk(*command.split(), "--fly")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"hauberk {command}: ") or command == "redirect"
+
+
+@pytest.mark.parametrize(
+    "arguments, status, complaint",
+    [
+        ("help fly", 2, 'no command "fly"'),
+        ("bench road", 2, 'there is no "road"'),
+        ("bench path --only nothing$", 1, "--only matches no case"),
+        ("bench path --cores 0,1023", 2, "there is no core 1023 for this process"),
+        ("bench paper -o out --cores 1023,0", 2, "there is no core 1023 for this process"),
+        ("bench paper -o out --quick --full", 2, "--quick or --full is allowed, once"),
+        ("bench paper -o out --binary haprox=/x", 1, 'no system of this series is called "haprox"'),
+        ("bench gateway --only nothing", 1, "--only matches no row"),
+        ("speed tls --only nothing", 1, "--only matches nothing"),
+        ("speed policies --only rsa", 2, "--only is for primitives and tls"),
+        ("speed tls --with-crypto-mb x.so", 2, "--with-crypto-mb is for primitives"),
+        ("ca init ca --ttl 5h", 2, "--ttl is for issue"),
+        ("ca init ca --key-type rsa-2048", 2, "--key-type is for issue"),
+        ("ca init file", 1, "file: is not a directory"),
+        ("ca show .", 1, ".: is a directory"),
+        ("ca issue --ca file --spiffe-id spiffe://a/b --out o", 1, "root.pem: is not a directory"),
+        ("config fix .", 1, ". cannot be read: is a directory"),
+        ("echo --tcp --sink", 2, "one of --tcp, --sink and --source is allowed"),
+        ("echo --listen 192.0.2.77:80", 1, "192.0.2.77:80: no such address here"),
+        ("node --mesh . --check", 1, ".: cannot be read: is a directory"),
+        ("node --mesh file --node n --check --cleanup", 2, "--check or --cleanup is allowed"),
+        ("gateway --config-yaml {} --log-path none/log", 1, "none/log: No such file"),
+        ("redirect fly", 2, 'there is no "fly"'),
+        ("redirect show --netns", 2, "--netns WHERE is allowed, once"),
+        ("redirect print --fly", 2, "hauberk redirect: --fly: an option with a value is allowed"),
+        ("redirect print --fly 1", 2, "hauberk redirect: no option --fly; allowed are --kind"),
+        ("redirect apply --kind pod --netns /none", 1, "/none: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_told_and_does_nothing(private_namespaces, tmp_path, arguments, status,
+                                            complaint):
+    (tmp_path / "file").write_text("")
+    done = hauberk(*arguments.split(), cwd=tmp_path)
+    assert complaint in done.stderr
+    assert done.returncode == status
+    assert not (tmp_path / "ca").exists() and not (tmp_path / "o").exists()
+
+
+def test_a_port_in_use_is_told_as_such(private_namespaces):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = hauberk("echo", "--listen", address)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"hauberk echo: cannot listen on {address}: in use already\n"
+
+
+def test_a_node_that_no_workload_names_is_a_warning(private_namespaces, tmp_path):
+    (tmp_path / "mesh.yaml").write_text("{}")
+    done = hauberk("node", "--mesh", tmp_path / "mesh.yaml", "--node", "alfa", "--cleanup")
+    assert done.returncode == 0
+    assert "no workload of the mesh file is on node alfa" in done.stdout
 
 
 def wycheproof(*files):

@@ -266,7 +266,7 @@ static void a_port_that_is_taken_is_named(void **state)
 
     struct hbk_admin_ports ports = {.admin = address.port};
     struct hbk_error error = {.status = HBK_OK};
-    assert_int_equal(hbk_admin_listen(&admin, &ports, &error), HBK_EXISTS);
+    assert_int_equal(hbk_admin_listen(&admin, &ports, &error), HBK_IN_USE);
     char expected[128];
     (void)snprintf(expected, sizeof expected, "cannot listen on 127.0.0.1:%u: ", address.port);
     assert_memory_equal(error.text, expected, strlen(expected));

@@ -403,7 +403,7 @@ static void it_listens_on_real_sockets(void **state)
     assert_true(hbk_address_parse(HBK_SLICE("127.0.0.1:0"), &address));
     assert_int_equal(hbk_admin_server_listen(&server, &address), HBK_OK);
     assert_int_equal(hbk_socket_local_address(server.listeners[0].fd, &address), HBK_OK);
-    assert_int_equal(hbk_admin_server_listen(&server, &address), HBK_EXISTS);
+    assert_int_equal(hbk_admin_server_listen(&server, &address), HBK_IN_USE);
 
     const struct hbk_connect_options options = {.source = NULL};
     int client;

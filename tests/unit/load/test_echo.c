@@ -219,7 +219,7 @@ static void an_address_that_is_taken_is_an_error_that_names_it(void **state)
     server_start(&server, HBK_ECHO_HTTP);
     struct hbk_echo_options second = server.options;
     second.listen = server.address;
-    assert_int_equal(hbk_echo_run(&second, server.stop, on_listening, NULL, &error), HBK_EXISTS);
+    assert_int_equal(hbk_echo_run(&second, server.stop, on_listening, NULL, &error), HBK_IN_USE);
     assert_non_null(strstr(error.text, hbk_address_text(&server.address, name)));
     server_stop(&server);
 }

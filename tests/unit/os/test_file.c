@@ -105,7 +105,7 @@ static void directories_are_made_with_those_above_them(void **state)
     assert_int_equal(hbk_directory_make(path_to("x/y/z"), 0700), HBK_OK);
     assert_int_equal(hbk_directory_make(path_to("x/y/z/"), 0700), HBK_OK);
     assert_int_equal(hbk_file_write(path_to("x/file"), HBK_SLICE("x"), 0600), HBK_OK);
-    assert_int_equal(hbk_directory_make(path_to("x/file"), 0700), HBK_EXISTS);
+    assert_int_equal(hbk_directory_make(path_to("x/file"), 0700), HBK_NO_DIRECTORY);
     assert_int_equal(hbk_directory_remove(path_to("x")), HBK_OK);
     assert_int_equal(hbk_directory_remove(path_to("x")), HBK_NOT_FOUND);
 }

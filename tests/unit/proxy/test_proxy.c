@@ -192,7 +192,7 @@ static void a_pod_goes_and_its_ports_are_free_for_the_next(void **state)
     publish();
     for (int i = 0; i < 20; i++) {
         assert_int_equal(add_pod(NULL, &worker), HBK_OK);
-        assert_int_equal(add_pod(NULL, &worker), HBK_EXISTS);
+        assert_int_equal(add_pod(NULL, &worker), HBK_IN_USE);
         hbk_proxy_list(&proxy, on_list, NULL);
         wait_done();
         assert_int_equal(pods_listed, 1);
