@@ -365,7 +365,7 @@ static uint64_t adaptive_due_ns(const struct hbk_batcher *batcher, enum hbk_batc
     const uint64_t soon_ns = bound_ns / SOON_PARTS, near_ns = soon_ns / NEAR_PARTS;
     const uint64_t full_ns = expected_ns(queue, HBK_LANES);
 
-    if (!HBK_PATH_IS_VECTOR(batcher->options.path) || break_even > HBK_LANES) {
+    if (break_even > HBK_LANES) {
         return 0;
     }
     if (full_ns <= near_ns) {
@@ -376,7 +376,8 @@ static uint64_t adaptive_due_ns(const struct hbk_batcher *batcher, enum hbk_batc
     return is_worth_waiting ? later(first_job(queue)->submitted_ns, soon_ns) : 0;
 }
 
-/* When the policy lets a queue run: 0 for at once, UINT64_MAX for an empty one. */
+/* When the policy lets a queue run: 0 for at once, UINT64_MAX for an empty one. Where nothing is
+ * computed side by side there is nothing to wait for. */
 static uint64_t queue_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_queue index)
 {
     const struct queue *queue = &batcher->queues[index];
@@ -384,7 +385,7 @@ static uint64_t queue_due_ns(const struct hbk_batcher *batcher, enum hbk_batch_q
     if (queue->count == 0) {
         return UINT64_MAX;
     }
-    if (queue->count >= lanes_max(index)) {
+    if (queue->count >= lanes_max(index) || !HBK_PATH_IS_VECTOR(batcher->options.path)) {
         return 0;
     }
     switch (batcher->options.policy) {

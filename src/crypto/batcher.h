@@ -121,7 +121,7 @@ struct hbk_batcher_counters {
     hbk_batcher_count age_ns_sum, age_ns_max;
 };
 
-/* When a queue that has fewer than eight jobs is run. */
+/* When a queue that has fewer than eight jobs is run. On libcrypto's path none waits. */
 enum hbk_batch_policy {
     HBK_BATCH_NOW,      /* at the end of the turn: waits for nothing */
     HBK_BATCH_FIXED,    /* after delay_ns, full or not, always on the vector path: it saves CPU */

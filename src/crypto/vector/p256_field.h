@@ -207,7 +207,8 @@ static struct five fn_invert(struct five a)
     }
     struct five result = powers[15];
     for (int i = 1; i < 64; i++) {
-        unsigned window = exponent[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15U;
+        const unsigned byte = exponent[i / 2];
+        const unsigned window = byte >> (i % 2 == 0 ? 4 : 0) & 15U;
         for (int j = 0; j < 4; j++) {
             result = fn_square(result);
         }

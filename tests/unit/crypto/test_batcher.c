@@ -131,6 +131,9 @@ static void now_runs_what_there_is_at_the_end_of_the_turn(void **state)
 static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
 {
     (void)state;
+    if (path_count() == 1) {
+        skip();
+    }
     struct hbk_batcher *batcher = new_batcher(HBK_BATCH_FIXED, 1000);
     struct tracked jobs[9];
     for (int i = 0; i < 9; i++) {
@@ -144,11 +147,9 @@ static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
     while (hbk_batcher_flush(batcher, 1100)) {
     }
     assert_int_equal(jobs[0].completions, 1);
-    assert_int_equal(jobs[1].completions, path_count() == 2);
-    hbk_batcher_flush(batcher, 1900);
     assert_int_equal(jobs[1].completions, 1);
     /* Two lanes, and still on the vector path: that is the policy. */
-    assert_int_equal(hbk_batcher_counters(batcher)->vector_jobs, path_count() == 2 ? 2 : 0);
+    assert_int_equal(hbk_batcher_counters(batcher)->vector_jobs, 2);
 
     jobs[0].completions = 0;
     jobs[1].completions = 0;
@@ -160,6 +161,31 @@ static void fixed_waits_for_eight_or_for_the_delay_of_the_first(void **state)
     }
     assert_int_equal(jobs[7].completions, 1);
     hbk_batcher_free(batcher);
+}
+
+/* The jobs would be computed one after the other anyway. */
+static void no_policy_waits_where_libcrypto_computes(void **state)
+{
+    (void)state;
+    for (int policy = 0; policy < 3; policy++) {
+        struct hbk_batcher_options options;
+        struct hbk_batcher *batcher = NULL;
+        struct tracked jobs[3];
+        hbk_batcher_options_init(&options);
+        options.path = HBK_PATH_TWIN;
+        options.policy = (enum hbk_batch_policy)policy;
+        assert_int_equal(hbk_batcher_new(&options, &batcher), HBK_OK);
+        for (int i = 0; i < 3; i++) {
+            init_keygen(&jobs[i]);
+            submit(batcher, &jobs[i], 100);
+        }
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(hbk_batcher_due_ns(batcher), 0);
+            assert_int_equal(hbk_batcher_flush(batcher, 100), i < 2);
+            assert_int_equal(jobs[i].completions, 1);
+        }
+        hbk_batcher_free(batcher);
+    }
 }
 
 static void adaptive_waits_only_while_arrivals_make_it_worth_while(void **state)
@@ -273,7 +299,7 @@ static void an_endless_delay_does_not_overflow(void **state)
         init_keygen(&job);
         submit(batcher, &job, 1000000000);
         const uint64_t due_ns = hbk_batcher_due_ns(batcher);
-        if (policies[i] == HBK_BATCH_FIXED) {
+        if (policies[i] == HBK_BATCH_FIXED && path_count() == 2) {
             assert_true(due_ns == UINT64_MAX);
         } else {
             assert_true(due_ns == 0 || due_ns == UINT64_MAX);
@@ -714,6 +740,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(now_runs_what_there_is_at_the_end_of_the_turn),
         cmocka_unit_test(fixed_waits_for_eight_or_for_the_delay_of_the_first),
+        cmocka_unit_test(no_policy_waits_where_libcrypto_computes),
         cmocka_unit_test(adaptive_waits_only_while_arrivals_make_it_worth_while),
         cmocka_unit_test(adaptive_gives_up_after_a_third_of_the_bound_unless_a_full_batch_is_near),
         cmocka_unit_test(adaptive_lets_the_first_lone_jobs_run_at_once),
