@@ -76,6 +76,7 @@ static void run_gcm(gcm_function function, struct hbk_aead_key *key, struct hbk_
                     uint8_t *tag)
 {
     const struct gcm_key_data *schedule = (const struct gcm_key_data *)(const void *)key->schedule;
+    /* Left without secrets by the library, as Debian builds it: its SAFE_DATA. */
     struct gcm_context_data context;
     static const uint8_t nothing[1];
     uint8_t none[1];
@@ -100,8 +101,11 @@ static bool ipsec_mb_open(struct hbk_aead_key *key, struct hbk_aead_record *reco
 
     run_gcm(key->aead == HBK_AEAD_AES_128_GCM ? manager->gcm128_dec : manager->gcm256_dec, key,
             record, tag);
-    return hbk_secret_equal(hbk_slice_of(tag, sizeof(tag)),
-                            hbk_slice_of(record->tag, HBK_AEAD_TAG_BYTES));
+    bool is_authentic = hbk_secret_equal(hbk_slice_of(tag, sizeof(tag)),
+                                         hbk_slice_of(record->tag, HBK_AEAD_TAG_BYTES));
+    /* Of a forged record it is the tag that the forger wanted to know. */
+    hbk_secret_wipe(tag, sizeof(tag));
+    return is_authentic;
 }
 
 #else

@@ -9,6 +9,9 @@
  * gives the modulus' factors away, so nothing leaves before it was raised to the public exponent
  * and compared. Eight results are checked in one batch.
  *
+ * The answer stays the device's until then, so the submitter's output never holds an unchecked
+ * result.
+ *
  * An operation can be cancelled in each list. Its answer then comes to nobody; the slot in the
  * device stays taken until the device answers.
  */
@@ -171,6 +174,7 @@ bool hbk_device_queue_submit(struct hbk_device_queue *queue, struct hbk_key_oper
     }
     /* The list is by arrival: after a delay was shortened, a deadline may stand behind a later one,
      * which then counts. */
+    operation->has_arrived = false;
     operation->deadline_ns = now_ns + HBK_KEY_DEVICE_PATIENCE_NS +
                              atomic_load_explicit(&device->delay_ns, memory_order_relaxed);
     hbk_link_init(&operation->link);
@@ -178,12 +182,18 @@ bool hbk_device_queue_submit(struct hbk_device_queue *queue, struct hbk_key_oper
     return true;
 }
 
-/* The answer, if it is still to come, will come to nobody. */
+/* Leaves its list. The answer, if it has come, is the device's again; if it is still to come, it
+ * will come to nobody. */
 static void detach(struct hbk_key_operation *operation)
 {
-    if (operation->answer != NULL) {
-        operation->answer->operation = NULL;
+    struct hbk_key_answer *answer = operation->answer;
+
+    if (answer != NULL) {
+        answer->operation = NULL;
         operation->answer = NULL;
+        if (operation->has_arrived) {
+            answer->device->release(answer->device, answer);
+        }
     }
     hbk_link_remove(&operation->link);
 }
@@ -211,9 +221,9 @@ uint64_t hbk_device_queue_due_ns(const struct hbk_device_queue *queue)
 static void end(struct hbk_device_queue *queue, struct hbk_key_operation *operation,
                 enum hbk_key_count count)
 {
+    detach(operation);
     hbk_key_provider_count(operation->key->provider, count);
     operation->status = count == HBK_KEY_COUNT_ANSWERED ? HBK_OK : HBK_IO;
-    hbk_link_remove(&operation->link);
     hbk_list_append(&queue->ended, &operation->link);
 }
 
@@ -221,15 +231,17 @@ static void take(struct hbk_device_queue *queue, struct hbk_key_answer *answer)
 {
     struct hbk_key_operation *operation = answer->operation;
 
-    if (operation != NULL && answer->is_good) {
-        memcpy(operation->output.bytes, answer->output, operation->block_bytes);
-        detach(operation);
+    if (operation == NULL) {
+        answer->device->release(answer->device, answer);
+        return;
+    }
+    operation->has_arrived = true;
+    if (answer->is_good) {
+        hbk_link_remove(&operation->link);
         hbk_list_append(&queue->arrived, &operation->link);
-    } else if (operation != NULL) {
-        detach(operation);
+    } else {
         end(queue, operation, HBK_KEY_COUNT_FAILED);
     }
-    answer->device->release(answer->device, answer);
 }
 
 static void give_up_late(struct hbk_device_queue *queue, uint64_t now_ns)
@@ -242,7 +254,6 @@ static void give_up_late(struct hbk_device_queue *queue, uint64_t now_ns)
         }
         answer->is_given_up = true;
         answer->device->give_up(answer->device, answer);
-        detach(operation);
         end(queue, operation, HBK_KEY_COUNT_LATE);
     }
 }
@@ -254,6 +265,7 @@ static void check_batch(struct hbk_device_queue *queue)
     struct hbk_rsa_operation publics[HBK_LANES];
     struct hbk_rsa_operation *lanes[HBK_LANES] = {NULL};
     struct hbk_key_operation *operations[HBK_LANES];
+    bool is_secret = false; /* what a decryption has brought to light */
     int count = 0;
 
     HBK_LIST_EACH (link, &queue->arrived) {
@@ -264,9 +276,10 @@ static void check_batch(struct hbk_device_queue *queue)
         operations[count] = operation;
         publics[count] = (struct hbk_rsa_operation){
             .key = operation->key->rsa,
-            .input = operation->output.bytes,
+            .input = operation->answer->output,
             .output = blocks[count],
         };
+        is_secret |= operation->action == HBK_KEY_DECRYPT;
         lanes[count] = &publics[count];
         count++;
     }
@@ -276,7 +289,13 @@ static void check_batch(struct hbk_device_queue *queue)
         const bool is_right = publics[i].status == HBK_LANE_OK &&
                               hbk_secret_equal(hbk_slice_of(blocks[i], size),
                                                hbk_slice_of(operations[i]->block, size));
+        if (is_right) {
+            memcpy(operations[i]->output.bytes, operations[i]->answer->output, size);
+        }
         end(queue, operations[i], is_right ? HBK_KEY_COUNT_ANSWERED : HBK_KEY_COUNT_WRONG);
+    }
+    if (is_secret) {
+        hbk_rsa_batch_wipe(queue->batch);
     }
 }
 

@@ -89,9 +89,9 @@ enum hbk_lane_status hbk_ec_twin_keygen(const struct hbk_ec_curve *curve, uint8_
     EC_KEY *key = new_key(curve);
     bool is_done =
         key != NULL && EC_KEY_generate_key(key) == 1 &&
-        write_number(EC_KEY_get0_private_key(key), curve->order->bytes, out_private_key) &&
         EC_POINT_point2oct(EC_KEY_get0_group(key), EC_KEY_get0_public_key(key),
-                           POINT_CONVERSION_UNCOMPRESSED, out_public_key, size, NULL) == size;
+                           POINT_CONVERSION_UNCOMPRESSED, out_public_key, size, NULL) == size &&
+        write_number(EC_KEY_get0_private_key(key), curve->order->bytes, out_private_key);
 
     EC_KEY_free(key);
     hbk_secret_wipe_stack();

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "base/secret.h"
+
 void hbk_ed25519_sign(struct hbk_ed25519_sign *operation)
 {
     uint8_t signature[HBK_ED25519_SIGNATURE_BYTES];
@@ -24,6 +26,7 @@ void hbk_ed25519_sign(struct hbk_ed25519_sign *operation)
     }
     EVP_MD_CTX_free(context);
     ERR_clear_error();
+    hbk_secret_wipe_stack();
 }
 
 void hbk_ed25519_verify(struct hbk_ed25519_verify *operation)

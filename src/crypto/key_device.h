@@ -30,7 +30,8 @@ struct hbk_key_answer {
     struct hbk_link link; /* the mailbox's */
     struct hbk_key_device *device;
 
-    /* Used on the worker's thread alone; NULL: nobody wants the answer any more. */
+    /* Used on the worker's thread alone; NULL: nobody wants the answer any more. Until it is
+     * checked, `output` is read. */
     struct hbk_key_operation *operation;
     bool is_given_up; /* too late already */
 

@@ -42,8 +42,9 @@ struct hbk_key_operation {
 
     /* The key worker's own; zero before the operation is first submitted. */
     uint8_t state;
+    bool has_arrived;              /* `answer` has come, and is to be given back */
     struct hbk_batcher *batcher;   /* that has the job */
-    struct hbk_key_answer *answer; /* to come from a device; NULL: none is */
+    struct hbk_key_answer *answer; /* to come from a device, or come; NULL: there is none */
     uint64_t deadline_ns;          /* of that */
     struct hbk_job job;
     struct hbk_link link;

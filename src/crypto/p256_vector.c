@@ -4,6 +4,7 @@
  */
 #include "crypto/p256_vector.h"
 
+#include <openssl/err.h>
 #include <openssl/rand.h>
 
 #include "base/secret.h"
@@ -40,6 +41,8 @@ void hbk_p256_vector_keygen(struct hbk_p256_keygen *const lanes[HBK_LANES])
         HBK_LANE_EACH (i, lanes) {
             lanes[i]->status = HBK_LANE_FAILED;
         }
+        hbk_secret_wipe(&scalar, sizeof(scalar));
+        ERR_clear_error();
         return;
     }
     uint8_t done = hbk_vector_p256_base(scalar.lane, x.lane, y.lane);
@@ -85,6 +88,7 @@ void hbk_p256_vector_sign(struct hbk_p256_sign *const lanes[HBK_LANES])
     /* The nonces stay good if this fails: they are only as deterministic as RFC 6979 makes them. */
     if (RAND_priv_bytes(entropy[0], sizeof(entropy)) != 1) {
         memset(entropy, 0, sizeof(entropy));
+        ERR_clear_error();
     }
     HBK_LANE_EACH (i, lanes) {
         memcpy(key.lane[i], lanes[i]->private_key, HBK_P256_BYTES);

@@ -133,6 +133,11 @@ static hbk_status read_rsa(struct hbk_private_key *key, struct hbk_error *error)
                              key->bits, HBK_RSA_BITS_MIN, HBK_RSA_BITS_MAX);
     }
     hbk_status status = hbk_rsa_key_new(key->pkey, &key->rsa);
+    if (status == HBK_UNSUPPORTED) { /* its size was looked at already */
+        return hbk_error_set(error, status,
+                             "an RSA key whose public exponent has more than %d bits",
+                             HBK_RSA_EXPONENT_BITS_MAX);
+    }
     if (status != HBK_OK) {
         return hbk_error_set(error, status, "the RSA key cannot be read: %s",
                              hbk_status_text(status));

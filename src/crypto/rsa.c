@@ -10,7 +10,9 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "crypto/cpu.h"
 #include "crypto/rsa_key.h"
+#include "crypto/vector/wipe.h"
 
 /* Windows of an exponent per step: about a millisecond for eight lanes. */
 enum {
@@ -51,6 +53,18 @@ void hbk_rsa_batch_free(struct hbk_rsa_batch *batch)
     }
 }
 
+void hbk_rsa_batch_wipe(struct hbk_rsa_batch *batch)
+{
+    hbk_secret_wipe(batch, sizeof(*batch));
+#if HBK_HAS_VECTOR
+    if (hbk_cpu_path() == HBK_PATH_VECTOR) {
+        hbk_vector_wipe();
+        return;
+    }
+#endif
+    hbk_secret_wipe_stack();
+}
+
 void hbk_rsa_batch_inject_fault(struct hbk_rsa_batch *batch, uint8_t mask)
 {
     batch->fault = mask;
@@ -78,6 +92,9 @@ static void twin(struct hbk_rsa_operation *operation, bool is_private)
     operation->status = result == 1 ? HBK_LANE_OK : HBK_LANE_FAILED;
     EVP_PKEY_CTX_free(context);
     ERR_clear_error();
+    if (is_private) {
+        hbk_secret_wipe_stack();
+    }
 }
 
 /* Inputs and moduli are public here: an input is a padded block or comes from the peer. */

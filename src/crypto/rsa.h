@@ -21,6 +21,9 @@ enum {
     HBK_RSA_BITS_MIN = 1024,
     HBK_RSA_BITS_MAX = 4096,
     HBK_RSA_BYTES_MAX = HBK_RSA_BITS_MAX / 8,
+    /* Of the public exponent, which a stranger's certificate chooses: one as long as the modulus
+     * would make each verification cost what a signature does, and hold up a worker. */
+    HBK_RSA_EXPONENT_BITS_MAX = 64,
 };
 
 /* Immutable once made, so any number of threads may use it; it must outlive its operations. */
@@ -29,8 +32,8 @@ struct hbk_rsa_key;
 /*
  * Reads a private or a public key; `pkey` stays the caller's (a reference is taken).
  *
- * Fails: HBK_UNSUPPORTED when it is no RSA key of HBK_RSA_BITS_MIN to HBK_RSA_BITS_MAX,
- * HBK_NO_MEMORY. Control thread: it may take a millisecond.
+ * Fails: HBK_UNSUPPORTED when it is no RSA key of HBK_RSA_BITS_MIN to HBK_RSA_BITS_MAX with an
+ * exponent of at most HBK_RSA_EXPONENT_BITS_MAX, HBK_NO_MEMORY. It may take a millisecond.
  */
 HBK_MUST_USE hbk_status hbk_rsa_key_new(EVP_PKEY *pkey, struct hbk_rsa_key **out_key);
 
@@ -83,6 +86,10 @@ void hbk_rsa_private_lanes(enum hbk_path path, struct hbk_rsa_batch *batch,
                            struct hbk_rsa_operation *const lanes[HBK_LANES]);
 void hbk_rsa_public_lanes(enum hbk_path path, struct hbk_rsa_batch *batch,
                           struct hbk_rsa_operation *const lanes[HBK_LANES]);
+
+/* Wipes what public operations on secret inputs have left: the other functions that compute wipe
+ * only what private keys take part in. Not while private operations are under way. */
+void hbk_rsa_batch_wipe(struct hbk_rsa_batch *batch);
 
 /* For tests: the next batch computes the lanes of `mask` wrongly. */
 void hbk_rsa_batch_inject_fault(struct hbk_rsa_batch *batch, uint8_t mask);

@@ -146,6 +146,11 @@ static bool read_numbers(struct numbers *numbers, EVP_PKEY *pkey)
     (void)EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_FACTOR2, &numbers->q);
     (void)EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_EXPONENT1, &numbers->dp);
     (void)EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_EXPONENT2, &numbers->dq);
+    /* libcrypto then inverts without branches on the primes (set_q_inverse). */
+    if (numbers->p != NULL && numbers->q != NULL) {
+        BN_set_flags(numbers->p, BN_FLG_CONSTTIME);
+        BN_set_flags(numbers->q, BN_FLG_CONSTTIME);
+    }
     return true;
 }
 
@@ -176,6 +181,11 @@ hbk_status hbk_rsa_key_new(EVP_PKEY *pkey, struct hbk_rsa_key **out_key)
         return HBK_NO_MEMORY;
     }
     key->pkey = pkey;
+    if (BN_num_bits(numbers.e) > HBK_RSA_EXPONENT_BITS_MAX) {
+        numbers_fini(&numbers);
+        hbk_rsa_key_free(key);
+        return HBK_UNSUPPORTED;
+    }
     key->bits = (unsigned)bits;
     key->is_private = has_private_exponent(pkey);
     bool is_done = BN_bn2binpad(numbers.n, key->modulus, (bits + 7) / 8) > 0;

@@ -23,6 +23,8 @@ static void vector_keygen(struct hbk_x25519_keygen *const lanes[HBK_LANES])
         HBK_LANE_EACH (i, lanes) {
             lanes[i]->status = HBK_LANE_FAILED;
         }
+        hbk_secret_wipe(&scalar, sizeof(scalar));
+        ERR_clear_error();
         return;
     }
     hbk_vector_x25519_base(scalar.lane, public.lane);

@@ -1,10 +1,10 @@
 #pragma once
 
 /*
- * Overwrites the vector registers and the part of the stack below the caller, where the kernel that
- * it called has left tables and spilled values: HBK_VECTOR_WIPE_BYTES of it. No elliptic-curve
- * kernel uses more (tools/check_jumps.py adds up its frames); the RSA kernels wipe their own,
- * larger, buffers.
+ * Overwrites the vector and mask registers and the part of the stack below the caller, where the
+ * kernel that it called has left tables and spilled values: HBK_VECTOR_WIPE_BYTES of it. No
+ * elliptic-curve kernel uses more (tools/check_jumps.py adds up its frames); the RSA kernels wipe
+ * their own, larger, buffers.
  */
 enum { HBK_VECTOR_WIPE_BYTES = 32 * 1024 };
 

@@ -396,6 +396,30 @@ static void a_key_with_a_damaged_exponent_gives_no_wrong_result(void **state)
     assert_key_is_right(key_of(parts), true, true);
 }
 
+/* A stranger's certificate may have any exponent. One as long as the modulus would make a
+ * verification as dear as a signature without the theorem. */
+static void an_exponent_of_more_than_64_bits_is_unsupported(void **state)
+{
+    (void)state;
+    static const struct {
+        int bits;
+        hbk_status status;
+    } cases[] = {{64, HBK_OK}, {65, HBK_UNSUPPORTED}, {2047, HBK_UNSUPPORTED}};
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct parts parts = parts_of(pkeys[0][0]);
+        struct hbk_rsa_key *key = NULL;
+        EVP_PKEY *pkey;
+        BN_zero(parts.e);
+        BN_set_bit(parts.e, cases[i].bits - 1);
+        BN_set_bit(parts.e, 0);
+        pkey = key_of(parts);
+        assert_int_equal(hbk_rsa_key_new(pkey, &key), cases[i].status);
+        assert_true(key == NULL || !hbk_rsa_key_is_vector(key));
+        hbk_rsa_key_free(key);
+        EVP_PKEY_free(pkey);
+    }
+}
+
 static void other_keys_are_unsupported(void **state)
 {
     (void)state;
@@ -422,6 +446,7 @@ int main(void)
         cmocka_unit_test(the_smaller_prime_may_come_first),
         cmocka_unit_test(primes_of_unequal_length_are_served_by_libcrypto),
         cmocka_unit_test(a_key_with_a_damaged_exponent_gives_no_wrong_result),
+        cmocka_unit_test(an_exponent_of_more_than_64_bits_is_unsupported),
         cmocka_unit_test(other_keys_are_unsupported),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -380,6 +380,27 @@ static void a_wrong_result_in_one_lane_is_redone_and_the_others_are_sent(void **
     bench_close(&bench);
 }
 
+/* One wrong signature gives a prime away, so not even the submitter's memory gets to see it. */
+static void a_wrong_result_is_never_in_the_output(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[HBK_KEY_OUTPUT_BYTES_MAX];
+    struct qat_double_settings settings = good_events;
+    settings.is_wrong = true;
+    struct bench bench = bench_open(&settings);
+    struct hbk_private_key *key = new_private_key(KEY_RSA_2048, bench.provider);
+    struct tracked tracked;
+    submit(&bench, &tracked, key, HBK_SIGN_RSA_PSS_RSAE_SHA256);
+    while (count(&bench, HBK_KEY_COUNT_WRONG) == 0) {
+        (void)hbk_key_worker_flush(bench.worker, NOW_NS);
+    }
+    assert_memory_equal(tracked.output, zeros, sizeof zeros); /* it is the batcher's now */
+    wait_for(&bench, 1);
+    assert_signed(&tracked, KEY_RSA_2048);
+    hbk_private_key_unref(key);
+    bench_close(&bench);
+}
+
 static void what_is_over_the_limit_in_flight_goes_elsewhere_and_no_ring_is_ever_full(void **state)
 {
     (void)state;
@@ -757,6 +778,7 @@ int main(void)
         cmocka_unit_test_setup(instances_without_rsa_are_left_alone, reset),
         cmocka_unit_test_setup(keys_of_several_sizes_are_checked_in_one_go, reset),
         cmocka_unit_test_setup(a_device_that_fails_is_replaced_operation_by_operation, reset),
+        cmocka_unit_test_setup(a_wrong_result_is_never_in_the_output, reset),
         cmocka_unit_test_setup(a_wrong_result_in_one_lane_is_redone_and_the_others_are_sent, reset),
         cmocka_unit_test_setup(
             what_is_over_the_limit_in_flight_goes_elsewhere_and_no_ring_is_ever_full, reset),
