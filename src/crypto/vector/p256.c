@@ -15,6 +15,8 @@
  * n - 16 and differs from d unless both are zero, which masks handle. For i = 0 it may be -d or d
  * modulo n (k = n - 2: the sum is n - 1 or so), hence the last addition is the complete one.
  */
+#include "crypto/vector/schedule.h"
+
 #include "crypto/vector/p256.h"
 
 #include <pthread.h>

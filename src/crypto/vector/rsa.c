@@ -13,6 +13,8 @@
  *
  * An empty lane has zeros for a modulus: all its numbers stay zero.
  */
+#include "crypto/vector/schedule.h"
+
 #include "crypto/vector/rsa.h"
 
 #include "base/secret.h"

@@ -9,6 +9,8 @@
  * windows of five bits, one addition each and no doubling. Its addition law is complete, so no case
  * needs care. At the end u = (1 + y) / (1 - y) = (Z + Y) / (Z - Y) leads back.
  */
+#include "crypto/vector/schedule.h"
+
 #include "crypto/vector/x25519.h"
 
 #include <pthread.h>
