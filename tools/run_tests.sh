@@ -1,17 +1,26 @@
 #!/bin/sh
-# run_tests.sh BUILD: runs the tests of one build directory: Meson's suites, then the end-to-end
-# tests against its program, then the cases of tests/shim. All run even when one fails. Results are
-# left as BUILD/meson-logs/testlog.json, BUILD/e2e.xml and BUILD/shim.xml for
-# tools/count_results.py.
+# run_tests.sh BUILD [suites|programs]: runs the tests of one build directory: Meson's suites
+# (suites), then the end-to-end tests against its program and the cases of tests/shim (programs).
+# All run even when one fails. Results are left as BUILD/meson-logs/testlog.json, BUILD/e2e.xml and
+# BUILD/shim.xml for tools/count_results.py.
 #
 # HBK_SUITE=slow   only the slow end-to-end tests: soak, scale
 set -u
 
 build=$1
+part=${2:-all}
 suite=${HBK_SUITE:-quick}
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$build" && pwd)
 status=0
+
+case $part in
+all | suites | programs) ;;
+*)
+    echo "run_tests: no part \"$part\" (suites, programs)" >&2
+    exit 2
+    ;;
+esac
 
 export PYTHONDONTWRITEBYTECODE=1
 export HBK_BINARY="${HBK_BINARY:-$build/hauberk}"
@@ -22,7 +31,13 @@ if [ "$suite" = slow ]; then
 else
     marks="not slow"
     results="$build/e2e.xml"
+fi
+if [ "$suite" = quick ] && [ "$part" != programs ]; then
+    rm -f "$build/meson-logs/testlog.json"
     meson test -C "$build" --no-rebuild --print-errorlogs </dev/null || status=1
+fi
+if [ "$part" = suites ]; then
+    exit $status
 fi
 
 ignored=""

@@ -73,7 +73,8 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
 def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(paper):
     names = ["sidecar-tcp", "sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain",
              "sidecar-tcp-quiet"]
-    folder, _ = paper(*SHORT, "--only", "table2,fig7", "--systems", ",".join(names))
+    folder, _ = paper("--blocks", "1", "--duration", "1500ms", "--only", "table2,fig7", "--systems",
+                      ",".join(names))
     runs = samples(folder)
     assert all(run["ok"] and run["values"]["failed"] == 0 for run in runs), runs
     closed = {run["system"] for run in runs if run["arrivals"] == "closed"}
@@ -395,7 +396,8 @@ def test_no_table_is_wider_than_the_page_on_a_screen_or_a_telephone(paper, find_
 
 def test_the_page_opens_in_a_browser_and_shows_its_figures(paper, find_peer_program, tmp_path):
     browser = find_peer_program("chromium")
-    folder, _ = paper(*SHORT, "--only", "table1,table2,fig6,fig7,fig8", "--systems", "node")
+    folder, _ = paper("--blocks", "1", "--duration", "1s", "--only",
+                      "table1,table2,fig6,fig7,fig8", "--systems", "node")
     common = [browser, "--headless", "--no-sandbox", "--disable-gpu",
               f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1300,6000"]
     page = f"file://{folder / 'report.html'}"

@@ -129,12 +129,13 @@ class Upstream:
         return b"connection: close" not in head.lower()
 
 
-def exchange(port, data, timeout=10, ends=True):
-    """Sends raw bytes and reads until the other side closes or falls silent."""
+def exchange(port, data, timeout=10, until=lambda received: False):
+    """Sends raw bytes and reads until the other side closes or falls silent, or `until` is true of
+    what was received."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(data)
         received = b""
-        while True:
+        while not until(received):
             try:
                 piece = connection.recv(65536)
             except (TimeoutError, ConnectionResetError):
@@ -142,6 +143,7 @@ def exchange(port, data, timeout=10, ends=True):
             if not piece:
                 return received
             received += piece
+        return received
 
 
 class Reply:
