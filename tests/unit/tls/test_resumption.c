@@ -457,6 +457,7 @@ static void strangers_resume_with_us(void **state)
                      (char[]){"shop.test"});
             if (visit > 0) {
                 assert_non_null(newest);
+                assert_true(SSL_SESSION_get_ticket_lifetime_hint(newest) > 0);
                 assert_int_equal(SSL_set_session(interop->ssl, newest), 1);
             }
             interop_shake(interop);

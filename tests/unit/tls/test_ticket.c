@@ -1,11 +1,11 @@
 /*
- * Sessions that are resumed: that they are what they were, and that no ticket outlives what vouched
- * for it. Whatever is wrong with a ticket, the handshake goes on without it (RFC 8446, 4.2.11);
- * only a binder that is wrong ends it.
+ * The native engine's tickets: that a resumed session is what it was, and that no ticket outlives
+ * what vouched for it. What tickets are bound to, with either engine, is in test_resumption.c.
+ * Whatever is wrong with a ticket, the handshake goes on without it (RFC 8446, 4.2.11); only a
+ * binder that is wrong ends it.
  */
-#include <openssl/ssl.h>
-
 #include "meeting.h"
+#include "stranger.h"
 #include "tls/ticket_parts.h"
 
 static struct authority authority;
@@ -305,39 +305,6 @@ static void offer_elsewhere(struct plan first_plan, struct plan second_plan, enu
     hbk_tls_ticket_keys_unref(keys);
 }
 
-static void a_ticket_is_of_no_use_to_another_certificate(void **state)
-{
-    (void)state;
-    struct forged other = authority_leaf(&authority, AUTHORITY_P256, "critical,DNS:cart.test");
-    offer_elsewhere((struct plan){0}, (struct plan){0}, RESUMED);
-    offer_elsewhere((struct plan){0}, (struct plan){.servers_leaf = &other}, FULL);
-    forged_free(&other);
-}
-
-/* One certificate for two names: the ticket is bound to the one that was asked for. */
-static void a_ticket_is_of_no_use_under_another_name(void **state)
-{
-    (void)state;
-    struct forged both =
-        authority_leaf(&authority, AUTHORITY_P256, "critical,DNS:cart.test,DNS:other.test");
-    struct house house = house_of((struct plan){.servers_leaf = &both});
-    static const char *const names[] = {"cart.test", "other.test"};
-    for (size_t i = 0; i < HBK_COUNT(names); i++) {
-        struct hbk_tls_ticket *ticket = meet_first(&house);
-        const struct hbk_tls_options options = {.server_name = hbk_slice_text(names[i]),
-                                                .ticket = ticket};
-        struct pair *pair = pair_of(&worker, house.client, options, house.server, FORGE_NOW_NS);
-        pair->client_answer = pair->server_answer = HBK_TLS_WANT_INPUT;
-        meeting_run(&worker, pair, meeting_at_once);
-        meeting_expect_done(pair);
-        assert_int_equal(hbk_tls_agreement(pair->server).was_resumed, i == 0);
-        pair_free(pair);
-        hbk_tls_ticket_unref(ticket);
-    }
-    house_free(&house);
-    forged_free(&both);
-}
-
 /* Who was trusted when the ticket was given may not be now. */
 static void a_ticket_does_not_outlive_the_trust_in_a_peer(void **state)
 {
@@ -539,161 +506,6 @@ static void a_client_that_does_not_resume_is_given_no_ticket(void **state)
     house_free(&house);
 }
 
-/* ---- strangers: libssl, which resumes sessions of ours and we its ---- */
-
-struct stranger {
-    SSL_CTX *context;
-    SSL *ssl;
-    BIO *in, *out; /* borrowed from ssl */
-    SSL_SESSION *kept;
-    int result;
-};
-
-static int keep_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct stranger *stranger = SSL_get_app_data(ssl);
-    SSL_SESSION_free(stranger->kept);
-    stranger->kept = session;
-    return 1;
-}
-
-static void stranger_init(struct stranger *stranger, bool is_server)
-{
-    const struct forged *leaf = is_server ? authority_server(&authority, AUTHORITY_P256)
-                                          : authority_client(&authority, AUTHORITY_P256);
-    *stranger = (struct stranger){.context = SSL_CTX_new(TLS_method())};
-    assert_non_null(stranger->context);
-    assert_int_equal(SSL_CTX_use_certificate(stranger->context, leaf->certificate), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey(stranger->context, leaf->key), 1);
-    SSL_CTX_set_verify(stranger->context, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_session_cache_mode(stranger->context,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-    SSL_CTX_sess_set_new_cb(stranger->context, keep_session);
-}
-
-static void stranger_begin(struct stranger *stranger, bool is_server)
-{
-    stranger->ssl = SSL_new(stranger->context);
-    stranger->in = BIO_new(BIO_s_mem());
-    stranger->out = BIO_new(BIO_s_mem());
-    assert_true(stranger->ssl != NULL && stranger->in != NULL && stranger->out != NULL);
-    SSL_set_bio(stranger->ssl, stranger->in, stranger->out);
-    SSL_set_app_data(stranger->ssl, stranger);
-    if (is_server) {
-        SSL_set_accept_state(stranger->ssl);
-    } else {
-        SSL_set_connect_state(stranger->ssl);
-        char name[] = "cart.test"; /* libssl's macro casts its const away */
-        assert_int_equal(SSL_set_tlsext_host_name(stranger->ssl, name), 1);
-        if (stranger->kept != NULL) {
-            assert_int_equal(SSL_set_session(stranger->ssl, stranger->kept), 1);
-        }
-    }
-}
-
-static void stranger_fini(struct stranger *stranger)
-{
-    SSL_free(stranger->ssl);
-    SSL_SESSION_free(stranger->kept);
-    SSL_CTX_free(stranger->context);
-}
-
-/* Runs both until neither gets any further, and reads what came behind. */
-static enum hbk_tls_answer meet_stranger(struct stranger *stranger, struct hbk_tls_session *session)
-{
-    static struct pair_queue in;
-    static struct pair_queue out;
-    enum hbk_tls_answer answer = HBK_TLS_WANT_INPUT;
-    in.size = out.size = 0;
-    for (unsigned idle = 0; idle < 3; idle++) {
-        stranger->result = SSL_do_handshake(stranger->ssl);
-        if (stranger->result == 1) {
-            uint8_t byte;
-            (void)SSL_read(stranger->ssl, &byte, 1);
-        }
-        int got = BIO_read(stranger->out, in.bytes + in.size, (int)(sizeof in.bytes - in.size));
-        in.size += got > 0 ? (size_t)got : 0;
-        if (answer != HBK_TLS_DONE && answer != HBK_TLS_FAILED) {
-            size_t moved = pair_step(session, &in, &out, 40000, 40000, &answer);
-            idle = moved > 0 || got > 0 ? 0 : idle;
-        }
-        if (answer == HBK_TLS_DONE && in.size > 0) {
-            uint8_t heard[8];
-            enum hbk_tls_answer opened = HBK_TLS_FAILED;
-            (void)meeting_open(session, &in, heard, sizeof heard, &opened);
-            assert_int_equal(opened, HBK_TLS_WANT_INPUT);
-        }
-        if (out.size > 0) {
-            assert_int_equal(BIO_write(stranger->in, out.bytes, (int)out.size), (int)out.size);
-            out.size = 0;
-            idle = 0;
-        }
-        while (hbk_key_worker_flush(worker.keys, hbk_clock_monotonic_ns())) {
-        }
-    }
-    return answer;
-}
-
-static void libssl_resumes_sessions_of_our_server(void **state)
-{
-    (void)state;
-    struct house house = house_of((struct plan){0});
-    struct stranger stranger;
-    stranger_init(&stranger, false);
-    for (unsigned times = 0; times < 4; times++) {
-        const struct hbk_tls_options options = {.role = HBK_TLS_SERVER, .worker = worker.tls};
-        struct hbk_tls_session *session = NULL;
-        stranger_begin(&stranger, false);
-        assert_int_equal(hbk_tls_session_new(house.server, &options, FORGE_NOW_NS, &session),
-                         HBK_OK);
-        assert_int_equal(meet_stranger(&stranger, session), HBK_TLS_DONE);
-        assert_int_equal(stranger.result, 1);
-        assert_int_equal(SSL_session_reused(stranger.ssl), times > 0);
-        assert_int_equal(hbk_tls_agreement(session).was_resumed, times > 0);
-        assert_slice_equal(hbk_tls_peer(session)->names.dns_names, hbk_slice_of("web.test", 9));
-        assert_non_null(stranger.kept);
-        assert_int_equal(SSL_SESSION_get_ticket_lifetime_hint(stranger.kept) > 0, 1);
-        (void)SSL_shutdown(stranger.ssl);
-        hbk_tls_session_free(session);
-        SSL_free(stranger.ssl);
-        stranger.ssl = NULL;
-    }
-    stranger_fini(&stranger);
-    house_free(&house);
-}
-
-static void our_client_resumes_sessions_of_libssl(void **state)
-{
-    (void)state;
-    struct house house = house_of((struct plan){0});
-    struct stranger stranger;
-    struct hbk_tls_ticket *ticket = NULL;
-    stranger_init(&stranger, true);
-    for (unsigned times = 0; times < 4; times++) {
-        const struct hbk_tls_options options = {.role = HBK_TLS_CLIENT,
-                                                .worker = worker.tls,
-                                                .server_name = HBK_SLICE("cart.test"),
-                                                .ticket = ticket};
-        struct hbk_tls_session *session = NULL;
-        stranger_begin(&stranger, true);
-        assert_int_equal(hbk_tls_session_new(house.client, &options, FORGE_NOW_NS, &session),
-                         HBK_OK);
-        assert_int_equal(meet_stranger(&stranger, session), HBK_TLS_DONE);
-        assert_int_equal(stranger.result, 1);
-        assert_int_equal(SSL_session_reused(stranger.ssl), times > 0);
-        assert_int_equal(hbk_tls_agreement(session).was_resumed, times > 0);
-        hbk_tls_ticket_unref(ticket);
-        ticket = hbk_tls_take_ticket(session);
-        assert_non_null(ticket);
-        hbk_tls_session_free(session);
-        SSL_free(stranger.ssl);
-        stranger.ssl = NULL;
-    }
-    hbk_tls_ticket_unref(ticket);
-    stranger_fini(&stranger);
-    house_free(&house);
-}
-
 /* The largest that a client keeps, by a server that does not know it: what goes wrong is the
  * resumption alone. */
 static void a_ticket_of_any_size_that_is_kept_can_be_offered(void **state)
@@ -702,28 +514,22 @@ static void a_ticket_of_any_size_that_is_kept_can_be_offered(void **state)
     static uint8_t bytes[HBK_TLS_TICKET_BYTES_MAX] = {1};
     static const size_t sizes[] = {1, HBK_TLS_TICKET_BYTES_MAX / 2, HBK_TLS_TICKET_BYTES_MAX};
     struct house house = house_of((struct plan){0});
-    struct stranger stranger;
-    stranger_init(&stranger, true);
+    const struct habits habits = {.is_server = true,
+                                  .certificate = authority_server(&authority, AUTHORITY_P256),
+                                  .has_no_demands = true};
     for (size_t i = 0; i < HBK_COUNT(sizes); i++) {
         struct hbk_tls_ticket *ticket = meet_first(&house);
         ticket->identity = hbk_slice_of(bytes, sizes[i]);
-        const struct hbk_tls_options options = {.role = HBK_TLS_CLIENT,
-                                                .worker = worker.tls,
-                                                .server_name = HBK_SLICE("cart.test"),
+        const struct hbk_tls_options options = {.server_name = HBK_SLICE("cart.test"),
                                                 .ticket = ticket};
-        struct hbk_tls_session *session = NULL;
-        stranger_begin(&stranger, true);
-        assert_int_equal(hbk_tls_session_new(house.client, &options, FORGE_NOW_NS, &session),
-                         HBK_OK);
-        assert_int_equal(meet_stranger(&stranger, session), HBK_TLS_DONE);
-        assert_int_equal(stranger.result, 1);
-        assert_false(hbk_tls_agreement(session).was_resumed);
+        struct interop *interop = interop_of(&habits, NULL, &worker, house.client, options);
+        interop_shake(interop);
+        assert_int_equal(interop->answer, HBK_TLS_DONE);
+        assert_int_equal(interop->ssl_result, 1);
+        assert_false(hbk_tls_agreement(interop->session).was_resumed);
         hbk_tls_ticket_unref(ticket);
-        hbk_tls_session_free(session);
-        SSL_free(stranger.ssl);
-        stranger.ssl = NULL;
+        interop_free(interop);
     }
-    stranger_fini(&stranger);
     house_free(&house);
 }
 
@@ -753,8 +559,6 @@ int main(void)
         cmocka_unit_test(a_ticket_lives_two_hours_and_not_before_it_was_given),
         cmocka_unit_test(a_ticket_does_not_outlive_a_certificate),
         cmocka_unit_test(resumptions_end_a_week_after_the_full_handshake),
-        cmocka_unit_test(a_ticket_is_of_no_use_to_another_certificate),
-        cmocka_unit_test(a_ticket_is_of_no_use_under_another_name),
         cmocka_unit_test(a_ticket_does_not_outlive_the_trust_in_a_peer),
         cmocka_unit_test(an_anonymous_session_does_not_become_a_mutual_one),
         cmocka_unit_test(ticket_keys_rotate),
@@ -764,8 +568,6 @@ int main(void)
         cmocka_unit_test(a_ticket_that_was_changed_in_any_byte_is_not_resumed),
         cmocka_unit_test(a_ticket_without_its_secret_ends_the_connection),
         cmocka_unit_test(a_client_that_does_not_resume_is_given_no_ticket),
-        cmocka_unit_test(libssl_resumes_sessions_of_our_server),
-        cmocka_unit_test(our_client_resumes_sessions_of_libssl),
         cmocka_unit_test(a_ticket_of_any_size_that_is_kept_can_be_offered),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
