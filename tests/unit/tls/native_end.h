@@ -15,11 +15,11 @@ struct native_end {
     uint8_t output[NATIVE_OUTPUT_BYTES];
 };
 
-/* On the heap, since it is large. The context is borrowed. */
+/* On the heap, since it is large. The context is borrowed; the name is the one that a client asks
+ * for. */
 HBK_UNUSED static struct native_end *native_end_new(struct pair_worker *worker,
                                                     struct hbk_tls_context *context,
-                                                    enum hbk_tls_role role,
-                                                    struct hbk_tls_ticket *ticket)
+                                                    enum hbk_tls_role role, const char *server_name)
 {
     struct native_end *end = calloc(1, sizeof *end);
     void *handshake = NULL;
@@ -29,8 +29,7 @@ HBK_UNUSED static struct native_end *native_end_new(struct pair_worker *worker,
         .context = context,
         .role = role,
         .worker = worker->tls,
-        .server_name = role == HBK_TLS_CLIENT ? HBK_SLICE("cart.test") : hbk_slice_of(NULL, 0),
-        .ticket = ticket,
+        .server_name = role == HBK_TLS_CLIENT ? hbk_slice_text(server_name) : hbk_slice_of(NULL, 0),
         .now_ns = FORGE_NOW_NS,
     };
     assert_int_equal(hbk_tls_native.handshake_new(&end->setup, &handshake), HBK_OK);

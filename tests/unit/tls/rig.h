@@ -88,8 +88,10 @@ HBK_UNUSED static struct rig *rig_new(enum conversation conversation, enum hbk_t
     rig->role = role;
     pair_worker_init(&rig->victims_worker, 0);
     pair_worker_init(&rig->honest_worker, 0);
-    rig->victim = native_end_new(&rig->victims_worker, contexts[conversation][role], role, NULL);
-    rig->honest = native_end_new(&rig->honest_worker, contexts[conversation][other], other, NULL);
+    rig->victim =
+        native_end_new(&rig->victims_worker, contexts[conversation][role], role, "cart.test");
+    rig->honest =
+        native_end_new(&rig->honest_worker, contexts[conversation][other], other, "cart.test");
     return rig;
 }
 

@@ -374,7 +374,7 @@ static size_t make_hello(unsigned kind, uint8_t *out)
                                               .share_count = kind == 2 ? 2 : 1};
     struct hbk_tls_context *context =
         authority_context(&authority, options, authority_client(&authority, AUTHORITY_P256));
-    struct native_end *end = native_end_new(&worker, context, HBK_TLS_CLIENT, NULL);
+    struct native_end *end = native_end_new(&worker, context, HBK_TLS_CLIENT, "cart.test");
     (void)native_end_step(end, NULL, 0);
     size_t size = end->output_bytes;
     memcpy(out, end->output, size);
@@ -514,10 +514,10 @@ static void begin(struct meeting *meeting, bool is_native, bool is_server)
     meeting->native = NULL;
     meeting->size = 0;
     meeting->honest =
-        native_end_new(&worker, is_server ? native_client : native_server, other, NULL);
+        native_end_new(&worker, is_server ? native_client : native_server, other, "cart.test");
     if (is_native) {
         meeting->native =
-            native_end_new(&worker, is_server ? native_server : native_client, role, NULL);
+            native_end_new(&worker, is_server ? native_server : native_client, role, "cart.test");
     } else {
         libssl_init(&meeting->libssl, is_server ? libssl_server : libssl_client, is_server);
     }

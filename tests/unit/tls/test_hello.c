@@ -83,7 +83,7 @@ static struct rig *client_rig(void)
 {
     struct rig *rig = rig_new(MUTUAL, HBK_TLS_CLIENT);
     native_end_free(rig->victim);
-    rig->victim = native_end_new(&rig->victims_worker, client_context, HBK_TLS_CLIENT, NULL);
+    rig->victim = native_end_new(&rig->victims_worker, client_context, HBK_TLS_CLIENT, "cart.test");
     reach(rig, HBK_NATIVE_CLIENT_SERVER_HELLO);
     return rig;
 }

@@ -15,13 +15,13 @@
  */
 #include "tls/native.h"
 
-#include "pair.h"
+#include "native_end.h"
 #include "rfc8448.h"
 
 /* Of all directions of this file; empty again with each that ends. */
 static struct hbk_expanded_keys expanded;
 
-enum { OUTPUT_BYTES = 8 << 10, HASH_BYTES = 32 };
+enum { HASH_BYTES = 32 };
 
 /* ---- what is injected ---- */
 
@@ -157,20 +157,10 @@ static void sign_as_traced(const char *verify)
 
 /* ---- one end ---- */
 
-struct end {
-    struct pair_worker worker;
-    struct hbk_tls_context *context;
-    struct hbk_tls_setup setup;
-    struct hbk_native *handshake;
-    uint8_t output[OUTPUT_BYTES];
-    size_t output_bytes;
-    enum hbk_tls_answer answer;
-};
-
 /* Random bytes to come. */
-static void inject_random(struct end *end, struct hbk_slice first, struct hbk_slice second)
+static void inject_random(struct native_end *end, struct hbk_slice first, struct hbk_slice second)
 {
-    struct hbk_tls_worker *worker = end->worker.tls;
+    struct hbk_tls_worker *worker = end->worker->tls;
     worker->random_left = first.size + second.size;
     uint8_t *at = worker->random + sizeof worker->random - worker->random_left;
     memcpy(at, first.bytes, first.size);
@@ -180,10 +170,10 @@ static void inject_random(struct end *end, struct hbk_slice first, struct hbk_sl
 }
 
 /* A key pair to come. */
-static void inject_share(struct end *end, uint16_t group, const char *private_key,
+static void inject_share(struct native_end *end, uint16_t group, const char *private_key,
                          struct hbk_slice public_key)
 {
-    struct hbk_tls_share_stock *stock = &end->worker.tls->shares;
+    struct hbk_tls_share_stock *stock = &end->worker->tls->shares;
     struct hbk_tls_share *share = group == HBK_GROUP_P256 ? &stock->p256[0] : &stock->x25519[0];
     struct rfc8448_bytes read = rfc8448_read(private_key);
     share->group = group;
@@ -246,49 +236,24 @@ static struct hbk_tls_context *context_for(const struct hbk_tls_context_options 
     return context;
 }
 
-static void end_begin(struct end *end, const struct rfc8448_trace *trace, enum hbk_tls_role role)
+/* One end of the trace. The worker and the context are borrowed. */
+static struct native_end *end_begin(struct pair_worker *worker, struct hbk_tls_context *context,
+                                    const struct rfc8448_trace *trace, enum hbk_tls_role role)
 {
     memset(&replay, 0, sizeof replay);
     replay.trace = trace;
-    end->setup = (struct hbk_tls_setup){
-        .context = end->context,
-        .role = role,
-        .worker = end->worker.tls,
-        .server_name = role == HBK_TLS_CLIENT ? HBK_SLICE("server") : hbk_slice_of(NULL, 0),
-        .now_ns = FORGE_NOW_NS,
-    };
-    void *handshake = NULL;
-    assert_int_equal(hbk_tls_native.handshake_new(&end->setup, &handshake), HBK_OK);
-    end->handshake = handshake;
-}
-
-static void end_free(struct end *end)
-{
-    hbk_tls_native.handshake_free(end->handshake);
-    hbk_tls_context_unref(end->context);
-    pair_worker_fini(&end->worker);
+    return native_end_new(worker, context, role, "server");
 }
 
 /* One step with an input of the trace, all of which is taken; what it sends is in `output`. */
-static void end_step(struct end *end, const char *record)
+static void end_step(struct native_end *end, const char *record)
 {
     struct rfc8448_bytes read = rfc8448_read(record);
-    size_t consumed = 0;
-    end->answer =
-        hbk_tls_native.step(end->handshake, hbk_span_of(read.bytes, read.size), &consumed,
-                            hbk_span_of(end->output, sizeof end->output), &end->output_bytes);
-    assert_int_equal(consumed, read.size);
-}
-
-/* Runs the jobs of this end. */
-static void end_compute(struct end *end)
-{
-    while (hbk_key_worker_flush(end->worker.keys, 0)) {
-    }
+    assert_int_equal(native_end_step(end, read.bytes, read.size), read.size);
 }
 
 /* Takes our change_cipher_spec out of the output, which must be there once. */
-static void drop_ccs(struct end *end, size_t at)
+static void drop_ccs(struct native_end *end, size_t at)
 {
     static const uint8_t record[] = {20, 3, 3, 0, 1, 1};
     assert_true(at + sizeof record <= end->output_bytes);
@@ -454,7 +419,7 @@ static void result_free(struct hbk_tls_result *result)
 /* ---- the client ---- */
 
 /* The random and the session id of a hello. */
-static void inject_hello(struct end *end)
+static void inject_hello(struct native_end *end)
 {
     struct rfc8448_bytes read = rfc8448_read(replay.trace->hello);
     struct hbk_client_hello hello;
@@ -478,7 +443,7 @@ static void inject_hello(struct end *end)
     }
 }
 
-static void client_says_hello(struct end *end)
+static void client_says_hello(struct native_end *end)
 {
     inject_hello(end);
     end_step(end, NULL);
@@ -496,12 +461,12 @@ static void client_says_hello(struct end *end)
     }
 }
 
-static void client_agrees(struct end *end)
+static void client_agrees(struct native_end *end)
 {
     end_step(end, replay.trace->server_hello);
     assert_int_equal(end->answer, HBK_TLS_WAITING);
     expect_stage(end->handshake, replay.trace->early_secret);
-    end_compute(end);
+    native_end_compute(end->worker);
     end_step(end, NULL);
     assert_int_equal(end->answer, HBK_TLS_WANT_INPUT);
     if (replay.trace->retry == NULL) {
@@ -516,7 +481,7 @@ static void client_agrees(struct end *end)
                      replay.trace->client_handshake_iv);
 }
 
-static void client_answers(struct end *end)
+static void client_answers(struct native_end *end)
 {
     const struct rfc8448_trace *trace = replay.trace;
     if (trace == &rfc8448_compatible) {
@@ -535,7 +500,7 @@ static void client_answers(struct end *end)
         expect_signed("TLS 1.3, client CertificateVerify", (const char *)hash);
         sign_as_traced(trace->client_verify);
     }
-    end_compute(end);
+    native_end_compute(end->worker);
     end_step(end, NULL);
     assert_int_equal(end->answer, HBK_TLS_DONE);
     assert_rfc8448(hbk_slice_of(end->output, end->output_bytes), trace->client_flight);
@@ -565,17 +530,17 @@ static void a_client_replays_every_trace(void **state)
         static const uint16_t groups[] = {HBK_GROUP_X25519, HBK_GROUP_P256, HBK_GROUP_P384};
         const struct hbk_tls_context_options options = {.groups = groups,
                                                         .group_count = HBK_COUNT(groups)};
-        struct end end = {0};
+        struct pair_worker worker;
         print_message("           %s\n", trace->name);
-        pair_worker_init(&end.worker, 0);
-        end.context = context_for(&options, trace->client_certificate, true);
-        end_begin(&end, trace, HBK_TLS_CLIENT);
-        client_says_hello(&end);
-        client_agrees(&end);
-        client_answers(&end);
+        pair_worker_init(&worker, 0);
+        struct hbk_tls_context *context = context_for(&options, trace->client_certificate, true);
+        struct native_end *end = end_begin(&worker, context, trace, HBK_TLS_CLIENT);
+        client_says_hello(end);
+        client_agrees(end);
+        client_answers(end);
 
         struct hbk_tls_result result;
-        hbk_tls_native.take_result(end.handshake, &result);
+        hbk_tls_native.take_result(end->handshake, &result);
         expect_application_secrets(&result);
         assert_true(result.has_resumption_secret);
         assert_secret(result.resumption_secret, trace->resumption_secret);
@@ -586,13 +551,15 @@ static void a_client_replays_every_trace(void **state)
                                                  : HBK_SIGN_RSA_PSS_RSAE_SHA256);
         client_goes_on(&result);
         result_free(&result);
-        end_free(&end);
+        native_end_free(end);
+        hbk_tls_context_unref(context);
+        pair_worker_fini(&worker);
     }
 }
 
 /* ---- the server ---- */
 
-static void inject_server(struct end *end)
+static void inject_server(struct native_end *end)
 {
     struct rfc8448_bytes read = rfc8448_read(replay.trace->server_hello);
     struct hbk_server_hello hello;
@@ -605,7 +572,7 @@ static void inject_server(struct end *end)
     inject_share(end, hello.share_group, replay.trace->server_key, hello.share_key);
 }
 
-static void server_answers(struct end *end)
+static void server_answers(struct native_end *end)
 {
     const struct rfc8448_trace *trace = replay.trace;
     size_t hello_bytes = rfc8448_read(trace->server_hello).size;
@@ -627,7 +594,7 @@ static void server_answers(struct end *end)
     hash_messages(before, HBK_COUNT(before), hash);
     expect_signed("TLS 1.3, server CertificateVerify", (const char *)hash);
     sign_as_traced(trace->server_verify);
-    end_compute(end);
+    native_end_compute(end->worker);
     end_step(end, NULL);
     assert_int_equal(end->answer, HBK_TLS_WANT_INPUT);
     if (trace->retry == NULL) {
@@ -644,7 +611,7 @@ static void server_answers(struct end *end)
                      trace->server_application_iv);
 }
 
-static void server_confirms(struct end *end)
+static void server_confirms(struct native_end *end)
 {
     if (replay.trace == &rfc8448_compatible) {
         end_step(end, "140303000101");
@@ -653,7 +620,7 @@ static void server_confirms(struct end *end)
     end_step(end, replay.trace->client_flight);
     if (replay.trace->client_certificate != NULL) {
         assert_int_equal(end->answer, HBK_TLS_WAITING);
-        end_compute(end);
+        native_end_compute(end->worker);
         end_step(end, NULL);
     }
     assert_int_equal(end->answer, HBK_TLS_DONE);
@@ -694,17 +661,18 @@ static void a_server_replays_every_trace(void **state)
             .groups = p256_alone,
             .group_count = trace->retry != NULL ? 1 : 0,
         };
-        struct end end = {0};
+        struct pair_worker worker;
         print_message("           %s\n", trace->name);
-        pair_worker_init(&end.worker, 0);
-        end.context = context_for(&options, trace->server_certificate, !is_mutual);
-        end_begin(&end, trace, HBK_TLS_SERVER);
-        inject_server(&end);
-        server_answers(&end);
-        server_confirms(&end);
+        pair_worker_init(&worker, 0);
+        struct hbk_tls_context *context =
+            context_for(&options, trace->server_certificate, !is_mutual);
+        struct native_end *end = end_begin(&worker, context, trace, HBK_TLS_SERVER);
+        inject_server(end);
+        server_answers(end);
+        server_confirms(end);
 
         struct hbk_tls_result result;
-        hbk_tls_native.take_result(end.handshake, &result);
+        hbk_tls_native.take_result(end->handshake, &result);
         expect_application_secrets(&result);
         assert_true(result.has_resumption_secret);
         assert_secret(result.resumption_secret, trace->resumption_secret);
@@ -713,7 +681,9 @@ static void a_server_replays_every_trace(void **state)
         assert_int_equal(result.peer_scheme, is_mutual ? HBK_SIGN_RSA_PSS_RSAE_SHA256 : 0);
         server_goes_on(&result);
         result_free(&result);
-        end_free(&end);
+        native_end_free(end);
+        hbk_tls_context_unref(context);
+        pair_worker_fini(&worker);
     }
 }
 
@@ -728,20 +698,18 @@ static void a_client_notices_every_byte_that_was_changed(void **state)
     size_t flight_bytes = rfc8448_read(trace->server_flight).size;
     struct hbk_tls_context *context = context_for(&options, NULL, true);
     for (size_t at = HBK_TLS_RECORD_HEADER_BYTES; at < flight_bytes; at++) {
-        struct end end = {.context = hbk_tls_context_ref(context)};
-        pair_worker_init(&end.worker, 0);
-        end_begin(&end, trace, HBK_TLS_CLIENT);
-        client_says_hello(&end);
-        client_agrees(&end);
+        struct pair_worker worker;
+        pair_worker_init(&worker, 0);
+        struct native_end *end = end_begin(&worker, context, trace, HBK_TLS_CLIENT);
+        client_says_hello(end);
+        client_agrees(end);
         struct rfc8448_bytes flight = rfc8448_read(trace->server_flight);
-        size_t consumed = 0;
         flight.bytes[at] ^= (uint8_t)(1u << (at % 8));
-        end.answer =
-            hbk_tls_native.step(end.handshake, hbk_span_of(flight.bytes, flight.size), &consumed,
-                                hbk_span_of(end.output, sizeof end.output), &end.output_bytes);
-        assert_int_equal(end.answer, HBK_TLS_FAILED);
-        assert_int_equal(hbk_tls_native.failure(end.handshake).alert, HBK_ALERT_BAD_RECORD_MAC);
-        end_free(&end);
+        (void)native_end_step(end, flight.bytes, flight.size);
+        assert_int_equal(end->answer, HBK_TLS_FAILED);
+        assert_int_equal(hbk_tls_native.failure(end->handshake).alert, HBK_ALERT_BAD_RECORD_MAC);
+        native_end_free(end);
+        pair_worker_fini(&worker);
     }
     hbk_tls_context_unref(context);
 }
