@@ -39,6 +39,7 @@ struct hbk_net_config {
     uint64_t idle_timeout_ns;      /* a tunnel without streams */
     uint64_t ping_interval_ns;     /* silence on a tunnel with streams before we ask */
     uint64_t ping_timeout_ns;
+    uint64_t gather_ns;        /* longest rest of the loop, runtime/gather.h; 0: none */
     uint64_t expired_grace_ns; /* for streams of a tunnel whose peer's certificate has expired */
     uint32_t streams_max;      /* per tunnel */
     uint32_t mark;             /* on every socket that we open (ambient.md 3e) */

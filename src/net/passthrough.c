@@ -246,6 +246,8 @@ hbk_status hbk_passthrough_start(struct hbk_passthrough *passthrough, struct hbk
         hbk_fd_close(&connecting_fd);
         return status;
     }
+    passthrough->sides[0].source.is_single = true;
+    passthrough->sides[1].source.is_single = true;
     hbk_socket_tune(accepted_fd);
     hbk_socket_tune(connecting_fd);
     hbk_loop_timer(net->loop, &passthrough->timer, net->config.connect_timeout_ns);

@@ -58,6 +58,7 @@ static hbk_status take_socket(struct hbk_relay *relay, int fd, bool is_connectin
         relay->source.fd = -1;
         return status;
     }
+    relay->source.is_single = true;
     hbk_socket_tune(fd);
     set(relay, is_connecting ? HBK_RELAY_CONNECTING : 0);
     return HBK_OK;

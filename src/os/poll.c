@@ -99,6 +99,15 @@ unsigned hbk_poll_wait(int poll, uint64_t timeout_ns,
     return (unsigned)count;
 }
 
+void hbk_poll_rest(uint64_t duration_ns)
+{
+    struct timespec duration = {
+        .tv_sec = (time_t)(duration_ns / HBK_NS_PER_S),
+        .tv_nsec = (long)(duration_ns % HBK_NS_PER_S),
+    };
+    (void)nanosleep(&duration, NULL);
+}
+
 hbk_status hbk_event_open(int *out_event)
 {
     int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

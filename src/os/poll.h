@@ -41,6 +41,9 @@ void hbk_poll_remove(int poll, int fd);
 unsigned hbk_poll_wait(int poll, uint64_t timeout_ns,
                        struct hbk_poll_event events[static HBK_POLL_EVENTS_MAX]);
 
+/* Sleeps for `duration_ns`, or less after a signal, whatever happens on descriptors. */
+void hbk_poll_rest(uint64_t duration_ns);
+
 /* An eventfd: hbk_event_set() from any thread makes it readable until hbk_event_clear(). */
 HBK_MUST_USE hbk_status hbk_event_open(int *out_event);
 void hbk_event_set(int event);

@@ -139,6 +139,7 @@ static void count_net(struct hbk_shard *shard)
         {HBK_COUNTER_POOL_EXHAUSTED_TUNNEL, now.refused_tunnels, old.refused_tunnels},
         {HBK_COUNTER_LOOP_TURNS, loop_now.turns, loop_old.turns},
         {HBK_COUNTER_LOOP_BUSY_NS, loop_now.busy_ns, loop_old.busy_ns},
+        {HBK_COUNTER_LOOP_RESTS, loop_now.rests, loop_old.rests},
     };
     for (size_t i = 0; i < HBK_COUNT(rows); i++) {
         counters[rows[i].counter] += rows[i].now - rows[i].old;

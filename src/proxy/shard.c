@@ -114,6 +114,8 @@ hbk_status hbk_pod_open(struct hbk_shard *shard, struct hbk_slice uid, int netns
         hbk_tls_credential_unref(credential);
         return HBK_NO_MEMORY;
     }
+    /* Not in hbk_shard_init(), which runs on control while the worker's loop does, too. */
+    hbk_loop_set_gather(shard->net.loop, shard->net.config.gather_ns);
     pod->shard = shard;
     pod->uid = hbk_slice_of(text, uid.size);
     pod->netns_fd = netns_fd;

@@ -18,6 +18,7 @@ hbk_status hbk_loop_init(struct hbk_loop *loop)
     }
     loop->now_ns = hbk_clock_monotonic_ns();
     hbk_timers_init(&loop->timers, loop->now_ns);
+    hbk_gather_init(&loop->gather, 0, loop->now_ns);
     for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
         hbk_list_init(&loop->tasks[phase]);
     }
@@ -48,6 +49,13 @@ hbk_status hbk_loop_add_listener(struct hbk_loop *loop, struct hbk_source *sourc
     HBK_TRY(hbk_poll_add_listener(loop->poll, fd, source));
     *source = (struct hbk_source){.fd = fd, .on_ready = on_ready};
     return HBK_OK;
+}
+
+void hbk_loop_set_gather(struct hbk_loop *loop, uint64_t limit_ns)
+{
+    if (limit_ns != loop->gather.limit_ns) {
+        hbk_gather_init(&loop->gather, limit_ns, loop->now_ns);
+    }
 }
 
 void hbk_loop_remove(struct hbk_loop *loop, struct hbk_source *source)
@@ -113,6 +121,31 @@ static uint64_t sleep_ns(struct hbk_loop *loop, uint64_t wait_ns)
     return left_ns < wait_ns ? left_ns : wait_ns;
 }
 
+/*
+ * Waits for events, with a rest before it if that is the time for one. A rest loses none: the
+ * kernel puts what happens meanwhile on the poll's list, whether or not somebody waits there, and
+ * it stays on it until a wait takes it, which is the next thing that is done. So the wait after the
+ * rest returns at once if there was anything, and sleeps as it always did if there was not. An
+ * event is late by one rest at most: the look before it found nothing.
+ */
+static unsigned wait_for_events(struct hbk_loop *loop, uint64_t wait_ns,
+                                struct hbk_poll_event events[static HBK_POLL_EVENTS_MAX])
+{
+    uint64_t most_ns = sleep_ns(loop, wait_ns);
+    uint64_t rest_ns = hbk_gather_rest_ns(&loop->gather, loop->now_ns, loop->wake_ns);
+    rest_ns = rest_ns < most_ns ? rest_ns : most_ns;
+    if (rest_ns == 0) {
+        return hbk_poll_wait(loop->poll, most_ns, events);
+    }
+    unsigned count = hbk_poll_wait(loop->poll, 0, events);
+    if (count > 0) {
+        return count;
+    }
+    loop->stats.rests++;
+    hbk_poll_rest(rest_ns);
+    return hbk_poll_wait(loop->poll, most_ns == UINT64_MAX ? most_ns : most_ns - rest_ns, events);
+}
+
 static void run_alarm(struct hbk_loop *loop)
 {
     struct hbk_alarm *alarm = loop->alarm;
@@ -121,14 +154,18 @@ static void run_alarm(struct hbk_loop *loop)
     }
 }
 
-static void run_sources(const struct hbk_poll_event *events, unsigned count)
+static void run_sources(struct hbk_loop *loop, const struct hbk_poll_event *events, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct hbk_source *source = events[i].owner;
         source->ready |= events[i].ready;
-        if (source->on_ready != NULL) {
-            source->on_ready(source);
+        if (source->on_ready == NULL) {
+            continue;
         }
+        if (source->is_single) {
+            hbk_gather_note(&loop->gather, &source->last_tick, loop->now_ns);
+        }
+        source->on_ready(source);
     }
 }
 
@@ -146,14 +183,15 @@ static void count_turn(struct hbk_loop *loop, unsigned events)
 void hbk_loop_turn(struct hbk_loop *loop, uint64_t wait_ns)
 {
     struct hbk_poll_event events[HBK_POLL_EVENTS_MAX];
-    unsigned count = hbk_poll_wait(loop->poll, sleep_ns(loop, wait_ns), events);
+    unsigned count = wait_for_events(loop, wait_ns, events);
     loop->now_ns = hbk_clock_monotonic_ns();
     hbk_timers_run(&loop->timers, loop->now_ns);
     run_alarm(loop);
-    run_sources(events, count);
+    run_sources(loop, events, count);
     for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
         run_phase(loop, phase);
     }
+    hbk_gather_end_turn(&loop->gather, loop->now_ns);
     count_turn(loop, count);
 }
 

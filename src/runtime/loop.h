@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "os/poll.h"
+#include "runtime/gather.h"
 #include "runtime/timer.h"
 
 struct hbk_loop;
@@ -32,6 +33,8 @@ struct hbk_source {
     int fd;         /* borrowed; the owner closes it after hbk_loop_remove() */
     uint32_t ready; /* HBK_READABLE ... of os/poll.h */
     void (*on_ready)(struct hbk_source *source); /* NULL: not watched */
+    uint32_t last_tick;                          /* of its last event; for hbk_gather_note() */
+    bool is_single; /* carries one conversation, whose pace tells whether rests would hurt */
 };
 
 enum hbk_phase {
@@ -61,6 +64,7 @@ struct hbk_loop_stats {
     uint64_t events;
     uint64_t busy_ns;         /* the sum of all turns */
     uint64_t longest_turn_ns; /* from the end of the wait to the next wait */
+    uint64_t rests;           /* turns before which it rested, to gather events */
 };
 
 struct hbk_loop {
@@ -73,6 +77,7 @@ struct hbk_loop {
     struct hbk_source wake_source; /* it only ends the wait */
     struct hbk_list tasks[HBK_PHASE_COUNT];
     struct hbk_alarm *alarm; /* borrowed; NULL: none */
+    struct hbk_gather gather;
     struct hbk_loop_stats stats;
 };
 
@@ -86,6 +91,14 @@ HBK_MUST_USE hbk_status hbk_loop_add(struct hbk_loop *loop, struct hbk_source *s
                                      void (*on_ready)(struct hbk_source *source));
 HBK_MUST_USE hbk_status hbk_loop_add_listener(struct hbk_loop *loop, struct hbk_source *source,
                                               int fd, void (*on_ready)(struct hbk_source *source));
+
+/*
+ * Lets the loop rest for up to `limit_ns` before it looks for events, while many slow connections
+ * make that worth while (runtime/gather.h); 0: never, which is how a loop begins. Nothing ends a
+ * rest early: events, messages and hbk_loop_stop() by a message come up to `limit_ns` later, timers
+ * do not. Only sources that are marked is_single after hbk_loop_add() count.
+ */
+void hbk_loop_set_gather(struct hbk_loop *loop, uint64_t limit_ns);
 
 /* Stops watching; on_ready is not called again. Idempotent. The descriptor stays open. */
 void hbk_loop_remove(struct hbk_loop *loop, struct hbk_source *source);

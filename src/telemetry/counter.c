@@ -63,6 +63,9 @@ static const struct hbk_metric_family turns = {"hauberk_loop_turns", HBK_METRIC_
                                                "Turns of the workers' loops"};
 static const struct hbk_metric_family busy = {"hauberk_loop_busy_seconds", HBK_METRIC_COUNTER, true,
                                               "Time the workers' loops spent between two waits"};
+static const struct hbk_metric_family rests = {
+    "hauberk_loop_rests", HBK_METRIC_COUNTER, false,
+    "Rests of the workers' loops, to serve several slow connections with one wake-up"};
 static const struct hbk_metric_family reloads = {
     "hauberk_config_reloads", HBK_METRIC_COUNTER, false,
     "Changes of the configuration that were applied or refused"};
@@ -174,6 +177,7 @@ static const struct hbk_metric_row rows[HBK_COUNTER_COUNT] = {
     [HBK_COUNTER_CRYPTO_BATCHES_8] = {&batches, HBK_BATCHER_LABEL_LANES "=\"8\""},
     [HBK_COUNTER_LOOP_TURNS] = {&turns, NULL},
     [HBK_COUNTER_LOOP_BUSY_NS] = {&busy, NULL},
+    [HBK_COUNTER_LOOP_RESTS] = {&rests, NULL},
     [HBK_COUNTER_RELOADS_OK] = {&reloads, "result=\"ok\""},
     [HBK_COUNTER_RELOADS_FAILED] = {&reloads, "result=\"failed\""},
     [HBK_COUNTER_SNAPSHOT_GENERATION] = {&generation, NULL},

@@ -116,6 +116,7 @@ enum hbk_counter {
     /* Workers. */
     HBK_COUNTER_LOOP_TURNS,
     HBK_COUNTER_LOOP_BUSY_NS,
+    HBK_COUNTER_LOOP_RESTS,
 
     /* Control: the model, certificates, pods. */
     HBK_COUNTER_RELOADS_OK,

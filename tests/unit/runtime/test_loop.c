@@ -1,5 +1,6 @@
 #include "runtime/loop.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -113,6 +114,101 @@ static void a_timer_ends_the_sleep(void **state)
     hbk_loop_fini(&loop);
 }
 
+/* A loop in the state in which many slow connections put it. */
+static void begin_resting_loop(void)
+{
+    assert_int_equal(hbk_loop_init(&loop), HBK_OK);
+    hbk_loop_set_gather(&loop, HBK_GATHER_NS_MAX);
+    loop.gather.is_on = true;
+    order_size = 0;
+}
+
+static void note_first(struct hbk_source *source)
+{
+    note(source == &first ? '1' : '2');
+    source->ready = 0;
+}
+
+static void what_is_ready_is_served_without_a_rest(void **state)
+{
+    (void)state;
+    int ends[2];
+    begin_resting_loop();
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(hbk_loop_add(&loop, &first, ends[0], note_first), HBK_OK);
+    hbk_loop_turn(&loop, UINT64_MAX);
+    assert_string_equal(order, "1");
+    assert_int_equal(loop.stats.rests, 0);
+    close(ends[0]);
+    close(ends[1]);
+    hbk_loop_fini(&loop);
+}
+
+static void posted_tasks_are_run_without_a_rest(void **state)
+{
+    (void)state;
+    begin_resting_loop();
+    hbk_task_init(&again, on_again);
+    hbk_loop_post(&loop, HBK_PHASE_READ, &again);
+    hbk_loop_turn(&loop, UINT64_MAX);
+    hbk_loop_turn(&loop, UINT64_MAX);
+    assert_string_equal(order, "aa");
+    assert_int_equal(loop.stats.rests, 0);
+    hbk_loop_fini(&loop);
+}
+
+static void *write_to_both(void *argument)
+{
+    const int *ends = argument;
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(write(ends[3], "x", 1), 1);
+    return NULL;
+}
+
+/* Whenever the other thread comes by: before the look, in the rest or behind it. */
+static void what_comes_in_a_rest_is_not_lost(void **state)
+{
+    (void)state;
+    int ends[4];
+    begin_resting_loop();
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(pipe(ends + 2), 0);
+    assert_int_equal(hbk_loop_add(&loop, &first, ends[0], note_first), HBK_OK);
+    assert_int_equal(hbk_loop_add(&loop, &second, ends[2], note_first), HBK_OK);
+    for (unsigned round = 0; round < 200; round++) {
+        pthread_t writer;
+        order_size = 0;
+        loop.gather.is_on = true;
+        assert_int_equal(pthread_create(&writer, NULL, write_to_both, ends), 0);
+        while (order_size < 2) {
+            hbk_loop_turn(&loop, UINT64_MAX);
+        }
+        assert_int_equal(pthread_join(writer, NULL), 0);
+        char bytes[1];
+        assert_int_equal(read(ends[0], bytes, 1), 1);
+        assert_int_equal(read(ends[2], bytes, 1), 1);
+    }
+    assert_true(loop.stats.rests > 0);
+    for (int i = 0; i < 4; i++) {
+        close(ends[i]);
+    }
+    hbk_loop_fini(&loop);
+}
+
+static void a_timer_is_not_late_for_a_rest(void **state)
+{
+    (void)state;
+    begin_resting_loop();
+    struct hbk_timer timer;
+    hbk_timer_init(&timer, on_timer);
+    hbk_loop_timer(&loop, &timer, 0); /* the next tick: less than a rest away */
+    hbk_loop_run(&loop);
+    assert_string_equal(order, "t");
+    assert_true(loop.stats.rests <= 1);
+    hbk_loop_fini(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +216,10 @@ int main(void)
         cmocka_unit_test(a_task_posted_in_its_own_phase_waits_for_the_next_turn),
         cmocka_unit_test(a_source_removed_in_a_turn_is_not_called_any_more),
         cmocka_unit_test(a_timer_ends_the_sleep),
+        cmocka_unit_test(what_is_ready_is_served_without_a_rest),
+        cmocka_unit_test(posted_tasks_are_run_without_a_rest),
+        cmocka_unit_test(what_comes_in_a_rest_is_not_lost),
+        cmocka_unit_test(a_timer_is_not_late_for_a_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
