@@ -161,20 +161,20 @@ ALWAYS_INLINE __mmask8 five_less(struct five a, struct five b)
 }
 
 /*
- * The columns of a b, for tight a and b. A column gets at most five low and five high halves, so
- * ci < 10 * 2^52. The order of the lines keeps additions to one column apart, because each waits
- * four cycles for the one before.
+ * The columns of start + a b, for tight a and b. A column gets at most five low and five high
+ * halves, so ci < 10 * 2^52 beside what it starts from. The order of the lines keeps additions to
+ * one column apart, because each waits four cycles for the one before.
  */
-ALWAYS_INLINE struct ten five_multiply(struct five a, struct five b)
+ALWAYS_INLINE struct ten five_multiply_onto(struct five start, struct five a, struct five b)
 {
     const __m512i zero = _mm512_setzero_si512();
     struct ten c;
 
-    c.c0 = lo(zero, a.d0, b.d0);
-    c.c1 = lo(zero, a.d1, b.d0);
-    c.c2 = lo(zero, a.d2, b.d0);
-    c.c3 = lo(zero, a.d3, b.d0);
-    c.c4 = lo(zero, a.d4, b.d0);
+    c.c0 = lo(start.d0, a.d0, b.d0);
+    c.c1 = lo(start.d1, a.d1, b.d0);
+    c.c2 = lo(start.d2, a.d2, b.d0);
+    c.c3 = lo(start.d3, a.d3, b.d0);
+    c.c4 = lo(start.d4, a.d4, b.d0);
     c.c5 = hi(zero, a.d4, b.d0);
     c.c1 = hi(c.c1, a.d0, b.d0);
     c.c2 = hi(c.c2, a.d1, b.d0);
@@ -227,19 +227,26 @@ ALWAYS_INLINE struct ten five_multiply(struct five a, struct five b)
     return c;
 }
 
+ALWAYS_INLINE struct ten five_multiply(struct five a, struct five b)
+{
+    return five_multiply_onto(five_zero(), a, b);
+}
+
 /*
- * The columns of a^2, for tight a: the ten mixed products are added up once and doubled as columns
- * (doubling a digit would push its top bit out of the 52 that count), then the five squares join.
+ * The columns of start + a^2, for tight a: the ten mixed products are added up once and doubled as
+ * columns (doubling a digit would push its top bit out of the 52 that count), then the five squares
+ * join. Of `start` the digits from the second on are given as half of what they are, since they are
+ * doubled too.
  */
-ALWAYS_INLINE struct ten five_square(struct five a)
+ALWAYS_INLINE struct ten five_square_onto(struct five start, struct five a)
 {
     const __m512i zero = _mm512_setzero_si512();
     struct ten c;
 
-    c.c1 = lo(zero, a.d0, a.d1);
-    c.c2 = lo(zero, a.d0, a.d2);
-    c.c3 = lo(zero, a.d0, a.d3);
-    c.c4 = lo(zero, a.d0, a.d4);
+    c.c1 = lo(start.d1, a.d0, a.d1);
+    c.c2 = lo(start.d2, a.d0, a.d2);
+    c.c3 = lo(start.d3, a.d0, a.d3);
+    c.c4 = lo(start.d4, a.d0, a.d4);
     c.c5 = lo(zero, a.d1, a.d4);
     c.c6 = lo(zero, a.d2, a.d4);
     c.c7 = lo(zero, a.d3, a.d4);
@@ -266,7 +273,7 @@ ALWAYS_INLINE struct ten five_square(struct five a)
     c.c7 = plus(c.c7, c.c7);
     c.c8 = plus(c.c8, c.c8);
 
-    c.c0 = lo(zero, a.d0, a.d0);
+    c.c0 = lo(start.d0, a.d0, a.d0);
     c.c1 = hi(c.c1, a.d0, a.d0);
     c.c2 = lo(c.c2, a.d1, a.d1);
     c.c3 = hi(c.c3, a.d1, a.d1);
@@ -277,6 +284,11 @@ ALWAYS_INLINE struct ten five_square(struct five a)
     c.c8 = lo(c.c8, a.d4, a.d4);
     c.c9 = hi(zero, a.d4, a.d4);
     return c;
+}
+
+ALWAYS_INLINE struct ten five_square(struct five a)
+{
+    return five_square_onto(five_zero(), a);
 }
 
 /* Numbers as bytes and as digits, one row per lane. */

@@ -1,8 +1,9 @@
 /*
  * X25519 on eight lanes.
  *
- * A peer's point is multiplied by the Montgomery ladder of RFC 7748, section 5: 255 equal steps in
- * which only masked swaps depend on the scalar.
+ * A peer's point is multiplied by the Montgomery ladder of RFC 7748, section 5: 251 equal steps in
+ * which only a masked selection depends on the scalar, and four doublings for the bits that are the
+ * same in every scalar.
  *
  * The base point is known, so its multiples come from a table. The ladder has no use for one; the
  * birationally equivalent Edwards curve -x^2 + y^2 = 1 + d x^2 y^2 (edwards25519) has: 52 signed
@@ -22,7 +23,8 @@ enum {
     BASE_WIDTH = 5,
     BASE_WINDOWS = 52,
     BASE_ENTRIES = 1 << (BASE_WIDTH - 1),
-    LADDER_BITS = 255,
+    SCALAR_TOP_BIT = 254, /* of a clamped scalar: always set */
+    SCALAR_ZERO_BITS = 3, /* the lowest of it */
 };
 
 #define NOINLINE static __attribute__((noinline))
@@ -213,39 +215,56 @@ void hbk_vector_x25519_base(const uint8_t scalar[8][32], uint8_t out_public[8][3
     hbk_vector_wipe();
 }
 
-/* The two points of the ladder, m P and (m + 1) P, by their x-coordinates X / Z. Products or
- * reduced: a step begins with sums and differences, which are reduced anyway. */
+/* The two points of the ladder, m P and (m + 1) P or the other way round, by their x-coordinates X
+ * / Z. The X are biased products and the Z products: a step begins with sums and differences, which
+ * are reduced anyway.
+ */
 struct ladder {
     struct five x2, z2, x3, z3;
 };
 
-ALWAYS_INLINE void swap(struct five *a, struct five *b, __mmask8 mask)
+/* Makes the first point twice the one for which X + Z = sum and X - Z = difference; factors. */
+ALWAYS_INLINE void ladder_double(struct ladder *ladder, struct five sum, struct five difference)
 {
-    const struct five old = *a;
-    *a = five_select(*a, mask, *b);
-    *b = five_select(*b, mask, old);
-}
+    const struct five aa = fx_square_biased(sum);
+    const struct five bb = fx_square(difference);
+    const struct five e = fx_factor(five_subtract(aa, bb));
 
-/* Doubles the first point and adds both into the second; `u` is their constant difference. */
-ALWAYS_INLINE void ladder_step(struct ladder *ladder, struct five u)
-{
-    const struct five a = fx_factor(five_add(ladder->x2, ladder->z2));
-    const struct five b = fx_factor(fx_difference(ladder->x2, ladder->z2));
-    const struct five c = fx_factor(five_add(ladder->x3, ladder->z3));
-    const struct five d = fx_factor(fx_difference(ladder->x3, ladder->z3));
-    const struct five da = fx_multiply(d, a);
-    const struct five cb = fx_multiply(c, b);
-    const struct five aa = fx_square(a);
-    const struct five bb = fx_square(b);
-    const struct five e = fx_factor(fx_difference(aa, bb));
-    const struct five difference = fx_square(fx_factor(fx_difference(da, cb)));
-
-    ladder->x3 = fx_square(fx_factor(five_add(da, cb)));
-    ladder->z3 = fx_multiply(u, fx_factor(difference));
-    ladder->x2 = fx_multiply(fx_factor(aa), fx_factor(bb));
+    ladder->x2 = fx_multiply_biased(fx_factor(aa), fx_factor(bb));
     ladder->z2 = fx_multiply(e, fx_add_a24(aa, e));
 }
 
+ALWAYS_INLINE void ladder_double_first(struct ladder *ladder)
+{
+    ladder_double(ladder, fx_factor(five_add(ladder->x2, ladder->z2)),
+                  fx_factor(five_subtract(ladder->x2, ladder->z2)));
+}
+
+/*
+ * Doubles the first point, or the second in the lanes of `second`, into the first, and adds both
+ * into the second; `u` is the X / Z of their constant difference. The sum does not ask which point
+ * is which, so only what is doubled is selected, and the points are never swapped.
+ */
+ALWAYS_INLINE void ladder_step(struct ladder *ladder, struct five u, __mmask8 second)
+{
+    const struct five a = fx_factor(five_add(ladder->x2, ladder->z2));
+    const struct five b = fx_factor(five_subtract(ladder->x2, ladder->z2));
+    const struct five c = fx_factor(five_add(ladder->x3, ladder->z3));
+    const struct five d = fx_factor(five_subtract(ladder->x3, ladder->z3));
+    const struct five da = fx_multiply_biased(d, a);
+    const struct five cb = fx_multiply(c, b);
+    const struct five difference = fx_square(fx_factor(five_subtract(da, cb)));
+
+    ladder->x3 = fx_square_biased(fx_factor(five_add(da, cb)));
+    ladder->z3 = fx_multiply(u, fx_factor(difference));
+    ladder_double(ladder, five_select(a, second, c), five_select(b, second, d));
+}
+
+/*
+ * A clamped scalar has bit 254 set, so the first step leads to P and 2 P whatever the others are,
+ * and its three lowest bits are zero, so the last three steps double the first point and the second
+ * is not needed any more.
+ */
 NOINLINE __mmask8 agree(const uint8_t scalar[8][32], const uint8_t peer[8][32],
                         uint8_t out_secret[8][32])
 {
@@ -253,20 +272,27 @@ NOINLINE __mmask8 agree(const uint8_t scalar[8][32], const uint8_t peer[8][32],
     struct five u = five_from_little_endian(peer);
     u.d4 = _mm512_and_si512(u.d4, word((INT64_C(1) << 47) - 1)); /* RFC 7748, 5: bit 255 */
 
-    struct ladder ladder = {five_of(number_one), five_zero(), u, five_of(number_one)};
-    __mmask8 is_swapped = 0;
+    const struct five x = five_add(u, five_of(fx_bias));
+    const struct five one = five_of(number_one);
+    struct ladder ladder = {.x2 = x, .z2 = one};
+    ladder_double_first(&ladder);
+    ladder = (struct ladder){x, one, ladder.x2, ladder.z2};
+
+    __mmask8 was_set = 0; /* where the first point is (m + 1) P and the second m P */
     five_bits_set(&bits, load_scalar(scalar));
-    for (unsigned i = LADDER_BITS; i-- > 0;) {
+    for (unsigned i = SCALAR_TOP_BIT; i-- > SCALAR_ZERO_BITS;) {
         const __m512i digit = bits.digit[i / DIGIT_BITS];
         const __mmask8 bit = _mm512_test_epi64_mask(digit, word(INT64_C(1) << i % DIGIT_BITS));
-        swap(&ladder.x2, &ladder.x3, bit ^ is_swapped);
-        swap(&ladder.z2, &ladder.z3, bit ^ is_swapped);
-        ladder_step(&ladder, u);
-        is_swapped = bit;
+        ladder_step(&ladder, u, bit ^ was_set);
+        was_set = bit;
     }
-    /* The lowest bit of a clamped scalar is zero: nothing is left to swap back. */
-    const struct five x = fx_multiply(fx_reduce(ladder.x2), fx_invert(fx_reduce(ladder.z2)));
-    const struct five secret = fx_canonical(fx_reduce(x));
+    ladder.x2 = five_select(ladder.x2, was_set, ladder.x3);
+    ladder.z2 = five_select(ladder.z2, was_set, ladder.z3);
+    for (unsigned i = 0; i < SCALAR_ZERO_BITS; i++) {
+        ladder_double_first(&ladder);
+    }
+    const struct five quotient = fx_multiply(fx_reduce(ladder.x2), fx_invert(fx_reduce(ladder.z2)));
+    const struct five secret = fx_canonical(fx_reduce(quotient));
     five_to_little_endian(out_secret, secret);
     return (__mmask8)~five_equal(secret, five_zero());
 }

@@ -10,7 +10,10 @@
  *   (3)  A factor is a reduced number but for the bits from 52 on of d0 to d3, which vpmadd52
  *        ignores: it can be multiplied and nothing else. Leaving them there spares four
  *        instructions.
- *   (4)  fx_reduce and fx_factor take digits in [0, 2^58) with d4 < 2^57. No digit may be negative:
+ *   (4)  A biased product is one with fx_bias, a multiple of p, added: its digits are in
+ *        [12 * 2^52, 2^57) and d4 < 2^56 + 2^54. A product can be subtracted from it without a
+ *        borrow. The bias costs nothing, since the sums of a product have to start somewhere.
+ *   (5)  fx_reduce and fx_factor take digits in [0, 2^58) with d4 < 2^57. No digit may be negative:
  *        a borrow out of the lowest digits could make the highest one -1.
  */
 #pragma once
@@ -24,6 +27,11 @@ static const uint64_t fx_prime[5] = {0xfffffffffffed, 0xfffffffffffff, 0xfffffff
 static const uint64_t fx_bias[5] = {
     (UINT64_C(1) << 56) - 19 * 512, (UINT64_C(1) << 56) - 16, (UINT64_C(1) << 56) - 16,
     (UINT64_C(1) << 56) - 16,       (UINT64_C(1) << 56) - 16,
+};
+/* The same as five_square_onto wants it. */
+static const uint64_t fx_square_bias[5] = {
+    (UINT64_C(1) << 56) - 19 * 512, (UINT64_C(1) << 55) - 8, (UINT64_C(1) << 55) - 8,
+    (UINT64_C(1) << 55) - 8,        (UINT64_C(1) << 55) - 8,
 };
 
 /*
@@ -60,6 +68,17 @@ ALWAYS_INLINE struct five fx_square(struct five a)
     return fx_fold(five_square(a));
 }
 
+/* See (4). */
+ALWAYS_INLINE struct five fx_multiply_biased(struct five a, struct five b)
+{
+    return fx_fold(five_multiply_onto(five_of(fx_bias), a, b));
+}
+
+ALWAYS_INLINE struct five fx_square_biased(struct five a)
+{
+    return fx_fold(five_square_onto(five_of(fx_square_bias), a));
+}
+
 /* The bits from 2^255 on join the lowest digit. */
 ALWAYS_INLINE struct five fx_wrap(struct five a)
 {
@@ -70,13 +89,13 @@ ALWAYS_INLINE struct five fx_wrap(struct five a)
     return a;
 }
 
-/* See (4). */
+/* See (5). */
 ALWAYS_INLINE struct five fx_reduce(struct five a)
 {
     return five_carry(fx_wrap(a));
 }
 
-/* See (3) and (4). */
+/* See (3) and (5). */
 ALWAYS_INLINE struct five fx_factor(struct five a)
 {
     a = fx_wrap(a);
@@ -104,7 +123,7 @@ ALWAYS_INLINE struct five fx_subtract(struct five a, struct five b)
     return fx_reduce(fx_difference(a, b));
 }
 
-/* a + 121665 b (RFC 7748, 5: a24) for a product or reduced a and a factor b; a factor. */
+/* a + 121665 b (RFC 7748, 5: a24) for a factor b and a product, biased or not; a factor. */
 ALWAYS_INLINE struct five fx_add_a24(struct five a, struct five b)
 {
     const __m512i a24 = word(121665);
