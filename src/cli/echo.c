@@ -18,10 +18,10 @@ static const char usage[] =
     "\n"
     "Answers every HTTP/1.1 request with 200 and a short text or its own body, /whoami with the\n"
     "caller's address and request. A query wishes for more, as with Fortio: /?delay=200ms,\n"
-    "?status=503:10, ?size=4096, ?close=true, ?header=Name:value. Prints \"listening on ADDRESS\" "
+    "?status=503:10, ?size=4096, ?close=true, ?header=Name:value. Prints\n\"listening on ADDRESS\" "
     "when it is ready; ends with SIGTERM or SIGINT.\n"
     "\n"
-    "  --listen ADDRESS:PORT  where ([::]:8080, which takes IPv4 too); port 0: any free one\n"
+    "  --listen [ADDRESS]:PORT  where (:8080, every address); port 0: any free one\n"
     "  --delay D              time before each answer (0), or times with percents: 10ms:50,1s:5\n"
     "  --size N               bytes of the body (\"ok\", or the request's own body)\n"
     "  --status S             status, or statuses with percents: 503:10\n"
@@ -94,6 +94,23 @@ static hbk_status read_number(const char *name, struct hbk_slice text, uint64_t 
     return HBK_OK;
 }
 
+/* ":8080" is every address, IPv4 too, as with Fortio. */
+static hbk_status read_listen(struct hbk_slice text, struct hbk_address *out_listen,
+                              struct hbk_error *error)
+{
+    uint64_t port = 0;
+    if (text.size > 1 && text.bytes[0] == ':' &&
+        hbk_slice_to_u64(hbk_slice_part(text, 1, text.size), UINT16_MAX, &port)) {
+        *out_listen = (struct hbk_address){.ip = {.size = 16}, .port = (uint16_t)port};
+        return HBK_OK;
+    }
+    return hbk_address_parse(text, out_listen)
+               ? HBK_OK
+               : hbk_error_set(error, HBK_INVALID,
+                               "--listen \"%.*s\": 127.0.0.1:8080, [::]:8080 or :8080 is allowed",
+                               HBK_SLICE_ARGS(text));
+}
+
 /* TLS; the texts are whole arguments. False: another option. */
 static bool read_tls_option(int code, const char *text, struct hbk_secure_options *tls)
 {
@@ -151,11 +168,7 @@ static hbk_status read_option(int code, struct hbk_slice text, struct hbk_echo_o
                              "--engine \"%.*s\": openssl and native are allowed",
                              HBK_SLICE_ARGS(text));
     case OPTION_LISTEN:
-        return hbk_address_parse(text, &echo->listen)
-                   ? HBK_OK
-                   : hbk_error_set(error, HBK_INVALID,
-                                   "--listen \"%.*s\": 127.0.0.1:8080 or [::]:8080 is allowed",
-                                   HBK_SLICE_ARGS(text));
+        return read_listen(text, &echo->listen, error);
     case OPTION_DELAY:
         /* A constant one takes the short way. */
         return hbk_load_duration_parse(text, &echo->delay_ns)

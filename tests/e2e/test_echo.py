@@ -33,6 +33,13 @@ def ask(url, data=None, headers=None, method=None):
         return refused.code, dict(refused.headers), refused.read()
 
 
+def test_a_port_alone_is_every_address_of_both_families(start, private_namespaces):
+    running = start("echo", [BINARY, "echo", "--listen", ":0"])
+    port = running.wait_for_log(r"^listening on \[::\]:(\d+)$").group(1)
+    for host in ("127.0.0.1", "[::1]"):
+        assert ask(f"http://{host}:{port}/")[2] == b"ok"
+
+
 def test_a_body_is_sent_back_with_its_type(echo):
     url = echo()
     for size in (1, 1000, 300000, 16 << 20):
