@@ -40,10 +40,25 @@ def test_the_guide_to_the_gateway_runs_as_it_is_written(tmp_path, find_peer_prog
     assert "drained" in ended
 
 
-def snippet(key):
-    """The guide's one piece of YAML that begins with that key."""
-    (found,) = [text for text in YAML.findall(guide()) if text.startswith(f"{key}:")]
+def snippet(key, page="gateway"):
+    """A page's one piece of YAML that begins with that key."""
+    whole = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    (found,) = [text for text in YAML.findall(whole) if text.startswith(f"{key}:")]
     return found
+
+
+def test_the_provider_of_its_page_fits_in_the_place_of_the_guides_key(tmp_path):
+    whole = re.search(r"<<'END'\n(.*?)^END$", guide(), re.MULTILINE | re.DOTALL).group(1)
+    inline = re.search(r"^( +)private_key: .*\n", whole, re.MULTILINE)
+    provider = snippet("private_key_provider", "providers").splitlines()
+    text = whole.replace(inline[0], "".join(f"{inline[1]}{line}\n" for line in provider))
+    make_pair(tmp_path, "cert")
+    (tmp_path / "cert.key").rename(tmp_path / "key.pem")
+    (tmp_path / "gateway.yaml").write_text(text)
+    done = program.hauberk("gateway", "-c", "gateway.yaml", "--mode", "validate", cwd=tmp_path)
+    needs_another_processor = "Multi-buffer CPU instructions not available." in done.stderr
+    assert (done.returncode == 0) != needs_another_processor, done.stderr
+    assert done.returncode == 0 or "cryptomb" in done.stderr
 
 
 def test_the_guides_secrets_fit_into_its_configuration(tmp_path):
