@@ -588,66 +588,88 @@ static unsigned random_below(unsigned limit)
  * The model: a job that was submitted completes exactly once or is cancelled, never both; a flush
  * without progress happens only when nothing is due; in one queue jobs complete in order.
  */
-static void random_sequences_agree_with_the_model(void **state)
+struct model {
+    struct hbk_batcher *batcher;
+    uint64_t now_ns, order, submitted, completed, cancelled;
+};
+
+enum { MODEL_JOBS = 80, MODEL_STEPS_MAX = 60, MODEL_SEQUENCES = 10000 };
+
+static struct tracked model_jobs[MODEL_JOBS];
+
+static void model_submit(struct model *model, struct tracked *job)
+{
+    if (job->is_submitted) {
+        return;
+    }
+    model->completed += (uint64_t)job->completions;
+    init_keygen(job);
+    if (random_below(2000) == 0) {
+        init_rsa(job, keys[2]);
+    }
+    job->is_submitted = hbk_batcher_submit(model->batcher, &job->job, model->now_ns) == HBK_OK;
+    job->order = ++model->order;
+    model->submitted += job->is_submitted;
+}
+
+static void model_step(struct model *model)
+{
+    struct tracked *job = &model_jobs[random_below(MODEL_JOBS)];
+    const unsigned action = random_below(8);
+
+    model->now_ns += random_below(700);
+    if (action < 5) {
+        model_submit(model, job);
+    } else if (action == 5) {
+        model->cancelled += job->is_submitted;
+        job->is_submitted = false;
+        hbk_batcher_cancel(model->batcher, &job->job);
+    } else {
+        hbk_batcher_flush(model->batcher, model->now_ns);
+    }
+    assert_true(job->is_submitted || job->completions <= 1);
+}
+
+/* Everything that is left runs, and the books are right. */
+static void model_drain(struct model *model)
+{
+    const struct hbk_batcher_counters *counters = hbk_batcher_counters(model->batcher);
+
+    model->now_ns += 1000000;
+    while (hbk_batcher_flush(model->batcher, model->now_ns)) {
+    }
+    assert_int_equal(hbk_batcher_due_ns(model->batcher), UINT64_MAX);
+    for (int i = 0; i < MODEL_JOBS; i++) {
+        assert_false(model_jobs[i].is_submitted);
+        model->completed += (uint64_t)model_jobs[i].completions;
+        model_jobs[i].completions = 0;
+    }
+    assert_int_equal(model->submitted, model->completed + model->cancelled);
+    assert_int_equal(counters->cancelled_jobs, model->cancelled);
+    assert_int_equal(counters->vector_jobs + counters->twin_jobs, model->completed);
+}
+
+static void ten_thousand_random_sequences_agree_with_the_model(void **state)
 {
     (void)state;
-    enum { JOBS = 80, STEPS = 10000 };
-    static struct tracked jobs[JOBS];
+    struct model models[3] = {0};
     for (int policy = 0; policy < 3; policy++) {
-        struct hbk_batcher *batcher = new_batcher((enum hbk_batch_policy)policy, 5000);
-        uint64_t now_ns = 1, order = 0, submitted = 0, completed = 0, cancelled = 0;
-        for (int i = 0; i < JOBS; i++) {
-            init_keygen(&jobs[i]);
+        models[policy].batcher = new_batcher((enum hbk_batch_policy)policy, 5000);
+    }
+    for (int i = 0; i < MODEL_JOBS; i++) {
+        init_keygen(&model_jobs[i]);
+    }
+    for (int sequence = 0; sequence < MODEL_SEQUENCES; sequence++) {
+        struct model *model = &models[sequence % 3];
+        /* Every hundredth is long enough to fill the queue. */
+        unsigned steps = sequence % 100 == 0 ? 1000 : 1 + random_below(MODEL_STEPS_MAX);
+        for (; steps > 0; steps--) {
+            model_step(model);
         }
-        for (int step = 0; step < STEPS; step++) {
-            struct tracked *job = &jobs[random_below(JOBS)];
-            now_ns += random_below(700);
-            switch (random_below(8)) {
-            case 0:
-            case 1:
-            case 2:
-            case 3:
-            case 4:
-                if (!job->is_submitted) {
-                    completed += (uint64_t)job->completions;
-                    init_keygen(job);
-                    if (random_below(200) == 0) {
-                        init_rsa(job, keys[2]);
-                    }
-                    hbk_status status = hbk_batcher_submit(batcher, &job->job, now_ns);
-                    job->is_submitted = status == HBK_OK;
-                    job->order = ++order;
-                    submitted += job->is_submitted ? 1 : 0;
-                }
-                break;
-            case 5:
-                if (job->is_submitted) {
-                    job->is_submitted = false;
-                    cancelled++;
-                }
-                hbk_batcher_cancel(batcher, &job->job);
-                break;
-            default:
-                hbk_batcher_flush(batcher, now_ns);
-                break;
-            }
-            if (!job->is_submitted) {
-                assert_true(job->completions <= 1);
-            }
-        }
-        now_ns += 1000000;
-        while (hbk_batcher_flush(batcher, now_ns)) {
-        }
-        assert_int_equal(hbk_batcher_due_ns(batcher), UINT64_MAX);
-        for (int i = 0; i < JOBS; i++) {
-            assert_false(jobs[i].is_submitted);
-            completed += (uint64_t)jobs[i].completions;
-        }
-        assert_int_equal(submitted, completed + cancelled);
-        const struct hbk_batcher_counters *counters = hbk_batcher_counters(batcher);
-        assert_int_equal(counters->cancelled_jobs, cancelled);
-        assert_int_equal(counters->vector_jobs + counters->twin_jobs, completed);
-        hbk_batcher_free(batcher);
+        model_drain(model);
+    }
+    for (int policy = 0; policy < 3; policy++) {
+        hbk_batcher_free(models[policy].batcher);
     }
 }
 
@@ -752,7 +774,7 @@ int main(void)
         cmocka_unit_test(a_job_can_be_cancelled_while_its_batch_is_under_way),
         cmocka_unit_test(every_kind_of_job_is_run),
         cmocka_unit_test(kinds_without_a_kernel_run_one_a_flush_by_every_policy),
-        cmocka_unit_test(random_sequences_agree_with_the_model),
+        cmocka_unit_test(ten_thousand_random_sequences_agree_with_the_model),
         cmocka_unit_test(too_few_jobs_go_to_libcrypto_one_by_one_until_there_are_enough),
         cmocka_unit_test(jobs_of_one_queue_complete_in_their_order),
         cmocka_unit_test(a_break_even_is_set_by_the_name_of_its_queue),
