@@ -94,6 +94,25 @@ static int check_subject(const struct speed *speed)
     return HBK_EXIT_OK;
 }
 
+static int read_only(struct speed *speed, const char *text)
+{
+    char reason[80], what[200];
+
+    if (speed->has_only) {
+        return fail_usage("--only is given twice; alternatives are written A|B");
+    }
+    const int code = regcomp(&speed->only, text, REG_EXTENDED | REG_NOSUB);
+    if (code != 0) {
+        regerror(code, &speed->only, reason, sizeof(reason));
+        snprintf(what, sizeof(what), "--only takes an extended regular expression; \"%.40s\": %s",
+                 text, reason);
+        return fail_usage(what);
+    }
+    speed->has_only = true;
+    speed->options.only = &speed->only;
+    return HBK_EXIT_OK;
+}
+
 /* HBK_EXIT_OK to go on, HBK_EXIT_FAILED when help was printed. */
 static int read_options(struct speed *speed, int argc, char **argv)
 {
@@ -122,17 +141,15 @@ static int read_options(struct speed *speed, int argc, char **argv)
             }
             break;
         case CORE:
-            if (!read_number(optarg, 0, CPU_SETSIZE - 1, &number)) {
-                return fail_usage("--core takes the number of a core");
+            if (!read_number(optarg, 0, CPU_SETSIZE - 1, &number) || number != (int)number) {
+                return fail_usage("--core takes the number of a core, from 0 on");
             }
             speed->core = (int)number;
             break;
         case ONLY:
-            if (speed->has_only || regcomp(&speed->only, optarg, REG_EXTENDED | REG_NOSUB) != 0) {
-                return fail_usage("--only takes one extended regular expression");
+            if (read_only(speed, optarg) != HBK_EXIT_OK) {
+                return HBK_EXIT_USAGE;
             }
-            speed->has_only = true;
-            speed->options.only = &speed->only;
             break;
         case CRYPTO_MB:
             speed->options.crypto_mb_path = optarg;
