@@ -13,6 +13,7 @@
 #include "bench/handshake_speaker.h"
 #include "identity/bundle.h"
 #include "identity/svid.h"
+#include "tls/openssl.h"
 
 struct session {
     SSL *ssl;
@@ -48,38 +49,18 @@ static int span_write(BIO *bio, const char *from, int size)
     return size;
 }
 
-static long span_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static BIO_METHOD *span_method; /* made once; lives as long as the process */
+static BIO_METHOD *span_method; /* made once */
 static pthread_once_t span_once = PTHREAD_ONCE_INIT;
 
 static void make_span_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "bench span");
-    if (method != NULL && BIO_meth_set_read(method, span_read) == 1 &&
-        BIO_meth_set_write(method, span_write) == 1 &&
-        BIO_meth_set_ctrl(method, span_control) == 1) {
-        span_method = method;
-        return;
-    }
-    BIO_meth_free(method);
+    span_method = hbk_openssl_bio_method("bench span", span_read, span_write);
 }
 
 static BIO *span_new(struct session *session)
 {
     pthread_once(&span_once, make_span_method);
-    BIO *bio = span_method == NULL ? NULL : BIO_new(span_method);
-    if (bio != NULL) {
-        BIO_set_data(bio, session);
-        BIO_set_init(bio, 1);
-    }
-    return bio;
+    return hbk_openssl_bio_of(span_method, session);
 }
 
 /* ---- the context ---- */

@@ -41,7 +41,6 @@ enum {
     OPTION_NGINX,
     OPTION_ENVOY,
     OPTION_QUICK,
-    OPTION_HELP,
 };
 
 enum { SECONDS_MAX = 120, WINDOW_MS = 3000, QUICK_WINDOW_MS = 500, ROUNDS = 5 };
@@ -56,13 +55,15 @@ static const struct option options[] = {
     {"nginx", required_argument, NULL, OPTION_NGINX},
     {"envoy", required_argument, NULL, OPTION_ENVOY},
     {"quick", no_argument, NULL, OPTION_QUICK},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, HBK_BENCH_OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static bool read_option(int code, const char *text, struct hbk_gateway_options *gateway,
-                        regex_t *pattern)
+static regex_t pattern; /* of --only */
+
+static bool read_option(int code, const char *text, void *context)
 {
+    struct hbk_gateway_options *gateway = context;
     uint64_t count = 0;
     switch (code) {
     case OPTION_JSON:
@@ -81,8 +82,8 @@ static bool read_option(int code, const char *text, struct hbk_gateway_options *
         gateway->rounds = (unsigned)count;
         return true;
     case OPTION_ONLY:
-        gateway->only = pattern;
-        return hbk_bench_read_pattern(text, pattern);
+        gateway->only = &pattern;
+        return hbk_bench_read_pattern(text, &pattern);
     case OPTION_CORES:
         return hbk_bench_read_cores(text, &gateway->proxy_core, &gateway->load_core);
     case OPTION_HAPROXY:
@@ -116,22 +117,13 @@ int hbk_command_bench_gateway(int argc, char **argv)
         .rounds = ROUNDS,
         .load_core = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0,
     };
-    static regex_t pattern;
-    for (int code; (code = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {
-        if (code == OPTION_HELP) {
-            fputs(usage, stdout);
-            return HBK_EXIT_OK;
-        }
-        if (!read_option(code, optarg, &gateway, &pattern)) {
-            fputs(usage, stderr);
-            return HBK_EXIT_USAGE;
-        }
+    const struct hbk_bench_command command = {
+        .usage = usage, .options = options, .read_option = read_option, .context = &gateway};
+    int exit_status = HBK_EXIT_USAGE;
+    if (!hbk_bench_read_options(&command, argc, argv, &exit_status)) {
+        return exit_status;
     }
-    if (optind < argc) {
-        fputs(usage, stderr);
-        return HBK_EXIT_USAGE;
-    }
-    int exit_status = hbk_bench_isolate(run_gateway, &gateway);
+    exit_status = hbk_bench_isolate(run_gateway, &gateway);
     if (gateway.only != NULL) {
         regfree(&pattern);
     }

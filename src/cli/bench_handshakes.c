@@ -34,12 +34,13 @@ static const struct option options[] = {
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"rounds", required_argument, NULL, OPTION_ROUNDS},
     {"cores", required_argument, NULL, OPTION_CORES},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, HBK_BENCH_OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-static bool read_option(int code, const char *text, struct hbk_node_handshake_options *bench)
+static bool read_option(int code, const char *text, void *context)
 {
+    struct hbk_node_handshake_options *bench = context;
     uint64_t count = 0;
     switch (code) {
     case OPTION_JSON:
@@ -76,19 +77,11 @@ int hbk_command_bench_handshakes(int argc, char **argv)
         .rounds = 5,
         .load_core = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0,
     };
-    for (int code; (code = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {
-        if (code == OPTION_HELP) {
-            fputs(usage, stdout);
-            return HBK_EXIT_OK;
-        }
-        if (!read_option(code, optarg, &bench)) {
-            fputs(usage, stderr);
-            return HBK_EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fputs(usage, stderr);
-        return HBK_EXIT_USAGE;
+    const struct hbk_bench_command command = {
+        .usage = usage, .options = options, .read_option = read_option, .context = &bench};
+    int exit_status = HBK_EXIT_USAGE;
+    if (!hbk_bench_read_options(&command, argc, argv, &exit_status)) {
+        return exit_status;
     }
     return hbk_bench_isolate(run, &bench);
 }

@@ -9,6 +9,28 @@
 
 enum { CORES_MAX = 1023 };
 
+bool hbk_bench_read_options(const struct hbk_bench_command *command, int argc, char **argv,
+                            int *out_exit_status)
+{
+    *out_exit_status = HBK_EXIT_USAGE;
+    for (int code; (code = getopt_long_only(argc, argv, "", command->options, NULL)) != -1;) {
+        if (code == HBK_BENCH_OPTION_HELP) {
+            fputs(command->usage, stdout);
+            *out_exit_status = HBK_EXIT_OK;
+            return false;
+        }
+        if (!command->read_option(code, optarg, command->context)) {
+            fputs(command->usage, stderr);
+            return false;
+        }
+    }
+    if (optind < argc) {
+        fputs(command->usage, stderr);
+        return false;
+    }
+    return true;
+}
+
 bool hbk_bench_read_count(const char *name, const char *text, uint64_t max, uint64_t *out_count)
 {
     if (!hbk_slice_to_u64(hbk_slice_text(text), max, out_count) || *out_count == 0) {

@@ -39,7 +39,6 @@ enum {
     OPTION_CORES,
     OPTION_HAPROXY,
     OPTION_ENGINE,
-    OPTION_HELP
 };
 
 enum { SECONDS_MAX = 120 };
@@ -52,7 +51,7 @@ static const struct option options[] = {
     {"cores", required_argument, NULL, OPTION_CORES},
     {"haproxy", required_argument, NULL, OPTION_HAPROXY},
     {"engine", required_argument, NULL, OPTION_ENGINE},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"help", no_argument, NULL, HBK_BENCH_OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -66,8 +65,11 @@ static bool read_engine(const char *text, struct hbk_path_options *path)
     return false;
 }
 
-static bool read_option(int code, const char *text, struct hbk_path_options *path, regex_t *pattern)
+static regex_t pattern; /* of --only */
+
+static bool read_option(int code, const char *text, void *context)
 {
+    struct hbk_path_options *path = context;
     uint64_t count = 0;
     switch (code) {
     case OPTION_JSON:
@@ -86,8 +88,8 @@ static bool read_option(int code, const char *text, struct hbk_path_options *pat
         path->rounds = (unsigned)count;
         return true;
     case OPTION_ONLY:
-        path->only = pattern;
-        return hbk_bench_read_pattern(text, pattern);
+        path->only = &pattern;
+        return hbk_bench_read_pattern(text, &pattern);
     case OPTION_CORES:
         return hbk_bench_read_cores(text, &path->agent_core, &path->load_core);
     case OPTION_HAPROXY:
@@ -113,22 +115,13 @@ int hbk_command_bench_path(int argc, char **argv)
         .haproxy = "/usr/sbin/haproxy",
         .load_core = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : 0,
     };
-    static regex_t pattern;
-    for (int code; (code = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {
-        if (code == OPTION_HELP) {
-            fputs(usage, stdout);
-            return HBK_EXIT_OK;
-        }
-        if (!read_option(code, optarg, &path, &pattern)) {
-            fputs(usage, stderr);
-            return HBK_EXIT_USAGE;
-        }
+    const struct hbk_bench_command command = {
+        .usage = usage, .options = options, .read_option = read_option, .context = &path};
+    int exit_status = HBK_EXIT_USAGE;
+    if (!hbk_bench_read_options(&command, argc, argv, &exit_status)) {
+        return exit_status;
     }
-    if (optind < argc) {
-        fputs(usage, stderr);
-        return HBK_EXIT_USAGE;
-    }
-    int exit_status = hbk_bench_isolate(run_path, &path);
+    exit_status = hbk_bench_isolate(run_path, &path);
     if (path.only != NULL) {
         regfree(&pattern);
     }

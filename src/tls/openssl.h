@@ -68,6 +68,14 @@ extern const struct hbk_tls_kept_data hbk_openssl_data;
 /* Notes why it failed, as libssl says. Answers HBK_TLS_FAILED. */
 enum hbk_tls_answer hbk_openssl_fail(struct hbk_openssl_handshake *handshake);
 
+/* What reads and writes by these, and has nothing to flush; lives as long as the process. NULL when
+ * out of memory. */
+BIO_METHOD *hbk_openssl_bio_method(const char *name, int (*read)(BIO *bio, char *to, int size),
+                                   int (*write)(BIO *bio, const char *from, int size));
+
+/* One of that method, for what BIO_get_data() then tells; NULL when out of memory. */
+BIO *hbk_openssl_bio_of(const BIO_METHOD *method, void *data);
+
 /* A BIO on the spans of the handshake's step; NULL when out of memory. */
 BIO *hbk_openssl_bio_new(struct hbk_openssl_handshake *handshake);
 

@@ -58,28 +58,38 @@ static long span_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-static BIO_METHOD *span_method; /* made once; lives as long as the process */
+BIO_METHOD *hbk_openssl_bio_method(const char *name, int (*read)(BIO *bio, char *to, int size),
+                                   int (*write)(BIO *bio, const char *from, int size))
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, name);
+    if (method != NULL && BIO_meth_set_read(method, read) == 1 &&
+        BIO_meth_set_write(method, write) == 1 && BIO_meth_set_ctrl(method, span_control) == 1) {
+        return method;
+    }
+    BIO_meth_free(method);
+    return NULL;
+}
+
+BIO *hbk_openssl_bio_of(const BIO_METHOD *method, void *data)
+{
+    BIO *bio = method == NULL ? NULL : BIO_new(method);
+    if (bio != NULL) {
+        BIO_set_data(bio, data);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}
+
+static BIO_METHOD *span_method; /* made once */
 static pthread_once_t span_once = PTHREAD_ONCE_INIT;
 
 static void make_span_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hauberk span");
-    if (method != NULL && BIO_meth_set_read(method, span_read) == 1 &&
-        BIO_meth_set_write(method, span_write) == 1 &&
-        BIO_meth_set_ctrl(method, span_control) == 1) {
-        span_method = method;
-        return;
-    }
-    BIO_meth_free(method);
+    span_method = hbk_openssl_bio_method("hauberk span", span_read, span_write);
 }
 
 BIO *hbk_openssl_bio_new(struct hbk_openssl_handshake *handshake)
 {
     pthread_once(&span_once, make_span_method);
-    BIO *bio = span_method == NULL ? NULL : BIO_new(span_method);
-    if (bio != NULL) {
-        BIO_set_data(bio, handshake);
-        BIO_set_init(bio, 1);
-    }
-    return bio;
+    return hbk_openssl_bio_of(span_method, handshake);
 }
