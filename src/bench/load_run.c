@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 
+enum { LOAD_ARGUMENTS_MAX = 16 };
+
 static const uint64_t finish_timeout_ns = 120 * HBK_NS_PER_S;
 
 hbk_status hbk_bench_load_start(const struct hbk_topology *topology,
@@ -22,18 +24,25 @@ hbk_status hbk_bench_load_start(const struct hbk_topology *topology,
                    (unsigned long long)(plan->duration_ns / HBK_NS_PER_MS));
     (void)snprintf(url, sizeof url, "http://%s%s", hbk_address_text(&plan->to, address),
                    plan->path);
-    const char *const arguments[] = {
-        "load", "-quiet", "--json", "-c", connections, "-qps", rate, "-t", duration, url, NULL,
-    };
-    const char *with_header[HBK_COUNT(arguments) + 2] = {"load", "-H", plan->header};
-    for (size_t i = 1; i < HBK_COUNT(arguments); i++) {
-        with_header[i + 2] = arguments[i];
+    const char *arguments[LOAD_ARGUMENTS_MAX] = {"load", "--json", "-c", connections,
+                                                 "-qps", rate,     "-t", duration};
+    size_t count = 8;
+    if (plan->is_telling) {
+        arguments[count++] = "-allow-initial-errors";
+        arguments[count++] = "-timeout=10s"; /* the paper's */
+    } else {
+        arguments[count++] = "-quiet";
     }
+    if (plan->header != NULL) {
+        arguments[count++] = "-H";
+        arguments[count++] = plan->header;
+    }
+    arguments[count++] = url;
     struct hbk_program_spec spec = {
         .name = plan->name,
         .place = plan->from,
         .cpu = plan->cpu,
-        .arguments = plan->header == NULL ? arguments : with_header,
+        .arguments = arguments,
     };
     return hbk_program_start(topology, &spec, out_program, error);
 }
@@ -43,8 +52,12 @@ static double number_at(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
-static bool read_figures(struct hbk_slice text, struct hbk_bench_load_figures *out_figures)
+/* What it says meanwhile stands in front of its figures and has no bracket. */
+static bool read_figures(struct hbk_slice log, struct hbk_bench_load_figures *out_figures)
 {
+    size_t start = log.size;
+    (void)hbk_slice_find(log, '{', &start);
+    struct hbk_slice text = hbk_slice_part(log, start, log.size);
     json_t *root = json_loadb((const char *)text.bytes, text.size, JSON_DISABLE_EOF_CHECK, NULL);
     const json_t *ours = json_object_get(root, "hauberk");
     const json_t *response = json_object_get(ours, "response_us");

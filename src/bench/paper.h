@@ -43,7 +43,8 @@ enum hbk_paper_item {
     HBK_FIGURE_10 = 1 << 10,
     HBK_FIGURE_11 = 1 << 11,
     HBK_FIGURE_12 = 1 << 12,
-    HBK_ALL_ITEMS = (1 << 13) - 1,
+    HBK_MORE_PODS = 1 << 13, /* not in the paper: the same load over more pods of a node */
+    HBK_ALL_ITEMS = (1 << 14) - 1,
 };
 
 enum hbk_paper_kind {
@@ -154,6 +155,13 @@ HBK_MUST_USE hbk_status hbk_paper_open_services(struct hbk_paper *paper, struct 
 /* One run. Its failure is told in the sample. */
 void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *system,
                        const struct hbk_cell *cell, unsigned block, struct hbk_sample *out_sample);
+
+/* The same of a cell with more pods, for hauberk node: fills the values of a sample that has none.
+ * Fails: HBK_TIMEOUT, HBK_CLOSED (something ended early), and as what it starts. */
+HBK_MUST_USE hbk_status hbk_paper_measure_pods(struct hbk_paper *paper,
+                                               const struct hbk_paper_system *system,
+                                               const struct hbk_cell *cell,
+                                               struct hbk_sample *sample, struct hbk_error *error);
 
 /* results.json, results.csv and report.html. */
 HBK_MUST_USE hbk_status hbk_paper_write(struct hbk_paper *paper, struct hbk_error *error);

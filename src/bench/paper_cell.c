@@ -321,6 +321,28 @@ static hbk_status perform(struct run *run)
     return is_control(run) ? hbk_control_read(&run->load, run->sample, run->error) : read_load(run);
 }
 
+static hbk_status measure(struct run *run)
+{
+    char directory[HBK_PROGRAM_PATH_BYTES_MAX];
+    struct hbk_paper *paper = run->paper;
+    run->server = run->load = hbk_program_none();
+    (void)snprintf(run->json_path, sizeof run->json_path, "%s/load.json",
+                   paper->scene.topology.directory);
+    (void)remove(run->json_path);
+    hbk_paper_directory(paper, run->system, run->cell->placement, directory);
+    run->is_mtls = run->system->kind == HBK_BASELINE_MTLS;
+    (void)snprintf(run->client_pem, sizeof run->client_pem, "%s/client.pem", directory);
+    (void)snprintf(run->server_pem, sizeof run->server_pem, "%s/server.pem", directory);
+    (void)snprintf(run->ca, sizeof run->ca, "%s/bundle.pem", directory);
+    hbk_status status = perform(run);
+    uint64_t ended_ns = hbk_clock_monotonic_ns();
+    hbk_program_stop(&run->load);
+    hbk_program_stop(&run->server);
+    hbk_paper_stop_system(paper, run->system, &run->agents);
+    run->sample->values[HBK_STOP_S] = seconds_since(ended_ns);
+    return status;
+}
+
 void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *system,
                        const struct hbk_cell *cell, unsigned block, struct hbk_sample *out_sample)
 {
@@ -331,29 +353,10 @@ void hbk_paper_measure(struct hbk_paper *paper, const struct hbk_paper_system *s
         out_sample->values[i] = NAN;
     }
     struct run run = {
-        .paper = paper,
-        .system = system,
-        .cell = cell,
-        .server = hbk_program_none(),
-        .load = hbk_program_none(),
-        .sample = out_sample,
-        .error = &error,
-    };
-    (void)snprintf(run.json_path, sizeof run.json_path, "%s/load.json",
-                   paper->scene.topology.directory);
-    (void)remove(run.json_path);
-    char directory[HBK_PROGRAM_PATH_BYTES_MAX];
-    hbk_paper_directory(paper, system, cell->placement, directory);
-    run.is_mtls = system->kind == HBK_BASELINE_MTLS;
-    (void)snprintf(run.client_pem, sizeof run.client_pem, "%s/client.pem", directory);
-    (void)snprintf(run.server_pem, sizeof run.server_pem, "%s/server.pem", directory);
-    (void)snprintf(run.ca, sizeof run.ca, "%s/bundle.pem", directory);
-    hbk_status status = perform(&run);
-    uint64_t ended_ns = hbk_clock_monotonic_ns();
-    hbk_program_stop(&run.load);
-    hbk_program_stop(&run.server);
-    hbk_paper_stop_system(paper, system, &run.agents);
-    out_sample->values[HBK_STOP_S] = seconds_since(ended_ns);
+        .paper = paper, .system = system, .cell = cell, .sample = out_sample, .error = &error};
+    hbk_status status = cell->pods > 0
+                            ? hbk_paper_measure_pods(paper, system, cell, out_sample, &error)
+                            : measure(&run);
     out_sample->is_good = status == HBK_OK;
     if (status != HBK_OK) {
         (void)snprintf(out_sample->why, sizeof out_sample->why, "%.*s",

@@ -40,11 +40,18 @@ static unsigned systems_of_kind(const struct hbk_paper *paper, unsigned kinds)
     return found;
 }
 
-static unsigned duration_of(const struct hbk_paper *paper, enum hbk_arrivals arrivals)
+/* Fortio opens fewer connections than it was asked for where each would have less than two calls.
+ */
+static unsigned duration_of(const struct hbk_paper *paper, const struct hbk_cell *cell)
 {
     const struct hbk_paper_options *options = &paper->options;
-    unsigned quick_ms = arrivals == HBK_FULL_SPEED ? QUICK_CLOSED_MS : QUICK_MS;
-    return options->duration_ms > 0 ? options->duration_ms : options->is_full ? FULL_MS : quick_ms;
+    unsigned quick_ms = cell->arrivals == HBK_FULL_SPEED ? QUICK_CLOSED_MS : QUICK_MS;
+    unsigned two_calls_ms =
+        cell->arrivals == HBK_BURST ? 2 * 1000 * cell->connections / cell->rate_rps : 0;
+    unsigned found_ms = options->duration_ms > 0 ? options->duration_ms
+                        : options->is_full       ? FULL_MS
+                                                 : quick_ms;
+    return found_ms > two_calls_ms ? found_ms : two_calls_ms;
 }
 
 static unsigned blocks_of(const struct hbk_paper *paper)
@@ -61,7 +68,7 @@ static void add(struct hbk_paper *paper, unsigned items, struct hbk_cell cell, u
     if (items == 0 || systems == 0) {
         return;
     }
-    cell.duration_ms = duration_of(paper, cell.arrivals);
+    cell.duration_ms = duration_of(paper, &cell);
     for (unsigned i = 0; i < paper->cell_count; i++) {
         if (hbk_cell_equal(&paper->cells[i].cell, &cell)) {
             paper->cells[i].items |= items;
@@ -156,6 +163,22 @@ static void add_memory_line(struct hbk_paper *paper)
 }
 
 /*
+ * The load of Table II, divided among the pods of a node. It comes in uniform arrivals: the bursts
+ * of fifty clients with clocks of their own would be fifty small ones. One pod is Table II's cell.
+ */
+static void add_pods(struct hbk_paper *paper)
+{
+    static const unsigned counts[] = {0, 10, HBK_PAIRS_MAX};
+    unsigned nodes = systems_of_kind(paper, 1u << HBK_NODE);
+    unsigned blocks = paper->options.is_full || paper->options.blocks > 0 ? blocks_of(paper) : 1;
+    for (size_t i = 0; i < HBK_COUNT(counts); i++) {
+        struct hbk_cell cell = at_rate(HBK_INTER, HBK_UNIFORM, the_load, SERVER_DELAY_MS);
+        cell.pods = counts[i];
+        add(paper, HBK_MORE_PODS, cell, nodes, blocks);
+    }
+}
+
+/*
  * What a run takes beside its measuring: starting and ending processes, and warming connections up,
  * each with one request, and with a full handshake where there is TLS: what two virtual cores need
  * that have nothing else to do (start_s, warm_s and stop_s of results.csv).
@@ -167,6 +190,7 @@ static const struct set_up set_ups[] = {
     [HBK_BASELINE] = {450, 300}, [HBK_BASELINE_MTLS] = {450, 1200}, [HBK_NODE] = {750, 400},
     [HBK_PAIR] = {950, 1200},    [HBK_CONTROL] = {650, 400},
 };
+static const unsigned of_pair_of_pods_ms = 120; /* its processes, and what the agents do for it */
 static const struct set_up of_own_pair = {850, 750};
 static const struct set_up of_routes = {1000, 400}; /* nothing that shakes hands for each */
 
@@ -178,8 +202,9 @@ unsigned hbk_paper_run_ms(const struct hbk_paper *paper, const struct hbk_paper_
                            : system->descriptor.routes ? of_routes
                                                        : set_ups[system->kind];
     /* Answers of the last calls come behind the schedule. */
-    return set_up.fixed_ms + set_up.per_1000_connections_ms * cell->connections / 1000 +
-           cell->duration_ms + cell->delay_ms + paper->options.pause_ms;
+    return set_up.fixed_ms + cell->pods * of_pair_of_pods_ms +
+           set_up.per_1000_connections_ms * cell->connections / 1000 + cell->duration_ms +
+           cell->delay_ms + paper->options.pause_ms;
 }
 
 void hbk_paper_plan(struct hbk_paper *paper)
@@ -190,4 +215,5 @@ void hbk_paper_plan(struct hbk_paper *paper)
     add_loads(paper);
     add_throughput(paper);
     add_memory_line(paper);
+    add_pods(paper);
 }

@@ -126,7 +126,7 @@ static void judge(struct targets *targets, const struct hbk_cell *cell, enum hbk
 
 /* Lower than every other encrypting system of the same run. */
 static void judge_best(struct targets *targets, const struct hbk_cell *cell,
-                       enum hbk_quantity quantity, const char *what)
+                       enum hbk_quantity quantity, const char *what, const char *unit)
 {
     const struct hbk_paper *paper = targets->paper;
     double own = hbk_paper_estimate(paper, cell, node, quantity, HBK_ABSOLUTE).median;
@@ -153,8 +153,8 @@ static void judge_best(struct targets *targets, const struct hbk_cell *cell,
     if (target->verdict == HBK_TARGET_UNKNOWN) {
         (void)snprintf(target->found, sizeof target->found, "nothing to compare with");
     } else {
-        (void)snprintf(target->found, sizeof target->found, "%.4g, the best other %.4g (%s)", own,
-                       best, who);
+        (void)snprintf(target->found, sizeof target->found, "%.4g %s, the best other %.4g %s (%s)",
+                       own, unit, best, unit, who);
     }
 }
 
@@ -170,9 +170,11 @@ static void judge_cell(struct targets *targets, const struct hbk_cell *cell)
     judge(targets, cell, HBK_QUANTITY_SERVER_MIB, 8, "private memory, server's side", "MiB");
     judge(targets, cell, HBK_QUANTITY_CLIENT_SET, 14, "working set, client's side", "MiB");
     judge(targets, cell, HBK_QUANTITY_SERVER_SET, 14, "working set, server's side", "MiB");
-    judge_best(targets, cell, HBK_QUANTITY_FORTIO_P99, "P99");
-    judge_best(targets, cell, HBK_QUANTITY_CLIENT_CPU, "CPU of the client's side");
-    judge_best(targets, cell, HBK_QUANTITY_CLIENT_MIB, "private memory, client's side");
+    judge_best(targets, cell, HBK_QUANTITY_FORTIO_P99, "P99", "ms");
+    judge_best(targets, cell, HBK_QUANTITY_CLIENT_CPU, "CPU of the client's side", "cores");
+    judge_best(targets, cell, HBK_QUANTITY_SERVER_CPU, "CPU of the server's side", "cores");
+    judge_best(targets, cell, HBK_QUANTITY_CLIENT_MIB, "private memory, client's side", "MiB");
+    judge_best(targets, cell, HBK_QUANTITY_SERVER_MIB, "private memory, server's side", "MiB");
 }
 
 static void judge_errors(struct targets *targets, const struct hbk_cell *cell)

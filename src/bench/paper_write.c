@@ -57,6 +57,10 @@ static const struct {
     {"server_mib", HBK_QUANTITY_SERVER_MIB},
     {"client_set_mib", HBK_QUANTITY_CLIENT_SET},
     {"server_set_mib", HBK_QUANTITY_SERVER_SET},
+    {"client_agent_cpu", HBK_QUANTITY_CLIENT_AGENT},
+    {"server_agent_cpu", HBK_QUANTITY_SERVER_AGENT},
+    {"client_agent_mib", HBK_QUANTITY_CLIENT_AGENT_MIB},
+    {"server_agent_mib", HBK_QUANTITY_SERVER_AGENT_MIB},
 };
 
 static json_t *estimate_object(const struct hbk_estimate *estimate)

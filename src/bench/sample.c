@@ -67,9 +67,13 @@ const char *hbk_measure_name(enum hbk_measure measure)
 
 const char *hbk_cell_key(const struct hbk_cell *cell, char out_key[static HBK_SAMPLE_KEY_BYTES_MAX])
 {
-    (void)snprintf(out_key, HBK_SAMPLE_KEY_BYTES_MAX, "%s %s %u/s %uc %ums %ums",
+    char pods[24] = "";
+    if (cell->pods > 0) {
+        (void)snprintf(pods, sizeof pods, " %u pods", cell->pods);
+    }
+    (void)snprintf(out_key, HBK_SAMPLE_KEY_BYTES_MAX, "%s %s %u/s %uc %ums %ums%s",
                    placements[cell->placement], arrivals_texts[cell->arrivals], cell->rate_rps,
-                   cell->connections, cell->delay_ms, cell->duration_ms);
+                   cell->connections, cell->delay_ms, cell->duration_ms, pods);
     return out_key;
 }
 
@@ -77,10 +81,16 @@ bool hbk_cell_equal(const struct hbk_cell *a, const struct hbk_cell *b)
 {
     return a->placement == b->placement && a->arrivals == b->arrivals &&
            a->rate_rps == b->rate_rps && a->connections == b->connections &&
-           a->delay_ms == b->delay_ms && a->duration_ms == b->duration_ms;
+           a->delay_ms == b->delay_ms && a->duration_ms == b->duration_ms && a->pods == b->pods;
 }
 
 /* ---- JSON ---- */
+
+/* As it is written for people: how many there are. */
+static unsigned pods_of(const struct hbk_cell *cell)
+{
+    return cell->pods > 0 ? cell->pods : 1;
+}
 
 hbk_status hbk_sample_write(const struct hbk_sample *sample, struct hbk_buffer *out)
 {
@@ -91,13 +101,13 @@ hbk_status hbk_sample_write(const struct hbk_sample *sample, struct hbk_buffer *
             json_object_set_new(values, measures[i], json_real(sample->values[i]));
         }
     }
-    json_t *root = json_pack("{s:s, s:i, s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:o}",
-                             "system", sample->system, "block", (int)sample->block, "placement",
-                             placements[cell->placement], "arrivals",
-                             arrivals_texts[cell->arrivals], "rate", (int)cell->rate_rps,
-                             "connections", (int)cell->connections, "delay_ms", (int)cell->delay_ms,
-                             "duration_ms", (int)cell->duration_ms, "ok", (int)sample->is_good,
-                             "why", sample->why, "command", sample->command, "values", values);
+    json_t *root = json_pack(
+        "{s:s, s:i, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:o}", "system",
+        sample->system, "block", (int)sample->block, "placement", placements[cell->placement],
+        "arrivals", arrivals_texts[cell->arrivals], "rate", (int)cell->rate_rps, "connections",
+        (int)cell->connections, "delay_ms", (int)cell->delay_ms, "duration_ms",
+        (int)cell->duration_ms, "pods", (int)pods_of(cell), "ok", (int)sample->is_good, "why",
+        sample->why, "command", sample->command, "values", values);
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(root);
     hbk_status status = text == NULL ? HBK_NO_MEMORY : hbk_buffer_print(out, "%s\n", text);
@@ -149,6 +159,10 @@ static bool read_root(const json_t *root, struct hbk_sample *sample)
         number_at(root, "delay_ms", &cell->delay_ms) &&
         number_at(root, "duration_ms", &cell->duration_ms) &&
         number_at(root, "block", &sample->block) && json_is_object(values);
+    /* Files from before there were more pods do not have it. */
+    is_whole =
+        is_whole && (json_object_get(root, "pods") == NULL || number_at(root, "pods", &cell->pods));
+    cell->pods = cell->pods == 1 ? 0 : cell->pods;
     cell->placement = (enum hbk_placement)placement;
     cell->arrivals = (enum hbk_arrivals)arrivals;
     sample->is_good = json_is_true(json_object_get(root, "ok"));
@@ -177,7 +191,7 @@ hbk_status hbk_sample_read(struct hbk_slice line, struct hbk_sample *out_sample)
 hbk_status hbk_sample_csv_head(struct hbk_buffer *out)
 {
     HBK_TRY(hbk_buffer_print(
-        out, "system,block,placement,arrivals,rate,connections,delay_ms,duration_ms,ok"));
+        out, "system,block,placement,arrivals,rate,connections,delay_ms,duration_ms,pods,ok"));
     for (unsigned i = 0; i < HBK_MEASURES; i++) {
         HBK_TRY(hbk_buffer_print(out, ",%s", measures[i]));
     }
@@ -187,10 +201,10 @@ hbk_status hbk_sample_csv_head(struct hbk_buffer *out)
 hbk_status hbk_sample_csv(const struct hbk_sample *sample, struct hbk_buffer *out)
 {
     const struct hbk_cell *cell = &sample->cell;
-    HBK_TRY(hbk_buffer_print(out, "%s,%u,%s,%s,%u,%u,%u,%u,%d", sample->system, sample->block,
+    HBK_TRY(hbk_buffer_print(out, "%s,%u,%s,%s,%u,%u,%u,%u,%u,%d", sample->system, sample->block,
                              placements[cell->placement], arrivals_texts[cell->arrivals],
                              cell->rate_rps, cell->connections, cell->delay_ms, cell->duration_ms,
-                             sample->is_good));
+                             pods_of(cell), sample->is_good));
     for (unsigned i = 0; i < HBK_MEASURES; i++) {
         if (isnan(sample->values[i])) {
             HBK_TRY(hbk_buffer_append(out, HBK_SLICE(",")));

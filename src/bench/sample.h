@@ -33,9 +33,11 @@ struct hbk_cell {
     unsigned connections;
     unsigned delay_ms; /* of the server */
     unsigned duration_ms;
+    unsigned pods; /* clients on a node, and as many servers, among which the load is divided;
+                    * 0: one, the scene's own */
 };
 
-/* "inter burst 3200/s 1600c 200ms 4000ms": what makes a cell itself. */
+/* "inter burst 3200/s 1600c 200ms 4000ms", and " 50 pods": what makes a cell itself. */
 const char *hbk_cell_key(const struct hbk_cell *cell,
                          char out_key[static HBK_SAMPLE_KEY_BYTES_MAX]);
 bool hbk_cell_equal(const struct hbk_cell *a, const struct hbk_cell *b);

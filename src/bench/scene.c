@@ -11,100 +11,160 @@ static const uint64_t ask_timeout_ns = 2 * HBK_NS_PER_S;
 
 static const enum hbk_place hosts[] = {HBK_PLACE_ALPHA, HBK_PLACE_BETA};
 
-static void write_workloads(struct hbk_buffer *text, const struct hbk_topology *topology,
-                            hbk_status *status)
+static hbk_status write_workload(struct hbk_buffer *text, const struct hbk_topology *topology,
+                                 enum hbk_place place, const char *service)
 {
-    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
-        char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX];
-        char ipv6[HBK_ADDRESS_TEXT_BYTES_MAX];
-        const struct hbk_topology_place *pod = &topology->places[place];
-        const char *services = place == HBK_PLACE_CART
-                                   ? "{\"shop/cart.shop.svc.cluster.local\": {80: 9000}}"
-                               : place == HBK_PLACE_NEIGHBOUR
-                                   ? "{\"shop/neighbour.shop.svc.cluster.local\": {80: 9000}}"
-                                   : "{}";
-        hbk_status printed = hbk_buffer_print(
-            text,
-            "- uid: demo//Pod/shop/%s\n"
-            "  name: %s\n"
-            "  namespace: shop\n"
-            "  serviceAccount: %s\n"
-            "  trustDomain: cluster.local\n"
-            "  workloadIps: [\"%s\", \"%s\"]\n"
-            "  protocol: HBONE\n"
-            "  node: %s\n"
-            "  services: %s\n",
-            pod->name, pod->name, pod->name, hbk_ip_text(&pod->ipv4, ipv4),
-            hbk_ip_text(&pod->ipv6, ipv6), topology->places[pod->host].name, services);
-        *status = *status == HBK_OK ? printed : *status;
+    char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX], ipv6[HBK_ADDRESS_TEXT_BYTES_MAX], services[80] = "{}";
+    const struct hbk_topology_place *pod = &topology->places[place];
+    if (service != NULL) {
+        (void)snprintf(services, sizeof services, "{\"shop/%s.shop.svc.cluster.local\": {80: %d}}",
+                       service, HBK_SCENE_PORT);
     }
+    return hbk_buffer_print(text,
+                            "- uid: demo//Pod/shop/%s\n"
+                            "  name: %s\n"
+                            "  namespace: shop\n"
+                            "  serviceAccount: %s\n"
+                            "  trustDomain: cluster.local\n"
+                            "  workloadIps: [\"%s\", \"%s\"]\n"
+                            "  protocol: HBONE\n"
+                            "  node: %s\n"
+                            "  services: %s\n",
+                            pod->name, pod->name, pod->name, hbk_ip_text(&pod->ipv4, ipv4),
+                            hbk_ip_text(&pod->ipv6, ipv6), topology->places[pod->host].name,
+                            services);
 }
 
-static const char service_and_policies[] = "\n"
-                                           "services:\n"
-                                           "- name: cart\n"
-                                           "  namespace: shop\n"
-                                           "  hostname: cart.shop.svc.cluster.local\n"
-                                           "  vips: [/" HBK_SCENE_VIP "]\n"
-                                           "  ports: {80: 9000}\n"
-                                           "- name: neighbour\n"
-                                           "  namespace: shop\n"
-                                           "  hostname: neighbour.shop.svc.cluster.local\n"
-                                           "  vips: [/" HBK_SCENE_VIP_NEIGHBOUR "]\n"
-                                           "  ports: {80: 9000}\n"
-                                           "\n"
-                                           "# Whoever is not listed here is refused.\n"
-                                           "policies:\n"
-                                           "- name: " HBK_SCENE_POLICY "\n"
-                                           "  namespace: shop\n"
-                                           "  scope: Namespace\n"
-                                           "  action: Deny\n"
-                                           "  dryRun: false\n"
-                                           "  rules:\n"
-                                           "  - - - notPrincipals:\n"
-                                           "        - {Exact: cluster.local/ns/shop/sa/front}\n"
-                                           "        - {Exact: cluster.local/ns/shop/sa/neighbour}\n"
-                                           "\n"
-                                           "# No plain text gets in.\n"
-                                           "peerAuthentications:\n"
-                                           "- name: default\n"
-                                           "  namespace: shop\n"
-                                           "  mode: STRICT\n"
-                                           "\n"
-                                           "pods:\n";
-
-hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology, const char *engine,
-                                 struct hbk_buffer *out_text)
+static hbk_status write_workloads(struct hbk_buffer *text, const struct hbk_topology *topology,
+                                  unsigned pairs)
 {
-    hbk_status status =
-        hbk_buffer_print(out_text,
-                         "# One file for all hosts; `hauberk node` watches it.\n%s%s%s"
-                         "workloads:\n",
-                         engine == NULL ? "" : "tlsEngine: ", engine == NULL ? "" : engine,
-                         engine == NULL ? "" : "\n");
-    write_workloads(out_text, topology, &status);
-    HBK_TRY(status);
-    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(service_and_policies)));
     for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
-        const struct hbk_topology_place *pod = &topology->places[place];
-        HBK_TRY(
-            hbk_buffer_print(out_text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path));
+        bool is_service = place == HBK_PLACE_CART || place == HBK_PLACE_NEIGHBOUR;
+        HBK_TRY(write_workload(text, topology, place,
+                               is_service ? topology->places[place].name : NULL));
     }
+    for (unsigned pair = 0; pair < pairs; pair++) {
+        enum hbk_place server = hbk_place_server(pair);
+        HBK_TRY(write_workload(text, topology, hbk_place_client(pair), NULL));
+        HBK_TRY(write_workload(text, topology, server, topology->places[server].name));
+    }
+    return HBK_OK;
+}
+
+const char *hbk_scene_vip_of_pair(unsigned pair, char out_text[static HBK_SCENE_VIP_BYTES_MAX])
+{
+    (void)snprintf(out_text, HBK_SCENE_VIP_BYTES_MAX, "10.96.5.%u", pair + 1);
+    return out_text;
+}
+
+static hbk_status write_service(struct hbk_buffer *text, const char *name, const char *vip)
+{
+    return hbk_buffer_print(text,
+                            "- name: %s\n"
+                            "  namespace: shop\n"
+                            "  hostname: %s.shop.svc.cluster.local\n"
+                            "  vips: [/%s]\n"
+                            "  ports: {80: %d}\n",
+                            name, name, vip, HBK_SCENE_PORT);
+}
+
+static hbk_status write_services(struct hbk_buffer *text, const struct hbk_topology *topology,
+                                 unsigned pairs)
+{
+    HBK_TRY(hbk_buffer_print(text, "\nservices:\n"));
+    HBK_TRY(write_service(text, "cart", HBK_SCENE_VIP));
+    HBK_TRY(write_service(text, "neighbour", HBK_SCENE_VIP_NEIGHBOUR));
+    for (unsigned pair = 0; pair < pairs; pair++) {
+        char vip[HBK_SCENE_VIP_BYTES_MAX];
+        HBK_TRY(write_service(text, topology->places[hbk_place_server(pair)].name,
+                              hbk_scene_vip_of_pair(pair, vip)));
+    }
+    return HBK_OK;
+}
+
+static const char policies[] = "\n"
+                               "# Whoever is not listed here is refused.\n"
+                               "policies:\n"
+                               "- name: " HBK_SCENE_POLICY "\n"
+                               "  namespace: shop\n"
+                               "  scope: Namespace\n"
+                               "  action: Deny\n"
+                               "  dryRun: false\n"
+                               "  rules:\n"
+                               "  - - - notPrincipals:\n"
+                               "        - {Exact: cluster.local/ns/shop/sa/front}\n"
+                               "        - {Exact: cluster.local/ns/shop/sa/neighbour}\n";
+
+static const char mode_and_pods[] = "\n"
+                                    "# No plain text gets in.\n"
+                                    "peerAuthentications:\n"
+                                    "- name: default\n"
+                                    "  namespace: shop\n"
+                                    "  mode: STRICT\n"
+                                    "\n"
+                                    "pods:\n";
+
+static hbk_status write_pod(struct hbk_buffer *text, const struct hbk_topology_place *pod)
+{
+    return hbk_buffer_print(text, "  demo//Pod/shop/%s: {netns: %s}\n", pod->name, pod->path);
+}
+
+hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology,
+                                 const struct hbk_scene_mesh *mesh, struct hbk_buffer *out_text)
+{
+    const char *engine = mesh->engine;
+    HBK_TRY(hbk_buffer_print(out_text,
+                             "# One file for all hosts; `hauberk node` watches it.\n%s%s%s"
+                             "workloads:\n",
+                             engine == NULL ? "" : "tlsEngine: ", engine == NULL ? "" : engine,
+                             engine == NULL ? "" : "\n"));
+    HBK_TRY(write_workloads(out_text, topology, mesh->pairs));
+    HBK_TRY(write_services(out_text, topology, mesh->pairs));
+    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(policies)));
+    if (mesh->pairs > 0) {
+        HBK_TRY(
+            hbk_buffer_print(out_text, "        - {Prefix: cluster.local/ns/shop/sa/client-}\n"));
+    }
+    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(mode_and_pods)));
+    for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
+        HBK_TRY(write_pod(out_text, &topology->places[place]));
+    }
+    for (unsigned pair = 0; pair < mesh->pairs; pair++) {
+        HBK_TRY(write_pod(out_text, &topology->places[hbk_place_client(pair)]));
+        HBK_TRY(write_pod(out_text, &topology->places[hbk_place_server(pair)]));
+    }
+    return HBK_OK;
+}
+
+static hbk_status write_mesh(struct hbk_scene *scene, const struct hbk_scene_mesh *mesh,
+                             struct hbk_error *error)
+{
+    HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
+    hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
+    hbk_status status = hbk_scene_render_mesh(&scene->topology, mesh, &text);
+    if (status == HBK_OK) {
+        status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
+    }
+    if (status != HBK_OK) {
+        return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
+                             hbk_status_text(status));
+    }
+    scene->pairs = mesh->pairs;
     return HBK_OK;
 }
 
 hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char *engine,
                                 struct hbk_error *error)
 {
-    HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
-    hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
-    HBK_TRY(hbk_scene_render_mesh(&scene->topology, engine, &text));
-    hbk_status status = hbk_file_write(scene->mesh_path, hbk_buffer_slice(&text), 0644);
-    if (status != HBK_OK) {
-        return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
-                             hbk_status_text(status));
-    }
-    return HBK_OK;
+    const struct hbk_scene_mesh mesh = {.engine = engine, .pairs = scene->pairs};
+    return write_mesh(scene, &mesh, error);
+}
+
+hbk_status hbk_scene_set_pairs(struct hbk_scene *scene, unsigned pairs, struct hbk_error *error)
+{
+    const struct hbk_scene_mesh mesh = {.pairs = pairs};
+    HBK_TRY(hbk_topology_add_pairs(&scene->topology, pairs, error));
+    return write_mesh(scene, &mesh, error);
 }
 
 hbk_status hbk_scene_run(struct hbk_scene *scene, const char *name, const char *const *arguments,
@@ -233,6 +293,9 @@ hbk_status hbk_scene_stop_agents(struct hbk_scene *scene, struct hbk_error *erro
     }
     for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         HBK_TRY(hbk_redirect_remove(scene->topology.places[place].netns_fd, error));
+    }
+    for (unsigned i = HBK_PLACES; i < HBK_PLACES + 2 * scene->pairs; i++) {
+        HBK_TRY(hbk_redirect_remove(scene->topology.places[i].netns_fd, error));
     }
     return HBK_OK;
 }

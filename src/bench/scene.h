@@ -16,18 +16,28 @@ enum {
     HBK_SCENE_METRICS_PORT = 15020,
     HBK_SCENE_READY_PORT = 15021,
     HBK_SCENE_HBONE_PORT = 15008,
-    HBK_SCENE_MESH_BYTES_MAX = 16 << 10,
+    HBK_SCENE_MESH_BYTES_MAX = 96 << 10,
+    HBK_SCENE_VIP_BYTES_MAX = 24,
 };
 
 #define HBK_SCENE_VIP "10.96.4.2"
 #define HBK_SCENE_VIP_NEIGHBOUR "10.96.4.3"   /* of the service neighbour */
 #define HBK_SCENE_POLICY "only-known-callers" /* in namespace shop: refuses the intruder */
 
+/* What a mesh file is to say. */
+struct hbk_scene_mesh {
+    const char *engine; /* the agents' TLS engine; NULL: their default */
+    unsigned pairs;     /* of more pods: each server is a service of its own, with its account */
+};
+
 /* The mesh file for the pods of a topology: cart is a service, the intruder is refused by policy,
- * plain text by mode. `engine` is the agents' TLS engine; NULL: their default. Fails:
- * HBK_NO_MEMORY, HBK_LIMIT. Pure. */
+ * plain text by mode. Fails: HBK_NO_MEMORY, HBK_LIMIT. Pure. */
 HBK_MUST_USE hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology,
-                                              const char *engine, struct hbk_buffer *out_text);
+                                              const struct hbk_scene_mesh *mesh,
+                                              struct hbk_buffer *out_text);
+
+/* The address of the service of a pair. */
+const char *hbk_scene_vip_of_pair(unsigned pair, char out_text[static HBK_SCENE_VIP_BYTES_MAX]);
 
 struct hbk_scene {
     struct hbk_topology topology;
@@ -35,6 +45,7 @@ struct hbk_scene {
     char mesh_path[HBK_PROGRAM_PATH_BYTES_MAX];
     char ca_path[HBK_PROGRAM_PATH_BYTES_MAX];
     bool has_authority;
+    unsigned pairs; /* in the mesh file */
 };
 
 /* Builds so many places of the topology, writes the mesh file and makes the authority. Nothing is
@@ -46,6 +57,11 @@ void hbk_scene_fini(struct hbk_scene *scene);
 /* Writes the mesh file anew with that TLS engine, also under agents that run. */
 HBK_MUST_USE hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char *engine,
                                              struct hbk_error *error);
+
+/* Builds so many pairs where they are missing, and writes the mesh file anew with them, for agents
+ * that start behind it. With 0 they stay, and the mesh does not know them. */
+HBK_MUST_USE hbk_status hbk_scene_set_pairs(struct hbk_scene *scene, unsigned pairs,
+                                            struct hbk_error *error);
 
 /* Makes the certificate authority at ca_path unless it is there. */
 HBK_MUST_USE hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error);

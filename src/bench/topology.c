@@ -8,7 +8,7 @@
 #include "os/netlink.h"
 #include "os/netns.h"
 
-enum { POD_BITS_IPV4 = 24, WIRE_BITS_IPV4 = 30, BITS_IPV6 = 64 };
+enum { POD_BITS_IPV4 = 24, WIRE_BITS_IPV4 = 30, BITS_IPV6 = 64, FIRST_OF_PAIRS = 101 };
 
 static const char namespaces[] = "/run/netns"; /* where `ip netns` looks, too */
 static const char files[] = "/run/hauberk";    /* on the file system of the private world */
@@ -61,7 +61,7 @@ static struct hbk_cidr cidr_of(const char *text)
 
 static bool is_host(enum hbk_place place)
 {
-    return plans[place].host == place;
+    return place == HBK_PLACE_ALPHA || place == HBK_PLACE_BETA;
 }
 
 static hbk_status set_all(int netns_fd, const char *const (*settings)[2], size_t count,
@@ -108,14 +108,26 @@ static const char *const pod_settings[][2] = {
 static void plan_place(struct hbk_topology_place *place, enum hbk_place which)
 {
     const struct plan *plan = &plans[which];
-    place->name = plan->name;
+    (void)snprintf(place->name, sizeof place->name, "%s", plan->name);
     place->host = plan->host;
     place->ipv4 = ip_of(plan->ipv4);
     place->ipv6 = ip_of(plan->ipv6);
-    place->netns_fd = -1;
-    (void)snprintf(place->path, sizeof place->path, "%s/%s", namespaces, plan->name);
     (void)snprintf(place->host_link, sizeof place->host_link, "%s",
                    is_host(which) ? wire_name : plan->name);
+}
+
+/* "client-7" at 10.77.1.108 and fd77:1::108, "server-7" at 10.77.2.108 and fd77:2::108. */
+static void plan_member(struct hbk_topology_place *place, unsigned pair, bool is_server)
+{
+    char ipv4[HBK_ADDRESS_TEXT_BYTES_MAX], ipv6[HBK_ADDRESS_TEXT_BYTES_MAX];
+    unsigned network = is_server ? 2 : 1;
+    (void)snprintf(ipv4, sizeof ipv4, "10.77.%u.%u", network, FIRST_OF_PAIRS + pair);
+    (void)snprintf(ipv6, sizeof ipv6, "fd77:%u::%u", network, FIRST_OF_PAIRS + pair);
+    (void)snprintf(place->name, sizeof place->name, "%s-%u", is_server ? "server" : "client", pair);
+    memcpy(place->host_link, place->name, sizeof place->name);
+    place->host = is_server ? HBK_PLACE_BETA : HBK_PLACE_ALPHA;
+    place->ipv4 = ip_of(ipv4);
+    place->ipv6 = ip_of(ipv6);
 }
 
 void hbk_topology_plan(struct hbk_topology *topology, unsigned count)
@@ -125,6 +137,15 @@ void hbk_topology_plan(struct hbk_topology *topology, unsigned count)
     (void)snprintf(topology->directory, sizeof topology->directory, "%s", files);
     for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
         plan_place(&topology->places[place], place);
+    }
+    for (unsigned pair = 0; pair < HBK_PAIRS_MAX; pair++) {
+        plan_member(&topology->places[hbk_place_client(pair)], pair, false);
+        plan_member(&topology->places[hbk_place_server(pair)], pair, true);
+    }
+    for (unsigned i = 0; i < HBK_PLACES_MAX; i++) {
+        struct hbk_topology_place *place = &topology->places[i];
+        place->netns_fd = -1;
+        (void)snprintf(place->path, sizeof place->path, "%s/%s", namespaces, place->name);
     }
 }
 
@@ -233,10 +254,26 @@ hbk_status hbk_topology_build(struct hbk_topology *topology, unsigned count,
     return status;
 }
 
+hbk_status hbk_topology_add_pairs(struct hbk_topology *topology, unsigned count,
+                                  struct hbk_error *error)
+{
+    HBK_ASSERT(count <= HBK_PAIRS_MAX);
+    for (; topology->pair_count < count; topology->pair_count++) {
+        const enum hbk_place members[] = {hbk_place_client(topology->pair_count),
+                                          hbk_place_server(topology->pair_count)};
+        for (size_t i = 0; i < HBK_COUNT(members); i++) {
+            struct hbk_topology_place *place = &topology->places[members[i]];
+            HBK_TRY(make_place(place, members[i], error));
+            HBK_TRY(join_pod(topology, place, error));
+        }
+    }
+    return HBK_OK;
+}
+
 void hbk_topology_fini(struct hbk_topology *topology)
 {
-    for (enum hbk_place place = 0; place < HBK_PLACES; place++) {
-        hbk_fd_close(&topology->places[place].netns_fd);
+    for (unsigned i = 0; i < HBK_PLACES_MAX; i++) {
+        hbk_fd_close(&topology->places[i].netns_fd);
     }
 }
 

@@ -35,10 +35,27 @@ enum hbk_place {
     HBK_PLACES,
 };
 
-enum { HBK_TOPOLOGY_PATH_BYTES_MAX = 128 };
+enum {
+    HBK_TOPOLOGY_PATH_BYTES_MAX = 128,
+
+    /* More pods, in pairs: a client on alpha, its server on beta. They are built when asked for. */
+    HBK_PAIRS_MAX = 50,
+    HBK_PLACES_MAX = HBK_PLACES + 2 * HBK_PAIRS_MAX,
+};
+
+/* The places of a pair. */
+static inline enum hbk_place hbk_place_client(unsigned pair)
+{
+    return (enum hbk_place)(HBK_PLACES + 2 * pair);
+}
+
+static inline enum hbk_place hbk_place_server(unsigned pair)
+{
+    return (enum hbk_place)(HBK_PLACES + 2 * pair + 1);
+}
 
 struct hbk_topology_place {
-    const char *name;
+    char name[16];
     enum hbk_place host; /* of a pod: where it is; of a host: itself */
     struct hbk_ip ipv4, ipv6;
     char host_link[16]; /* of a pod: the host's end of its cable; of a host: its wire */
@@ -47,12 +64,14 @@ struct hbk_topology_place {
 };
 
 struct hbk_topology {
-    unsigned count; /* of the places that were built */
-    struct hbk_topology_place places[HBK_PLACES];
+    unsigned count;      /* of the places that were built */
+    unsigned pair_count; /* of the pairs that were built, too */
+    struct hbk_topology_place places[HBK_PLACES_MAX];
     char directory[HBK_TOPOLOGY_PATH_BYTES_MAX]; /* private, for files of what runs here */
 };
 
-/* Fills in names, addresses and paths of the first `count` places, and builds nothing. Pure. */
+/* Fills in names, addresses and paths of all places, of which `count` are said to be there, and
+ * builds nothing. Pure. */
 void hbk_topology_plan(struct hbk_topology *topology, unsigned count);
 
 /*
@@ -61,6 +80,10 @@ void hbk_topology_plan(struct hbk_topology *topology, unsigned count);
  */
 HBK_MUST_USE hbk_status hbk_topology_build(struct hbk_topology *topology, unsigned count,
                                            struct hbk_error *error);
+
+/* Builds the pairs that are not there yet, up to `count` of them. Fails as hbk_topology_build(). */
+HBK_MUST_USE hbk_status hbk_topology_add_pairs(struct hbk_topology *topology, unsigned count,
+                                               struct hbk_error *error);
 
 /* Closes the descriptors; the namespaces go with the private world. */
 void hbk_topology_fini(struct hbk_topology *topology);

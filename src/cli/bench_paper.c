@@ -21,7 +21,7 @@ static const char usage[] =
     "\n"
     "  --quick         under ten minutes: Tables I and II, Figures 6 to 8, three blocks (default)\n"
     "  --full          the whole matrix with runs of 300 s: more than a day with all systems\n"
-    "  --only LIST     of table1, table2, fig2 to fig12\n"
+    "  --only LIST     of table1, table2, fig2 to fig12, pods\n"
     "  --systems LIST  of baseline, baseline-mtls, node, sidecar-tcp, sidecar-l7, haproxy, nginx,\n"
     "                  envoy, wireguard, ztunnel, fortio, and files NAME.yaml (docs/bench.md);\n"
     "                  all that are there;\n"
@@ -50,7 +50,7 @@ enum {
     OPTION_HELP,
 };
 
-enum { DURATION_MS_MIN = 1000, DURATION_MS_MAX = 3600000, CORES_MAX = 1023, FULL_PAUSE_MS = 10000 };
+enum { DURATION_MS_MIN = 500, DURATION_MS_MAX = 3600000, CORES_MAX = 1023, FULL_PAUSE_MS = 10000 };
 
 static const struct option options[] = {
     {"quick", no_argument, NULL, OPTION_QUICK},
@@ -76,9 +76,10 @@ static bool complain(const char *option, const char *text, const char *allowed)
 
 static bool read_items(const char *text, unsigned *out_items)
 {
-    static const char *const names[] = {"table1", "table2", "fig2", "fig3", "fig4",
-                                        "fig5",   "fig6",   "fig7", "fig8", "fig9",
-                                        "fig10",  "fig11",  "fig12"};
+    static const char *const names[] = {"table1", "table2", "fig2",  "fig3", "fig4",
+                                        "fig5",   "fig6",   "fig7",  "fig8", "fig9",
+                                        "fig10",  "fig11",  "fig12", "pods"};
+    static const char allowed[] = "a list of table1, table2, fig2 to fig12, pods";
     unsigned items = 0;
     for (const char *rest = text; *rest != '\0';) {
         size_t size = strcspn(rest, ",");
@@ -88,13 +89,13 @@ static bool read_items(const char *text, unsigned *out_items)
             found |= is_it ? 1u << i : 0;
         }
         if (found == 0) {
-            return complain("--only", text, "a list of table1, table2, fig2 to fig12");
+            return complain("--only", text, allowed);
         }
         items |= found;
         rest += size + (rest[size] == ',' ? 1 : 0);
     }
     *out_items = items;
-    return items != 0 || complain("--only", text, "a list of table1, table2, fig2 to fig12");
+    return items != 0 || complain("--only", text, allowed);
 }
 
 static bool read_number(const char *option, const char *text, uint64_t min, uint64_t max,
@@ -109,7 +110,7 @@ static bool read_ms(const char *option, const char *text, unsigned min, unsigned
     uint64_t ns = 0;
     if (!hbk_duration_parse(hbk_slice_text(text), &ns) || ns / HBK_NS_PER_MS < min ||
         ns / HBK_NS_PER_MS > DURATION_MS_MAX) {
-        return complain(option, text, min > 0 ? "1s to 1h" : "0 to 1h");
+        return complain(option, text, min > 0 ? "500ms to 1h" : "0 to 1h");
     }
     *out_ms = (unsigned)(ns / HBK_NS_PER_MS);
     return true;

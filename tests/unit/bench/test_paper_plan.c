@@ -46,6 +46,81 @@ static void a_quick_series_of_all_systems_is_planned_for_less_than_nine_minutes(
     hbk_arena_fini(&paper.arena);
 }
 
+/* Whether a system of that name, which is usable, is in a cell that an item needs. */
+static bool is_planned(const char *name, unsigned item, unsigned pods)
+{
+    for (unsigned i = 0; i < paper.cell_count; i++) {
+        const struct hbk_paper_cell *cell = &paper.cells[i];
+        for (unsigned k = 0; k < paper.system_count; k++) {
+            if ((cell->items & item) != 0 && cell->cell.pods == pods &&
+                (cell->systems >> k & 1) != 0 && paper.systems[k].is_usable &&
+                strcmp(paper.systems[k].name, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void figure_7_has_the_five_variants_of_the_paper_and_those_without_statistics(void **state)
+{
+    (void)state;
+    static const char *const variants[] = {"sidecar-l7",        "sidecar-l7-plain",
+                                           "sidecar-l7-quiet",  "sidecar-tcp-plain",
+                                           "sidecar-tcp-quiet", "baseline"};
+    paper = (struct hbk_paper){.options = {.items = HBK_ALL_ITEMS}};
+    find_all();
+    for (size_t i = 0; i < HBK_COUNT(variants); i++) {
+        assert_true(is_planned(variants[i], HBK_FIGURE_7, 0));
+    }
+    assert_false(is_planned("sidecar-tcp-quiet", HBK_TABLE_1 | HBK_TABLE_2, 0));
+    hbk_arena_fini(&paper.arena);
+}
+
+static void more_pods_are_ten_and_fifty_beside_the_one_of_table_2(void **state)
+{
+    (void)state;
+    static const unsigned counts[] = {0, 10, 50};
+    paper = (struct hbk_paper){.options = {.items = HBK_MORE_PODS}};
+    find_all();
+    assert_int_equal(paper.cell_count, HBK_COUNT(counts));
+    for (size_t i = 0; i < HBK_COUNT(counts); i++) {
+        assert_true(is_planned("node", HBK_MORE_PODS, counts[i]));
+        assert_false(is_planned("baseline", HBK_MORE_PODS, counts[i]));
+    }
+    hbk_arena_fini(&paper.arena);
+    paper = (struct hbk_paper){.options = {.items = HBK_ALL_ITEMS}};
+    find_all();
+    for (unsigned i = 0; i < paper.cell_count; i++) {
+        bool is_shared = (paper.cells[i].items & HBK_MORE_PODS) != 0 &&
+                         (paper.cells[i].items & HBK_TABLE_2) != 0;
+        assert_true(!is_shared || paper.cells[i].cell.pods == 0);
+    }
+    assert_true(is_planned("node", HBK_MORE_PODS, 0));
+    hbk_arena_fini(&paper.arena);
+}
+
+/* Fortio's clock lowers the connections otherwise, and Figure 8 would be a flat line. */
+static void
+a_burst_lasts_for_two_calls_of_each_connection_however_short_runs_are_asked_for(void **state)
+{
+    (void)state;
+    paper = (struct hbk_paper){.options = {.items = HBK_ALL_ITEMS, .duration_ms = 500}};
+    find_all();
+    unsigned bursts = 0;
+    for (unsigned i = 0; i < paper.cell_count; i++) {
+        const struct hbk_cell *cell = &paper.cells[i].cell;
+        if (cell->arrivals == HBK_BURST) {
+            assert_true(cell->rate_rps / 1000.0 * cell->duration_ms >= 2.0 * cell->connections);
+            bursts++;
+        } else {
+            assert_int_equal(cell->duration_ms, 500);
+        }
+    }
+    assert_true(bursts > 4);
+    hbk_arena_fini(&paper.arena);
+}
+
 static void a_full_series_measures_as_long_as_the_paper(void **state)
 {
     (void)state;
@@ -61,6 +136,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quick_series_of_all_systems_is_planned_for_less_than_nine_minutes),
+        cmocka_unit_test(figure_7_has_the_five_variants_of_the_paper_and_those_without_statistics),
+        cmocka_unit_test(more_pods_are_ten_and_fifty_beside_the_one_of_table_2),
+        cmocka_unit_test(
+            a_burst_lasts_for_two_calls_of_each_connection_however_short_runs_are_asked_for),
         cmocka_unit_test(a_full_series_measures_as_long_as_the_paper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

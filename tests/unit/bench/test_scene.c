@@ -6,15 +6,16 @@
 #include "harness.h"
 #include "policy/authorize.h"
 
-static struct hbk_mesh *load_scene(const char *engine)
+static struct hbk_mesh *load_scene(const char *engine, unsigned pairs)
 {
     static struct hbk_topology topology;
     struct hbk_buffer text;
     struct hbk_mesh *mesh = NULL;
     struct hbk_report report;
+    const struct hbk_scene_mesh scene_mesh = {.engine = engine, .pairs = pairs};
     hbk_topology_plan(&topology, HBK_PLACES_OF_MESH);
     hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
-    assert_int_equal(hbk_scene_render_mesh(&topology, engine, &text), HBK_OK);
+    assert_int_equal(hbk_scene_render_mesh(&topology, &scene_mesh, &text), HBK_OK);
     hbk_status status =
         hbk_mesh_file_parse("mesh.yaml", hbk_buffer_slice(&text), NULL, &mesh, &report);
     hbk_buffer_fini(&text);
@@ -50,7 +51,7 @@ static void the_intruder_is_refused_by_the_policy_that_the_log_will_name(void **
         const char *account;
         bool expected;
     } cases[] = {{"front", true}, {"neighbour", true}, {"intruder", false}, {"cart", false}};
-    struct hbk_mesh *mesh = load_scene(NULL);
+    struct hbk_mesh *mesh = load_scene(NULL, 0);
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
         char text[HBK_AUTHORIZATION_TEXT_BYTES_MAX];
         assert_true(is_allowed(mesh, cases[i].account, text) == cases[i].expected);
@@ -62,7 +63,7 @@ static void the_intruder_is_refused_by_the_policy_that_the_log_will_name(void **
 static void cart_takes_no_plain_text(void **state)
 {
     (void)state;
-    struct hbk_mesh *mesh = load_scene(NULL);
+    struct hbk_mesh *mesh = load_scene(NULL, 0);
     const struct hbk_workload *cart = hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/cart"));
     assert_non_null(cart);
     assert_false(hbk_inbound_plain_allowed(mesh, cart, HBK_SCENE_PORT));
@@ -79,10 +80,30 @@ static void the_agent_understands_the_mesh_file_of_the_scene(void **state)
                  {"native", HBK_MESH_TLS_NATIVE},
                  {"openssl", HBK_MESH_TLS_OPENSSL}};
     for (size_t i = 0; i < HBK_COUNT(cases); i++) {
-        struct hbk_mesh *mesh = load_scene(cases[i].engine);
+        struct hbk_mesh *mesh = load_scene(cases[i].engine, 0);
         assert_int_equal(mesh->tls_engine, cases[i].expected);
         hbk_mesh_unref(mesh);
     }
+}
+
+static void each_pair_of_pods_is_a_service_with_an_account_that_is_let_in(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *account;
+        bool expected;
+    } cases[] = {{"client-0", true}, {"client-49", true}, {"server-0", false}, {"intruder", false}};
+    struct hbk_mesh *mesh = load_scene(NULL, HBK_PAIRS_MAX);
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        char text[HBK_AUTHORIZATION_TEXT_BYTES_MAX];
+        assert_true(is_allowed(mesh, cases[i].account, text) == cases[i].expected);
+    }
+    assert_non_null(hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/client-49")));
+    assert_non_null(hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/server-49")));
+    hbk_mesh_unref(mesh);
+    mesh = load_scene(NULL, 0);
+    assert_null(hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/client-0")));
+    hbk_mesh_unref(mesh);
 }
 
 int main(void)
@@ -91,6 +112,7 @@ int main(void)
         cmocka_unit_test(the_agent_understands_the_mesh_file_of_the_scene),
         cmocka_unit_test(the_intruder_is_refused_by_the_policy_that_the_log_will_name),
         cmocka_unit_test(cart_takes_no_plain_text),
+        cmocka_unit_test(each_pair_of_pods_is_a_service_with_an_account_that_is_let_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
