@@ -103,7 +103,7 @@ def find_in_peers(path):
     return sorted(map(str, PEERS.glob(f"lib/python3*/site-packages/{path}")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def private_namespaces():
     """The test is in namespaces of its own, or is skipped."""
     if namespaces_forbidden is not None:

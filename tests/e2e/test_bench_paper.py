@@ -14,7 +14,9 @@ import pytest
 from harness import wait
 from harness.program import BINARY, hauberk
 
-SHORT = ["--blocks", "1", "--duration", "2500ms"]
+# A burst of all connections needs two of its half seconds; what runs as fast as it can needs less.
+SHORT = ["--blocks", "1", "--duration", "1s"]
+SHORTEST = ["--blocks", "1", "--duration", "500ms"]
 
 
 @pytest.fixture
@@ -44,15 +46,32 @@ def children_of(pid):
     return {one[0]: one[2] for one in parents if one[0] in family and one[0] != str(pid)}
 
 
-def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
-    folder, _ = paper(*SHORT, "--only", "table2", "--systems", "node")
+SIDECARS = ["sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain", "sidecar-tcp-quiet"]
+
+
+@pytest.fixture(scope="module")
+def series(private_namespaces, tmp_path_factory):
+    """One series of our own systems, for all tests that only look at what comes out."""
+    folder = tmp_path_factory.mktemp("series") / "out"
+    done = hauberk("bench", "paper", "-o", folder, *SHORT, "--only",
+                   "table2,fig6,fig7,fig8,pods", "--systems", ",".join(["node", *SIDECARS]),
+                   timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_short_series_measures_every_system_and_writes_its_three_files(series):
+    folder = series
     runs = samples(folder)
+    assert all(run["ok"] for run in runs), [run for run in runs if not run["ok"]]
+    assert len(list(csv.DictReader((folder / "results.csv").open()))) == len(runs)
+    runs = [run for run in runs if run["placement"] == "inter" and run["connections"] == 1600
+            and run["pods"] == 1 and run["system"] in ("baseline", "node")]
     assert {(run["system"], run["arrivals"]) for run in runs} == {
         ("baseline", "burst"), ("baseline", "uniform"), ("node", "burst"), ("node", "uniform")}
     for run in runs:
-        assert run["ok"], run
         values = run["values"]
-        assert values["failed"] == 0 and values["calls"] >= 6400, run
+        assert values["failed"] == 0 and values["calls"] >= 3200 * 0.99, run
         assert values["p99_ms"] >= 200 and values["fortio_p99_ms"] >= 200, run
         assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, run
         # Each side holds its 1,600 connections, an agent holds them twice.
@@ -62,33 +81,56 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(paper):
     report = json.loads((folder / "results.json").read_text())
     assert report["indicative"] is True
     assert re.search(r"[\d.]+ us of the client's CPU a request", report["calibration"]), report
-    assert {one["name"] for one in report["systems"] if one["measured"]} == {"baseline", "node"}
+    assert {one["name"] for one in report["systems"] if one["measured"]} == {
+        "baseline", "node", *SIDECARS}
     assert all(target["verdict"] in ("met", "missed", "unknown") for target in report["targets"])
-    assert len(list(csv.DictReader((folder / "results.csv").open()))) == len(runs)
     page = (folder / "report.html").read_text()
     assert "Table II" in page and "Indicative" in page
     assert "nan" not in page.lower().split("</style>")[1]
 
 
-def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(paper):
-    names = ["sidecar-tcp", "sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain",
-             "sidecar-tcp-quiet"]
-    folder, _ = paper("--blocks", "1", "--duration", "1500ms", "--only", "table2,fig7", "--systems",
-                      ",".join(names))
-    runs = samples(folder)
+def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(series):
+    runs = [run for run in samples(series) if run["system"] in ("baseline", *SIDECARS)]
     assert all(run["ok"] and run["values"]["failed"] == 0 for run in runs), runs
     closed = {run["system"] for run in runs if run["arrivals"] == "closed"}
-    assert closed == {"baseline", *names}
+    assert closed == {"baseline", *SIDECARS}
     assert {run["system"] for run in runs if run["arrivals"] == "uniform"} == {
-        "baseline", "sidecar-tcp", "sidecar-l7"}
+        "baseline", "sidecar-l7"}
     for run in runs:
         if run["system"] != "baseline":
             assert run["values"]["client_agent_cpu_cores"] > 0, run
             assert run["values"]["server_agent_cpu_cores"] > 0, run
-    page = (folder / "report.html").read_text()
+    page = (series / "report.html").read_text()
     tables, rest = page.split("Table III", 1)
     assert "sidecar pair, HTTP" in tables and "plain text" not in tables
     assert "sidecar-l7-plain" in rest and "Figure 7" in rest
+
+
+def test_the_same_load_over_more_pods_is_held_by_one_agent_a_node(series):
+    runs = {run["pods"]: run for run in samples(series)
+            if run["system"] == "node" and run["arrivals"] == "uniform"}
+    assert set(runs) == {1, 10, 50}
+    for pods, run in runs.items():
+        values = run["values"]
+        # A hundred processes at once on a busy machine may not all begin within their time-out.
+        failed_max = values["calls"] / 20 if pods == 50 else 0
+        assert values["calls"] >= 1600 and values["failed"] <= failed_max, run
+        assert 1600 <= values["client_sockets"] <= 1600 + 10 * pods, run
+        # An agent holds each of the connections once more, and tunnels, and each pod's listeners.
+        assert values["client_agent_sockets"] >= 1600 + 2 * pods, run
+        assert values["client_agent_cpu_cores"] > 0 < values["server_agent_cpu_cores"], run
+        assert values["client_agent_private_mib"] > 0 < values["server_agent_private_mib"], run
+    rows = list(csv.DictReader((series / "results.csv").open()))
+    assert {row["pods"] for row in rows} == {"1", "10", "50"}
+    cells = {one["cell"]: one["systems"]["node"]["absolute"]
+             for one in json.loads((series / "results.json").read_text())["cells"]}
+    found = [one for key, one in cells.items() if key.endswith(" 50 pods")]
+    assert len(found) == 1 and found[0]["client_agent_mib"]["median"] == pytest.approx(
+        runs[50]["values"]["client_agent_private_mib"])
+    page = (series / "report.html").read_text().split('id="pods"')[1].split("<h2")[0]
+    assert [re.match(r"\d+", row).group() for row in page.split("<tr><td>")[1:]] == [
+        "1", "10", "50"]
+    assert page.count("<figure") == 2
 
 
 def test_wireguard_between_the_nodes_encrypts_on_both_and_does_nothing_inside_one(
@@ -114,7 +156,7 @@ def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_p
     runs = [run for run in samples(folder) if run["system"] == "fortio"]
     assert [(run["placement"], run["arrivals"]) for run in runs] == [("inter", "burst")]
     values = runs[0]["values"]
-    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] >= 6400, runs
+    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] >= 3200 * 0.99, runs
     assert values["fortio_p99_ms"] >= 200 and values["client_sockets"] >= 1600, values
     assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, values
     assert runs[0]["command"].startswith("hbk-fortio load"), runs
@@ -126,7 +168,7 @@ def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_p
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
-                              "4s", "--only", "table2", "--systems", "node"])
+                              "1500ms", "--only", "table2", "--systems", "node"])
 
     def agents():
         return [int(pid) for pid, command in children_of(series.pid).items()
@@ -181,10 +223,10 @@ def test_broken_systems_fail_alone_and_leave_nothing_behind(paper, tmp_path):
     for name, (text, _) in BROKEN.items():
         files.append(tmp_path / f"{name}.yaml")
         files[-1].write_text(text)
-    folder, complaints = paper(*SHORT, "--only", "fig7", "--systems",
-                               ",".join(["node", *map(str, files)]))
+    folder, complaints = paper(*SHORTEST, "--only", "fig7", "--systems",
+                               ",".join(["node", "sidecar-tcp", *map(str, files)]))
     runs = {run["system"]: run for run in samples(folder)}
-    assert runs["baseline"]["ok"] and runs["node"]["ok"]
+    assert runs["baseline"]["ok"] and runs["node"]["ok"] and runs["sidecar-tcp"]["ok"]
     assert "/no/such/program" in complaints and "missing" not in runs
     for name, (_, found) in BROKEN.items():
         if found is not None:
@@ -204,11 +246,12 @@ def test_a_descriptor_with_errors_is_refused_with_its_line(paper, tmp_path, text
     assert found in complaints
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+# Ctrl-C has a test of its own below, in every stage.
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_series_leaves_no_process_and_goes_on(private_namespaces, tmp_path, start,
                                                              number):
     folder = tmp_path / "out"
-    command = [BINARY, "bench", "paper", "-o", folder, *SHORT, "--only", "fig7", "--systems",
+    command = [BINARY, "bench", "paper", "-o", folder, *SHORTEST, "--only", "fig7", "--systems",
                "node"]
     series = start("series", command)
     family = {}
@@ -247,7 +290,7 @@ STAGES = {
 def test_ctrl_c_in_any_stage_leaves_nothing_and_the_rest_is_measured_once(
         private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
-    command = [BINARY, "bench", "paper", "-o", folder, "--duration", "1s", "--blocks", "2",
+    command = [BINARY, "bench", "paper", "-o", folder, "--duration", "500ms", "--blocks", "2",
                "--only", "fig7", "--systems", "node", "--resume"]
     named = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
 
@@ -295,13 +338,13 @@ def test_a_full_disk_ends_the_series_with_its_reason(paper):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
-    _, complaints = paper(*SHORT, "--only", "fig7", "--systems", "node", status=1,
+    _, complaints = paper(*SHORTEST, "--only", "fig7", "--systems", "node", status=1,
                           preexec_fn=limit)
     assert "limit" in complaints or "samples.jsonl" in complaints or "File too large" in complaints
 
 
 def test_one_core_is_enough(paper):
-    folder, _ = paper(*SHORT, "--only", "fig7", "--systems", "node", "--cores", "0,0",
+    folder, _ = paper(*SHORTEST, "--only", "fig7", "--systems", "node", "--cores", "0,0",
                       preexec_fn=lambda: os.sched_setaffinity(0, {0}))
     assert all(run["ok"] for run in samples(folder))
 
@@ -394,10 +437,9 @@ def test_no_table_is_wider_than_the_page_on_a_screen_or_a_telephone(paper, find_
     assert all(table["table"] <= table["box"] for table in measured[1200]["tables"]), measured[1200]
 
 
-def test_the_page_opens_in_a_browser_and_shows_its_figures(paper, find_peer_program, tmp_path):
+def test_the_page_opens_in_a_browser_and_shows_its_figures(series, find_peer_program, tmp_path):
     browser = find_peer_program("chromium")
-    folder, _ = paper("--blocks", "1", "--duration", "1s", "--only",
-                      "table1,table2,fig6,fig7,fig8", "--systems", "node")
+    folder = series
     common = [browser, "--headless", "--no-sandbox", "--disable-gpu",
               f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1300,6000"]
     page = f"file://{folder / 'report.html'}"
