@@ -59,13 +59,13 @@ static hbk_status read_chain(const char *path, struct hbk_arena *arena,
 static hbk_status make_trust(const struct hbk_secure_options *options, struct hbk_arena *arena,
                              const struct hbk_trust **out_trust, struct hbk_error *error)
 {
+    struct hbk_slice text;
+    if (options->is_insecure) { /* whatever its name */
+        const struct hbk_trust_options anybody = {.rule = HBK_TRUST_ANYBODY};
+        return hbk_trust_new(&anybody, out_trust);
+    }
     struct hbk_trust_options trust = {
         .rule = HBK_TRUST_NAME, .ignores_host = options->is_server || options->takes_any_name};
-    struct hbk_slice text;
-    if (options->is_insecure) {
-        trust.rule = HBK_TRUST_ANYBODY;
-        return hbk_trust_new(&trust, out_trust);
-    }
     const char *path = options->ca_path == NULL ? system_roots : options->ca_path;
     HBK_TRY(read_file(path, arena, HBK_FILE_BYTES_MAX, &text, error));
     hbk_status status = hbk_bundle_new_roots(text, hbk_slice_of(NULL, 0), &trust.roots, error);

@@ -123,6 +123,7 @@ def test_fortio_speaks_with_echo_over_mutual_tls(echo, peer_program, server_iden
     (["--sni", "other.test"], False),
     (["--sni", "other.test", "--any-name"], True),
     (["--sni", "other.test", "-k"], True),
+    (["--sni", "other.test", "-k", "--any-name"], True),
 ])
 def test_the_servers_name_is_checked_unless_told_otherwise(echo, server_identity, options, trusted):
     done = hauberk("load", "-quiet", "-t", "300ms", "-cacert", server_identity.roots, *options,
