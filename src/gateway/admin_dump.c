@@ -12,6 +12,7 @@
 #include "gateway/admin_part.h"
 #include "gateway/pattern.h"
 #include "identity/certificate.h"
+#include "tls/certificate.h"
 
 enum { TIME_BYTES_MAX = 48, SECONDS_PER_DAY = 86400 };
 
@@ -467,6 +468,22 @@ static void write_certificate(struct hbk_json *json, const X509 *certificate, co
     hbk_json_end_object(json);
 }
 
+/* Chains are held as DER, and read when somebody looks. */
+static void write_chain(struct hbk_json *json, const struct hbk_tls_certificate *presented,
+                        const char *path)
+{
+    size_t count = 0;
+    const struct hbk_slice *chain = hbk_tls_certificate_chain(presented, &count);
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char *at = chain[i].bytes;
+        X509 *certificate = d2i_X509(NULL, &at, (long)chain[i].size);
+        if (certificate != NULL) {
+            write_certificate(json, certificate, path);
+        }
+        X509_free(certificate);
+    }
+}
+
 static void write_inventory(struct hbk_json *json, const struct hbk_gw_inventory *inventory)
 {
     hbk_json_begin_object(json, NULL);
@@ -476,8 +493,10 @@ static void write_inventory(struct hbk_json *json, const struct hbk_gw_inventory
         for (size_t i = 0; i < inventory->certificate_count; i++) {
             const struct hbk_gw_held_certificate *held = &inventory->certificates[i];
             path = held->path != NULL ? held->path : path;
-            if (held->is_authority == (pass == 0)) {
-                write_certificate(json, held->certificate, path);
+            if (held->authority != NULL && pass == 0) {
+                write_certificate(json, held->authority, path);
+            } else if (held->presented != NULL && pass == 1) {
+                write_chain(json, held->presented, path);
             }
         }
         hbk_json_end_array(json);

@@ -17,6 +17,7 @@
 #include "identity/staple.h"
 #include "identity/trust.h"
 #include "os/file.h"
+#include "tls/certificate.h"
 #include "tls/ticket.h"
 
 enum { TICKET_FILE_BYTES = 80, TICKET_NAME_BYTES = 16, TICKET_HMAC_BYTES = 32 };
@@ -24,9 +25,9 @@ enum { TICKET_FILE_BYTES = 80, TICKET_NAME_BYTES = 16, TICKET_HMAC_BYTES = 32 };
 static void finish(struct hbk_gw_building *building)
 {
     for (uint32_t i = 0; i < building->certificate_count; i++) {
-        hbk_certificates_fini(&building->chains[i]);
-        hbk_private_key_unref(building->keys[i]);
+        hbk_tls_certificate_unref(building->certificates[i]);
     }
+    hbk_certificates_fini(&building->chain);
     hbk_trust_unref(building->trust);
     hbk_bundle_unref(building->roots);
     hbk_bundle_set_unref(building->bundles);
@@ -269,28 +270,18 @@ static hbk_status load_key(struct hbk_gw_building *building,
     return status;
 }
 
-static hbk_status read_pair(struct hbk_gw_building *building,
-                            const struct hbk_gw_tls_certificate *config)
+/* Chains of one authority end alike: the signers of the last one are not read again. */
+static hbk_status read_chain(struct hbk_gw_building *building,
+                             const struct hbk_gw_tls_certificate *config)
 {
-    uint32_t index = building->certificate_count;
     struct hbk_slice pem;
+    struct hbk_certificates chain;
     HBK_TRY(hbk_gw_read_data(building, config->certificate_chain, HBK_GW_CHAIN_BYTES_MAX, &pem));
-    /* Chains of one authority end alike. */
-    const struct hbk_certificates *before = index > 0 ? &building->chains[index - 1] : NULL;
-    hbk_status status = hbk_certificates_read_beside(pem, HBK_CHAIN_CERTIFICATES_MAX, before,
-                                                     &building->chains[index], building->error);
-    if (status != HBK_OK) {
-        hbk_error_prefix(building->error, "certificate chain %s",
-                         hbk_gw_source_name(config->certificate_chain));
-        return status;
-    }
-    building->certificate_count++;
-    status = load_key(building, config, &building->keys[index]);
-    if (status != HBK_OK) {
-        hbk_error_prefix(building->error, "certificate %s",
-                         hbk_gw_source_name(config->certificate_chain));
-    }
-    return status;
+    HBK_TRY(hbk_certificates_read_beside(pem, HBK_CHAIN_CERTIFICATES_MAX, &building->chain, &chain,
+                                         building->error));
+    hbk_certificates_fini(&building->chain);
+    building->chain = chain;
+    return HBK_OK;
 }
 
 /*
@@ -319,44 +310,63 @@ static hbk_status judge_staple(struct hbk_gw_building *building, const X509 *lea
     return HBK_OK;
 }
 
-static hbk_status add_certificate(struct hbk_gw_building *building,
-                                  const struct hbk_gw_tls_certificate *config)
+static hbk_status make_certificate(struct hbk_gw_building *building,
+                                   const struct hbk_gw_tls_certificate *config,
+                                   struct hbk_private_key *key)
 {
     uint32_t index = building->certificate_count;
-    struct hbk_slice staple = hbk_slice_of(NULL, 0);
-    /* The texts are needed for a moment only, and there may be ten thousand pairs. */
-    struct hbk_arena kept = building->arena;
-    hbk_arena_init(&building->arena);
-    hbk_status status = read_pair(building, config);
-    hbk_arena_wipe(&building->arena);
-    hbk_arena_fini(&building->arena);
-    building->arena = kept;
-    HBK_TRY(status);
-    HBK_TRY(hbk_gw_inventory_add_certificates(
-        building->inventory, building->chains[index].items, building->chains[index].count,
-        hbk_gw_source_name(config->certificate_chain), false));
+    struct hbk_tls_certificate_options options = {
+        .chain = building->chain.items,
+        .chain_count = building->chain.count,
+        .key = key,
+        .beside = index > 0 ? building->certificates[index - 1] : NULL,
+    };
     if (config->ocsp_staple != NULL) {
-        HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX, &staple));
+        HBK_TRY(hbk_gw_read_data(building, config->ocsp_staple, HBK_TLS_STAPLE_BYTES_MAX,
+                                 &options.staple));
     }
-    int64_t staple_until_ns = 0;
-    bool needs_staple = false;
-    status = judge_staple(building, building->chains[index].items[0], staple, &staple_until_ns,
-                          &needs_staple);
+    HBK_TRY(judge_staple(building, building->chain.items[0], options.staple,
+                         &options.staple_until_ns, &options.needs_staple));
+    HBK_TRY(hbk_gw_limit_schemes(building, &options));
+    HBK_TRY(hbk_tls_certificate_new(&options, &building->certificates[index], building->error));
+    building->certificate_count++;
+    return hbk_gw_inventory_add_presented(building->inventory, building->certificates[index],
+                                          hbk_gw_source_name(config->certificate_chain));
+}
+
+static hbk_status read_certificate(struct hbk_gw_building *building,
+                                   const struct hbk_gw_tls_certificate *config)
+{
+    struct hbk_private_key *key = NULL;
+    hbk_status status = read_chain(building, config);
     if (status != HBK_OK) {
-        hbk_error_prefix(building->error, "certificate %s",
+        hbk_error_prefix(building->error, "certificate chain %s",
                          hbk_gw_source_name(config->certificate_chain));
         return status;
     }
-    building->certificates[index] = (struct hbk_tls_certificate_options){
-        .chain = building->chains[index].items,
-        .chain_count = building->chains[index].count,
-        .private_key = hbk_private_key_pkey(building->keys[index]),
-        .provider = hbk_private_key_provider(building->keys[index]),
-        .staple = staple,
-        .staple_until_ns = staple_until_ns,
-        .needs_staple = needs_staple,
-    };
-    return HBK_OK;
+    status = load_key(building, config, &key);
+    if (status == HBK_OK) {
+        status = make_certificate(building, config, key);
+    }
+    if (status != HBK_OK) {
+        hbk_error_prefix(building->error, "certificate %s",
+                         hbk_gw_source_name(config->certificate_chain));
+    }
+    hbk_private_key_unref(key);
+    return status;
+}
+
+/* The texts are needed for a moment only, and there may be ten thousand pairs. */
+static hbk_status add_certificate(struct hbk_gw_building *building,
+                                  const struct hbk_gw_tls_certificate *config)
+{
+    struct hbk_arena kept = building->arena;
+    hbk_arena_init(&building->arena);
+    hbk_status status = read_certificate(building, config);
+    hbk_arena_wipe(&building->arena);
+    hbk_arena_fini(&building->arena);
+    building->arena = kept;
+    return status;
 }
 
 /* The secret of a name: one of the bootstrap, or of the file that its source names. */
@@ -394,10 +404,9 @@ static hbk_status add_certificates(struct hbk_gw_building *building,
         return hbk_error_set(building->error, HBK_LIMIT, "more than %d certificates",
                              HBK_TLS_CERTIFICATES_MAX);
     }
-    building->certificates = hbk_arena_array(&building->arena, all, sizeof *building->certificates);
-    building->chains = hbk_arena_array(&building->arena, all, sizeof *building->chains);
-    building->keys = hbk_arena_array(&building->arena, all, sizeof(struct hbk_private_key *));
-    if (building->certificates == NULL || building->chains == NULL || building->keys == NULL) {
+    building->certificates =
+        hbk_arena_array(&building->arena, all, sizeof(struct hbk_tls_certificate *));
+    if (building->certificates == NULL) {
         return hbk_error_set(building->error, HBK_NO_MEMORY, "out of memory");
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -415,8 +424,8 @@ static hbk_status add_certificates(struct hbk_gw_building *building,
         HBK_TRY(add_certificate(building, secret->tls_certificate));
         building->is_watched = false;
     }
-    building->options.certificates = building->certificates;
-    building->options.certificate_count = all;
+    building->options.made = building->certificates;
+    building->options.made_count = all;
     return HBK_OK;
 }
 
@@ -533,7 +542,6 @@ static hbk_status build_downstream(struct hbk_gw_building *building,
     HBK_TRY(hbk_gw_add_parameters(building, common->tls_params));
     building->options.prefers_client_suites = config->prefer_client_ciphers;
     HBK_TRY(add_certificates(building, common));
-    HBK_TRY(hbk_gw_limit_schemes(building));
     HBK_TRY(hbk_gw_add_trust(building, common, true, config->require_client_certificate));
     HBK_TRY(add_protocols(building, common, NULL));
     return add_tickets(building, config);
@@ -550,7 +558,6 @@ static hbk_status build_upstream(struct hbk_gw_building *building,
     }
     HBK_TRY(hbk_gw_add_parameters(building, common->tls_params));
     HBK_TRY(add_certificates(building, common));
-    HBK_TRY(hbk_gw_limit_schemes(building));
     HBK_TRY(hbk_gw_add_trust(building, common, false, false));
     return add_protocols(building, common, protocol);
 }

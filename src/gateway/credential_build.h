@@ -19,10 +19,9 @@ struct hbk_gw_building {
     struct hbk_arena arena;
     int staple_policy; /* enum hbk_gw_staple_policy */
     bool is_watched;   /* what is read now came from a secret that may change */
-    struct hbk_tls_certificate_options *certificates;
-    struct hbk_certificates *chains;
-    struct hbk_private_key **keys;
+    const struct hbk_tls_certificate **certificates; /* of references */
     uint32_t certificate_count;
+    struct hbk_certificates chain; /* of the certificate that was made last, for its signers */
     const struct hbk_trust *trust;
     struct hbk_bundle *roots;
     struct hbk_bundle_set *bundles;
@@ -53,8 +52,10 @@ HBK_MUST_USE hbk_status hbk_gw_fetch_secret(struct hbk_gw_building *building,
  * HBK_UNSUPPORTED with what is allowed, HBK_INVALID, HBK_NO_MEMORY. */
 HBK_MUST_USE hbk_status hbk_gw_add_parameters(struct hbk_gw_building *building,
                                               const struct hbk_gw_tls_parameters *parameters);
-/* After the certificates: what they sign with, where signature_algorithms says it. */
-HBK_MUST_USE hbk_status hbk_gw_limit_schemes(struct hbk_gw_building *building);
+/* What one of our certificates signs with, where signature_algorithms says it: those of the list
+ * that its key can, in the list's order. They live as long as the building. */
+HBK_MUST_USE hbk_status hbk_gw_limit_schemes(struct hbk_gw_building *building,
+                                             struct hbk_tls_certificate_options *certificate);
 
 /* Sets `trust` and whether clients are asked for a certificate. A server that requires one without
  * saying whom it believes takes any (as Envoy does). */

@@ -172,18 +172,20 @@ static hbk_status add_schemes(struct hbk_gw_building *building,
     return HBK_OK;
 }
 
-/* What one of our keys signs with: those of the list that it can, in the list's order. */
-static hbk_status limit_key(struct hbk_gw_building *building, const struct hbk_private_key *key,
-                            struct hbk_tls_certificate_options *certificate)
+hbk_status hbk_gw_limit_schemes(struct hbk_gw_building *building,
+                                struct hbk_tls_certificate_options *certificate)
 {
     const struct hbk_tls_context_options *options = &building->options;
+    if (options->verify_scheme_count == 0) {
+        return HBK_OK;
+    }
     uint16_t *schemes =
         hbk_arena_array(&building->arena, options->verify_scheme_count, sizeof *schemes);
     if (schemes == NULL) {
         return HBK_NO_MEMORY;
     }
     for (size_t i = 0; i < options->verify_scheme_count; i++) {
-        if (hbk_private_key_can_sign(key, options->verify_schemes[i])) {
+        if (hbk_private_key_can_sign(certificate->key, options->verify_schemes[i])) {
             schemes[certificate->scheme_count++] = options->verify_schemes[i];
         }
     }
@@ -192,16 +194,7 @@ static hbk_status limit_key(struct hbk_gw_building *building, const struct hbk_p
                ? HBK_OK
                : hbk_error_set(building->error, HBK_INVALID,
                                "a key (%s) can sign with none of the signature_algorithms",
-                               hbk_key_kind_text(hbk_private_key_kind(key)));
-}
-
-hbk_status hbk_gw_limit_schemes(struct hbk_gw_building *building)
-{
-    for (uint32_t i = 0;
-         building->options.verify_scheme_count > 0 && i < building->certificate_count; i++) {
-        HBK_TRY(limit_key(building, building->keys[i], &building->certificates[i]));
-    }
-    return HBK_OK;
+                               hbk_key_kind_text(hbk_private_key_kind(certificate->key)));
 }
 
 hbk_status hbk_gw_add_parameters(struct hbk_gw_building *building,

@@ -154,8 +154,8 @@ static hbk_status find_bundle(struct hbk_gw_building *building, struct hbk_slice
 static hbk_status note_roots(struct hbk_gw_building *building, const struct hbk_bundle *bundle,
                              const struct hbk_gw_data_source *source)
 {
-    return hbk_gw_inventory_add_certificates(building->inventory, bundle->roots, bundle->root_count,
-                                             hbk_gw_source_name(source), true);
+    return hbk_gw_inventory_add_authorities(building->inventory, bundle->roots, bundle->root_count,
+                                            hbk_gw_source_name(source));
 }
 
 /* The roots of one trust domain of a SPIFFE validator. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "config/bootstrap_dump.h"
+#include "tls/certificate.h"
 
 enum { SECRET_JSON_BYTES_MAX = 8 << 20 };
 
@@ -25,7 +26,8 @@ void hbk_gw_inventory_free(struct hbk_gw_inventory *inventory)
         return;
     }
     for (size_t i = 0; i < inventory->certificate_count; i++) {
-        X509_free(inventory->certificates[i].certificate);
+        X509_free(inventory->certificates[i].authority);
+        hbk_tls_certificate_unref(inventory->certificates[i].presented);
         free(inventory->certificates[i].path);
     }
     for (size_t i = 0; i < inventory->secret_count; i++) {
@@ -56,9 +58,9 @@ static hbk_status make_room(struct hbk_gw_inventory *inventory, size_t more)
     return HBK_OK;
 }
 
-hbk_status hbk_gw_inventory_add_certificates(struct hbk_gw_inventory *inventory,
-                                             struct x509_st *const *certificates, size_t count,
-                                             const char *path, bool is_authority)
+hbk_status hbk_gw_inventory_add_authorities(struct hbk_gw_inventory *inventory,
+                                            struct x509_st *const *authorities, size_t count,
+                                            const char *path)
 {
     if (count == 0) {
         return HBK_OK;
@@ -69,12 +71,24 @@ hbk_status hbk_gw_inventory_add_certificates(struct hbk_gw_inventory *inventory,
         return HBK_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        X509_up_ref(certificates[i]);
-        inventory->certificates[inventory->certificate_count++] =
-            (struct hbk_gw_held_certificate){.certificate = certificates[i],
-                                             .path = i == 0 ? copy : NULL,
-                                             .is_authority = is_authority};
+        X509_up_ref(authorities[i]);
+        inventory->certificates[inventory->certificate_count++] = (struct hbk_gw_held_certificate){
+            .authority = authorities[i], .path = i == 0 ? copy : NULL};
     }
+    return HBK_OK;
+}
+
+hbk_status hbk_gw_inventory_add_presented(struct hbk_gw_inventory *inventory,
+                                          const struct hbk_tls_certificate *presented,
+                                          const char *path)
+{
+    HBK_TRY(make_room(inventory, 1));
+    char *copy = strdup(path);
+    if (copy == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    inventory->certificates[inventory->certificate_count++] = (struct hbk_gw_held_certificate){
+        .presented = hbk_tls_certificate_ref(presented), .path = copy};
     return HBK_OK;
 }
 

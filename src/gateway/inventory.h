@@ -10,11 +10,13 @@
 #include "model/gateway_tls.h"
 
 struct x509_st;
+struct hbk_tls_certificate;
 
+/* One that is believed, or a chain that is presented. */
 struct hbk_gw_held_certificate {
-    struct x509_st *certificate; /* a reference */
-    char *path;                  /* owned; NULL: that of the one before */
-    bool is_authority;           /* believed, not presented */
+    struct x509_st *authority;                   /* a reference; NULL: */
+    const struct hbk_tls_certificate *presented; /* a reference */
+    char *path;                                  /* owned; NULL: that of the one before */
 };
 
 /* A secret that came from a file. */
@@ -35,10 +37,12 @@ struct hbk_gw_inventory {
 HBK_MUST_USE struct hbk_gw_inventory *hbk_gw_inventory_new(const void *owner);
 void hbk_gw_inventory_free(struct hbk_gw_inventory *inventory); /* NULL is allowed */
 
-/* Certificates of one source. Fails: HBK_NO_MEMORY. */
-HBK_MUST_USE hbk_status hbk_gw_inventory_add_certificates(struct hbk_gw_inventory *inventory,
-                                                          struct x509_st *const *certificates,
-                                                          size_t count, const char *path,
-                                                          bool is_authority);
+/* Authorities of one source; a chain. Fail: HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_gw_inventory_add_authorities(struct hbk_gw_inventory *inventory,
+                                                         struct x509_st *const *authorities,
+                                                         size_t count, const char *path);
+HBK_MUST_USE hbk_status hbk_gw_inventory_add_presented(struct hbk_gw_inventory *inventory,
+                                                       const struct hbk_tls_certificate *presented,
+                                                       const char *path);
 HBK_MUST_USE hbk_status hbk_gw_inventory_add_secret(struct hbk_gw_inventory *inventory,
                                                     const struct hbk_gw_secret *secret);

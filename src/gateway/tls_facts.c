@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/format.h"
+#include "tls/certificate.h"
 
 void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_session *session,
                            unsigned asks)
@@ -18,10 +19,12 @@ void hbk_gw_tls_facts_init(struct hbk_gw_tls_facts *facts, const struct hbk_tls_
     if (agreed.server_name.size > 0) {
         facts->server_name = hbk_slice_to_string(agreed.server_name);
     }
-    const struct x509_st *own =
-        (asks & HBK_GW_ASKS_OWN_NAMES) != 0 ? hbk_tls_own_leaf(session) : NULL;
-    if (own != NULL) { /* without memory for them they are not known */
-        (void)!hbk_certificate_names_read(own, &facts->own);
+    const struct hbk_tls_certificate *own =
+        (asks & HBK_GW_ASKS_OWN_NAMES) != 0 ? hbk_tls_own_certificate(session) : NULL;
+    const struct hbk_certificate_names *names = own == NULL ? NULL : hbk_tls_certificate_names(own);
+    if (names != NULL) { /* without memory for them they are not known */
+        facts->own_certificate = hbk_tls_certificate_ref(own);
+        facts->own = *names;
     }
 }
 
@@ -35,7 +38,7 @@ void hbk_gw_tls_facts_failed(struct hbk_gw_tls_facts *facts, const char *failure
 void hbk_gw_tls_facts_fini(struct hbk_gw_tls_facts *facts)
 {
     hbk_peer_unref(facts->peer);
-    hbk_certificate_names_fini(&facts->own);
+    hbk_tls_certificate_unref(facts->own_certificate);
     free(facts->server_name);
     free(facts->failure);
     *facts = (struct hbk_gw_tls_facts){0};

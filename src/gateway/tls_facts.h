@@ -10,11 +10,13 @@
 
 /* All zero: plain text, or a handshake that has not ended. */
 struct hbk_gw_tls_facts {
-    const char *version, *cipher;     /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; constants */
-    const struct hbk_peer *peer;      /* a reference; NULL: no certificate */
-    char *server_name;                /* owned; NULL: none, or no memory for it */
-    char *failure;                    /* owned; why TLS failed; NULL: it did not, or as above */
-    struct hbk_certificate_names own; /* of our certificate, where somebody asks; owned */
+    const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256"; constants */
+    const struct hbk_peer *peer;  /* a reference; NULL: no certificate */
+    char *server_name;            /* owned; NULL: none, or no memory for it */
+    char *failure;                /* owned; why TLS failed; NULL: it did not, or as above */
+    /* Of our certificate, where somebody asks. */
+    const struct hbk_tls_certificate *own_certificate; /* held; NULL: nobody does */
+    struct hbk_certificate_names own;                  /* borrowed from it */
 };
 
 /* Once the handshake is done. The names of our certificate take libcrypto some microseconds: they

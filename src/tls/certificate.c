@@ -5,12 +5,16 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/cursor.h"
 #include "crypto/private_key.h"
 #include "identity/certificate.h"
-#include "tls/openssl_fibre.h"
+#include "tls/engine.h"
 
-enum { RSA_BITS_MIN = 2048 };
+enum {
+    RSA_BITS_MIN = 2048,
+    HOST_NAMES_BYTES_MAX = 1 << 20, /* of one certificate: above what a chain may have */
+};
 
 /* ---- schemes ---- */
 
@@ -76,11 +80,48 @@ static hbk_status copy(struct hbk_slice bytes, struct hbk_slice *out_copy)
     return HBK_OK;
 }
 
-/* Takes what libcrypto encoded into memory of ours. */
-static hbk_status take_encoding(unsigned char *bytes, int size, struct hbk_slice *out_copy)
+static struct hbk_tls_link *link_of(struct hbk_slice der)
 {
-    hbk_status status =
-        size <= 0 ? HBK_NO_MEMORY : copy(hbk_slice_of(bytes, (size_t)size), out_copy);
+    return (struct hbk_tls_link *)(uintptr_t)(der.bytes - offsetof(struct hbk_tls_link, bytes));
+}
+
+static void link_unref(struct hbk_slice der)
+{
+    struct hbk_tls_link *link = link_of(der);
+    if (atomic_fetch_sub_explicit(&link->references, 1, memory_order_acq_rel) == 1) {
+        free(link);
+    }
+}
+
+static hbk_status take_link(const unsigned char *bytes, size_t size,
+                            const struct hbk_tls_certificate *beside, struct hbk_slice *out_der)
+{
+    struct hbk_slice der = hbk_slice_of(bytes, size);
+    for (size_t i = 0; beside != NULL && i < beside->chain_count; i++) {
+        if (hbk_slice_equal(beside->chain[i], der)) {
+            atomic_fetch_add_explicit(&link_of(beside->chain[i])->references, 1,
+                                      memory_order_relaxed);
+            *out_der = beside->chain[i];
+            return HBK_OK;
+        }
+    }
+    struct hbk_tls_link *link = malloc(sizeof *link + size);
+    if (link == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    atomic_init(&link->references, 1);
+    memcpy(link->bytes, bytes, size);
+    *out_der = hbk_slice_of(link->bytes, size);
+    return HBK_OK;
+}
+
+static hbk_status take_issuer(struct hbk_tls_certificate *certificate, size_t index, X509 *link)
+{
+    unsigned char *bytes = NULL;
+    int size = i2d_X509_NAME(X509_get_issuer_name(link), &bytes);
+    hbk_status status = size <= 0
+                            ? HBK_NO_MEMORY
+                            : copy(hbk_slice_of(bytes, (size_t)size), &certificate->issuers[index]);
     OPENSSL_free(bytes);
     return status;
 }
@@ -88,33 +129,46 @@ static hbk_status take_encoding(unsigned char *bytes, int size, struct hbk_slice
 static hbk_status take_chain(struct hbk_tls_certificate *certificate,
                              const struct hbk_tls_certificate_options *options)
 {
-    for (size_t i = 0; i < options->chain_count; i++) {
-        X509 *link = options->chain[i];
+    if (options->must_match_issuer) {
+        certificate->issuers = calloc(options->chain_count, sizeof certificate->issuers[0]);
+        if (certificate->issuers == NULL) {
+            return HBK_NO_MEMORY;
+        }
+    }
+    for (uint32_t i = 0; i < options->chain_count; i++) {
         unsigned char *bytes = NULL;
-        int size = i2d_X509(link, &bytes);
-        X509_up_ref(link);
-        certificate->certificates[i] = link;
+        int size = i2d_X509(options->chain[i], &bytes);
+        hbk_status status =
+            size <= 0 ? HBK_NO_MEMORY
+                      : take_link(bytes, (size_t)size, options->beside, &certificate->chain[i]);
+        OPENSSL_free(bytes);
+        HBK_TRY(status);
         certificate->chain_count = i + 1;
-        HBK_TRY(take_encoding(bytes, size, &certificate->chain[i]));
         if (options->must_match_issuer) {
-            bytes = NULL;
-            size = i2d_X509_NAME(X509_get_issuer_name(link), &bytes);
-            HBK_TRY(take_encoding(bytes, size, &certificate->issuers[i]));
+            HBK_TRY(take_issuer(certificate, i, options->chain[i]));
         }
     }
     return HBK_OK;
 }
 
-/* What each ticket is bound to. A time that cannot be read bounds nothing: the leaf is ours. */
-static void note_leaf(struct hbk_tls_certificate *certificate)
+/* The hosts that it is for, and what each ticket is bound to. A time that cannot be read bounds
+ * nothing: the leaf is ours. */
+static hbk_status note_leaf(struct hbk_tls_certificate *certificate, const X509 *leaf)
 {
     int64_t start_ns = 0;
     certificate->not_after_ns = INT64_MAX;
     hbk_hash_once(HBK_HASH_SHA256, certificate->chain[0], certificate->leaf_sha256);
-    if (!hbk_certificate_validity(certificate->certificates[0], &start_ns,
-                                  &certificate->not_after_ns)) {
+    if (!hbk_certificate_validity(leaf, &start_ns, &certificate->not_after_ns)) {
         certificate->not_after_ns = INT64_MAX;
     }
+    struct hbk_buffer names;
+    hbk_buffer_init(&names, HOST_NAMES_BYTES_MAX);
+    hbk_status status = hbk_server_names_read(leaf, &names);
+    if (status == HBK_OK) {
+        status = copy(hbk_buffer_slice(&names), &certificate->host_names);
+    }
+    hbk_buffer_fini(&names);
+    return status;
 }
 
 static hbk_status check(const struct hbk_tls_certificate_options *options, struct hbk_error *error)
@@ -123,7 +177,9 @@ static hbk_status check(const struct hbk_tls_certificate_options *options, struc
         return hbk_error_set(error, HBK_INVALID, "a chain of %zu certificates, 1 to %d are allowed",
                              options->chain_count, HBK_CHAIN_CERTIFICATES_MAX);
     }
-    if (options->private_key == NULL) {
+    EVP_PKEY *private_key =
+        options->key != NULL ? hbk_private_key_pkey(options->key) : options->private_key;
+    if (private_key == NULL) {
         return hbk_error_set(error, HBK_INVALID, "there is no private key");
     }
     if (options->staple.size > HBK_TLS_STAPLE_BYTES_MAX) {
@@ -140,61 +196,151 @@ static hbk_status check(const struct hbk_tls_certificate_options *options, struc
                              "its key usage lacks digitalSignature, which TLS needs");
     }
     ERR_clear_error();
-    bool is_own = X509_check_private_key(leaf, options->private_key) == 1;
+    bool is_own = X509_check_private_key(leaf, private_key) == 1;
     ERR_clear_error();
     return is_own ? HBK_OK
                   : hbk_error_set(error, HBK_INVALID,
                                   "the private key belongs to another certificate");
 }
 
-hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *certificate,
-                                    const struct hbk_tls_certificate_options *options,
-                                    struct hbk_error *error)
+static hbk_status take_key(struct hbk_tls_certificate *certificate,
+                           const struct hbk_tls_certificate_options *options,
+                           struct hbk_error *error)
 {
-    *certificate = (struct hbk_tls_certificate){
-        .must_match_issuer = options->must_match_issuer,
-        .needs_staple = options->needs_staple,
-        .staple_until_ns = options->staple_until_ns == 0 ? INT64_MAX : options->staple_until_ns,
-    };
-    HBK_TRY(check(options, error));
-    EVP_PKEY_up_ref(options->private_key);
-    certificate->private_key = options->private_key;
-    hbk_status status =
-        hbk_private_key_new(options->private_key, options->provider, &certificate->key, error);
-    if (status == HBK_OK) {
-        certificate->libssl_key = hbk_openssl_key_new(certificate->key);
-        status = certificate->libssl_key == NULL ? HBK_NO_MEMORY : HBK_OK;
+    if (options->key != NULL) {
+        certificate->key = hbk_private_key_ref(options->key);
+        return HBK_OK;
     }
-    if (status == HBK_OK) {
-        status = set_schemes(certificate, options, error);
-    }
-    if (status == HBK_OK) {
-        status = take_chain(certificate, options);
-    }
-    if (status == HBK_OK) {
-        note_leaf(certificate);
-    }
-    if (status == HBK_OK) {
-        status = copy(options->staple, &certificate->staple);
-    }
-    if (status != HBK_OK) {
-        hbk_tls_certificate_fini(certificate);
-    }
-    return status;
+    return hbk_private_key_new(options->private_key, options->provider, &certificate->key, error);
 }
 
-void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate)
+static hbk_status fill(struct hbk_tls_certificate *certificate,
+                       const struct hbk_tls_certificate_options *options, struct hbk_error *error)
 {
+    HBK_TRY(take_key(certificate, options, error));
+    HBK_TRY(set_schemes(certificate, options, error));
+    HBK_TRY(take_chain(certificate, options));
+    HBK_TRY(note_leaf(certificate, options->chain[0]));
+    return copy(options->staple, &certificate->staple);
+}
+
+static void free_bytes(struct hbk_slice bytes)
+{
+    free((void *)(uintptr_t)bytes.bytes);
+}
+
+static void certificate_free(struct hbk_tls_certificate *certificate)
+{
+    struct hbk_certificate_names *names =
+        atomic_load_explicit(&certificate->names, memory_order_acquire);
     for (size_t i = 0; i < certificate->chain_count; i++) {
-        X509_free(certificate->certificates[i]);
-        free((void *)(uintptr_t)certificate->chain[i].bytes);
-        free((void *)(uintptr_t)certificate->issuers[i].bytes);
+        link_unref(certificate->chain[i]);
+        if (certificate->issuers != NULL) {
+            free_bytes(certificate->issuers[i]);
+        }
     }
-    free((void *)(uintptr_t)certificate->staple.bytes);
+    if (names != NULL) {
+        hbk_certificate_names_fini(names);
+        free(names);
+    }
+    free(certificate->issuers);
+    free_bytes(certificate->host_names);
+    free_bytes(certificate->staple);
     hbk_private_key_unref(certificate->key);
-    EVP_PKEY_free(certificate->libssl_key);
-    EVP_PKEY_free(certificate->private_key);
-    *certificate = (struct hbk_tls_certificate){0};
+    free(certificate);
+}
+
+hbk_status hbk_tls_certificate_new(const struct hbk_tls_certificate_options *options,
+                                   const struct hbk_tls_certificate **out_certificate,
+                                   struct hbk_error *error)
+{
+    HBK_TRY(check(options, error));
+    struct hbk_tls_certificate *certificate =
+        calloc(1, sizeof *certificate + options->chain_count * sizeof certificate->chain[0]);
+    if (certificate == NULL) {
+        return HBK_NO_MEMORY;
+    }
+    atomic_init(&certificate->references, 1);
+    atomic_init(&certificate->shelved, 0);
+    atomic_init(&certificate->names, NULL);
+    certificate->must_match_issuer = options->must_match_issuer;
+    certificate->needs_staple = options->needs_staple;
+    certificate->staple_until_ns =
+        options->staple_until_ns == 0 ? INT64_MAX : options->staple_until_ns;
+    hbk_status status = fill(certificate, options, error);
+    if (status != HBK_OK) {
+        certificate_free(certificate);
+        return status;
+    }
+    *out_certificate = certificate;
+    return HBK_OK;
+}
+
+/* References are the one thing that changes in a certificate. */
+static struct hbk_tls_certificate *inside(const struct hbk_tls_certificate *certificate)
+{
+    return (struct hbk_tls_certificate *)(uintptr_t)certificate;
+}
+
+const struct hbk_tls_certificate *
+hbk_tls_certificate_ref(const struct hbk_tls_certificate *certificate)
+{
+    /* Relaxed: whoever calls holds a reference already. */
+    atomic_fetch_add_explicit(&inside(certificate)->references, 1, memory_order_relaxed);
+    return certificate;
+}
+
+void hbk_tls_certificate_unref(const struct hbk_tls_certificate *certificate)
+{
+    if (certificate != NULL &&
+        atomic_fetch_sub_explicit(&inside(certificate)->references, 1, memory_order_acq_rel) == 1) {
+        certificate_free(inside(certificate));
+    }
+}
+
+const struct hbk_slice *hbk_tls_certificate_chain(const struct hbk_tls_certificate *certificate,
+                                                  size_t *out_count)
+{
+    *out_count = certificate->chain_count;
+    return certificate->chain;
+}
+
+int64_t hbk_tls_certificate_end_ns(const struct hbk_tls_certificate *certificate)
+{
+    return certificate->not_after_ns;
+}
+
+static struct hbk_certificate_names *read_names(struct hbk_slice der)
+{
+    const unsigned char *at = der.bytes;
+    X509 *leaf = d2i_X509(NULL, &at, (long)der.size);
+    struct hbk_certificate_names *names = leaf == NULL ? NULL : calloc(1, sizeof *names);
+    if (names != NULL && hbk_certificate_names_read(leaf, names) != HBK_OK) {
+        free(names);
+        names = NULL;
+    }
+    X509_free(leaf);
+    ERR_clear_error();
+    return names;
+}
+
+const struct hbk_certificate_names *
+hbk_tls_certificate_names(const struct hbk_tls_certificate *certificate)
+{
+    struct hbk_certificate_names *_Atomic *place = &inside(certificate)->names;
+    struct hbk_certificate_names *known = atomic_load_explicit(place, memory_order_acquire);
+    if (known != NULL) {
+        return known;
+    }
+    struct hbk_certificate_names *names = read_names(certificate->chain[0]);
+    /* Two workers may read at once: the first one's stay. */
+    if (names != NULL && !atomic_compare_exchange_strong_explicit(
+                             place, &known, names, memory_order_acq_rel, memory_order_acquire)) {
+        hbk_certificate_names_fini(names);
+        free(names);
+        return known;
+    }
+    return names;
 }
 
 /* ---- choosing ---- */
@@ -279,7 +425,7 @@ static const struct hbk_tls_certificate *first_of(const struct hbk_tls_context *
 {
     for (size_t i = 0; name != NULL && i < name->count; i++) {
         const struct hbk_tls_certificate *certificate =
-            &context->certificates[name->certificates[i]];
+            context->certificates[name->certificates[i]];
         if (suits(certificate, wish)) {
             return certificate;
         }
@@ -305,8 +451,8 @@ const struct hbk_tls_certificate *hbk_tls_choose(const struct hbk_tls_context *c
                        ? context->certificate_count
                        : HBK_TLS_DEFAULT_CERTIFICATES_MAX;
     for (size_t i = 0; i < count; i++) {
-        if (suits(&context->certificates[i], wish)) {
-            return &context->certificates[i];
+        if (suits(context->certificates[i], wish)) {
+            return context->certificates[i];
         }
     }
     return NULL;

@@ -1,13 +1,30 @@
-/* A context's certificates: made ready once, and chosen from in handshakes. For engines. */
+/* Certificates to present: made ready once, shared, and chosen from in handshakes. */
 #pragma once
 
-#include "tls/engine.h"
+#include "identity/names.h"
+#include "tls/context.h"
 
-/* Fails as hbk_tls_context_new(); the certificate is then empty. Control thread. */
-HBK_MUST_USE hbk_status hbk_tls_certificate_init(struct hbk_tls_certificate *certificate,
-                                                 const struct hbk_tls_certificate_options *options,
-                                                 struct hbk_error *error);
-void hbk_tls_certificate_fini(struct hbk_tls_certificate *certificate);
+/* Immutable from then on. Fails as hbk_tls_context_new(). Control thread. */
+HBK_MUST_USE hbk_status hbk_tls_certificate_new(const struct hbk_tls_certificate_options *options,
+                                                const struct hbk_tls_certificate **out_certificate,
+                                                struct hbk_error *error);
+
+/* References; any thread. The last one frees and wipes. NULL is allowed for _unref. */
+const struct hbk_tls_certificate *
+hbk_tls_certificate_ref(const struct hbk_tls_certificate *certificate);
+void hbk_tls_certificate_unref(const struct hbk_tls_certificate *certificate);
+
+/* The chain, each in DER, leaf first. Borrowed. */
+const struct hbk_slice *hbk_tls_certificate_chain(const struct hbk_tls_certificate *certificate,
+                                                  size_t *out_count);
+
+/* When the leaf is no longer valid, realtime. */
+int64_t hbk_tls_certificate_end_ns(const struct hbk_tls_certificate *certificate);
+
+/* What the leaf says of its holder; read when somebody asks for the first time, and then kept.
+ * Borrowed; NULL when out of memory. Any thread. */
+const struct hbk_certificate_names *
+hbk_tls_certificate_names(const struct hbk_tls_certificate *certificate);
 
 /* The certificate's first scheme that is among `schemes`; 0: none. */
 uint16_t hbk_tls_certificate_scheme(const struct hbk_tls_certificate *certificate,

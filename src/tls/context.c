@@ -218,23 +218,31 @@ static hbk_status take_certificates(struct hbk_tls_context *context,
                                     struct hbk_error *error)
 {
     size_t count = options->certificate_count;
-    if (count > HBK_TLS_CERTIFICATES_MAX) {
-        return hbk_error_set(error, HBK_INVALID, "%zu certificates, at most %d are allowed", count,
-                             HBK_TLS_CERTIFICATES_MAX);
+    size_t made = options->made_count;
+    if (count > HBK_TLS_CERTIFICATES_MAX || made > HBK_TLS_CERTIFICATES_MAX - count) {
+        return hbk_error_set(error, HBK_INVALID, "%zu certificates, at most %d are allowed",
+                             count > made ? count : made, HBK_TLS_CERTIFICATES_MAX);
     }
-    context->certificates = calloc(count + 1, sizeof context->certificates[0]);
+    context->certificates = calloc(count + made + 1, sizeof context->certificates[0]);
     if (context->certificates == NULL) {
         return HBK_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        struct hbk_tls_certificate *certificate = &context->certificates[i];
-        hbk_status status = hbk_tls_certificate_init(certificate, &options->certificates[i], error);
+        hbk_status status =
+            hbk_tls_certificate_new(&options->certificates[i], &context->certificates[i], error);
         if (status != HBK_OK) {
             hbk_error_prefix(error, "certificate %zu", i + 1);
             return status;
         }
         context->certificate_count = i + 1;
-        HBK_TRY(hbk_server_names_add(&context->names, certificate->certificates[0], (uint32_t)i));
+    }
+    for (size_t i = 0; i < made; i++) {
+        context->certificates[context->certificate_count++] =
+            hbk_tls_certificate_ref(options->made[i]);
+    }
+    for (size_t i = 0; i < context->certificate_count; i++) {
+        HBK_TRY(hbk_server_names_add(&context->names, context->certificates[i]->host_names,
+                                     (uint32_t)i));
     }
     return HBK_OK;
 }
@@ -402,11 +410,11 @@ static void context_free(struct hbk_tls_context *context)
             hbk_tls_engine_of(i)->context_free(context->engine_context[i]);
         }
     }
+    hbk_server_names_fini(&context->names); /* borrows from the certificates */
     for (size_t i = 0; i < context->certificate_count; i++) {
-        hbk_tls_certificate_fini(&context->certificates[i]);
+        hbk_tls_certificate_unref(context->certificates[i]);
     }
     free(context->certificates);
-    hbk_server_names_fini(&context->names);
     hbk_trust_unref(context->trust);
     free((void *)(uintptr_t)context->authorities.bytes);
     free((void *)(uintptr_t)context->protocols.bytes);

@@ -19,6 +19,8 @@ struct x509_st;
 struct evp_pkey_st;
 
 struct hbk_key_provider; /* crypto/private_key.h */
+struct hbk_private_key;
+struct hbk_tls_certificate;
 struct hbk_tls_ticket_keys;
 
 /* Which TLS speaks; sessions look the same with each. */
@@ -46,8 +48,12 @@ struct hbk_tls_certificate_options {
     size_t chain_count;           /* 1 to HBK_CHAIN_CERTIFICATES_MAX */
     struct evp_pkey_st *private_key;
     struct hbk_key_provider *provider; /* who computes with the key; NULL: the worker's batcher */
-    struct hbk_slice staple;           /* OCSP response, DER (RFC 6066, 8); empty: none */
-    int64_t staple_until_ns;           /* realtime: it is sent before; 0: always */
+    struct hbk_private_key *key;       /* in the place of both; NULL: made of them */
+
+    /* A certificate whose chain may end alike, and then shares memory; NULL: none. */
+    const struct hbk_tls_certificate *beside;
+    struct hbk_slice staple; /* OCSP response, DER (RFC 6066, 8); empty: none */
+    int64_t staple_until_ns; /* realtime: it is sent before; 0: always */
     bool needs_staple; /* not used for clients that ask for a response once there is none to send */
 
     /* Signature schemes in order of preference; zero of them: all that the key can make. */
@@ -91,6 +97,11 @@ struct hbk_tls_context_options {
      * first), then by what the client's signature algorithms allow. A client may have none. */
     const struct hbk_tls_certificate_options *certificates;
     size_t certificate_count;
+
+    /* The same, after those above, where they were made one by one (certificate.h): options with
+     * thousands of certificates would take more memory than what is kept of them. */
+    const struct hbk_tls_certificate *const *made;
+    size_t made_count;
 
     const struct hbk_trust *trust; /* a reference is taken; NULL only for HBK_TLS_CLIENT_..._NONE */
     enum hbk_tls_client_certificate client_certificate;

@@ -10,30 +10,40 @@
 #include "tls/channel.h"
 #include "tls/context.h"
 #include "tls/openssl_fibre.h"
+#include "tls/openssl_form.h"
 #include "tls/server_name.h"
 #include "tls/session.h"
 #include "tls/share.h"
 #include "tls/worker.h"
 
 struct hbk_tls_engine;
+struct hbk_certificate_names;
 struct hbk_private_key;
 
-/* A certificate of a context, ready for both engines. */
+/* One certificate of a chain, in DER. Thousands of chains end in the same few signers. */
+struct hbk_tls_link {
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
+    uint8_t bytes[];
+};
+
+/* A certificate, ready for both engines; libssl reads its own form of it (openssl_form.h). */
 struct hbk_tls_certificate {
-    struct hbk_private_key *key; /* held */
-    size_t chain_count;
-    uint8_t leaf_sha256[HBK_SHA256_BYTES];                    /* of the leaf's DER */
-    int64_t not_after_ns;                                     /* realtime; the leaf's end */
-    struct hbk_slice chain[HBK_CHAIN_CERTIFICATES_MAX];       /* owned, DER, leaf first */
-    struct hbk_slice staple;                                  /* owned */
-    int64_t staple_until_ns;                                  /* realtime */
-    struct x509_st *certificates[HBK_CHAIN_CERTIFICATES_MAX]; /* held */
-    struct evp_pkey_st *private_key;                          /* held */
-    struct evp_pkey_st *libssl_key;                           /* held: asks the key's provider */
-    struct hbk_slice issuers[HBK_CHAIN_CERTIFICATES_MAX];     /* owned, DER; if must_match_issuer */
+    struct hbk_private_key *key;           /* held */
+    uint8_t leaf_sha256[HBK_SHA256_BYTES]; /* of the leaf's DER */
+    int64_t not_after_ns;                  /* realtime; the leaf's end */
+    struct hbk_slice host_names;           /* owned; as hbk_server_names_read() writes them */
+    struct hbk_slice staple;               /* owned */
+    int64_t staple_until_ns;               /* realtime */
+    struct hbk_slice *issuers;             /* owned, DER; NULL unless must_match_issuer */
+    /* Owned: what the leaf says, for people; NULL until somebody asks. Acquire, release. */
+    struct hbk_certificate_names *_Atomic names;
     uint16_t schemes[HBK_TLS_LIST_MAX]; /* what it signs with, in order of preference */
     size_t scheme_count;
     bool must_match_issuer, needs_staple;
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
+    _Atomic uint32_t shelved;    /* of them, by shelves (openssl_form.h); relaxed: a hint */
+    uint32_t chain_count;
+    struct hbk_slice chain[]; /* leaf first; the bytes of links, each held */
 };
 
 struct hbk_tls_list {
@@ -53,7 +63,7 @@ static inline bool hbk_tls_list_has(const struct hbk_tls_list *list, uint16_t nu
 struct hbk_tls_context {
     enum hbk_tls_engine_kind engine;
     void *engine_context[HBK_TLS_ENGINE_COUNT]; /* each engine's own, built once; NULL: not used */
-    struct hbk_tls_certificate *certificates;   /* owned array */
+    const struct hbk_tls_certificate **certificates; /* owned array of references */
     size_t certificate_count;
     struct hbk_server_names names; /* numbers of `certificates` */
     const struct hbk_trust *trust; /* held; may be NULL */
@@ -88,7 +98,8 @@ struct hbk_tls_worker {
     struct hbk_tls_worker_options options;
     struct hbk_tls_worker_counters counters;
     struct hbk_openssl_fibres fibres;
-    struct hbk_pool handshakes; /* struct hbk_native */
+    struct hbk_openssl_shelf shelf; /* of certificates in libssl's form */
+    struct hbk_pool handshakes;     /* struct hbk_native */
     struct hbk_tls_share_stock shares;
     struct hbk_expanded_keys expanded; /* of all sessions with records of our own */
     size_t in_flight;                  /* sessions that have not ended their handshake */

@@ -117,5 +117,5 @@ hbk_status hbk_openssl_context_new(const struct hbk_tls_context *context, void *
                                    struct hbk_error *error);
 void hbk_openssl_context_free(void *engine_context);
 
-/* A chain and its key for one handshake, or for all of a context. */
-bool hbk_openssl_use(SSL *ssl, const struct hbk_tls_certificate *certificate);
+/* A chain and its key for one handshake; NULL: false. */
+bool hbk_openssl_use(SSL *ssl, const struct hbk_openssl_form *form);

@@ -73,7 +73,7 @@ static char *own_text(const struct hbk_tls_context *context)
     hbk_buffer_init(&text, LIST_TEXT_BYTES_MAX);
     hbk_status status = HBK_OK;
     for (size_t i = 0; i < context->certificate_count; i++) {
-        const struct hbk_tls_certificate *certificate = &context->certificates[i];
+        const struct hbk_tls_certificate *certificate = context->certificates[i];
         for (size_t j = 0; j < certificate->scheme_count; j++) {
             bool is_new = seen.count < HBK_TLS_LIST_MAX;
             for (size_t k = 0; k < seen.count && is_new; k++) {
@@ -88,35 +88,19 @@ static char *own_text(const struct hbk_tls_context *context)
     return take_text(&text);
 }
 
-static STACK_OF(X509) * signers_of(const struct hbk_tls_certificate *certificate)
+bool hbk_openssl_use(SSL *ssl, const struct hbk_openssl_form *form)
 {
-    STACK_OF(X509) *signers = sk_X509_new_null();
-    for (size_t i = 1; i < certificate->chain_count && signers != NULL; i++) {
-        if (sk_X509_push(signers, certificate->certificates[i]) == 0) {
-            sk_X509_free(signers);
-            signers = NULL;
-        }
-    }
-    return signers;
-}
-
-bool hbk_openssl_use(SSL *ssl, const struct hbk_tls_certificate *certificate)
-{
-    STACK_OF(X509) *signers = signers_of(certificate);
-    bool is_good =
-        signers != NULL && SSL_use_cert_and_key(ssl, certificate->certificates[0],
-                                                certificate->libssl_key, signers, 1) == 1;
-    sk_X509_free(signers);
-    return is_good;
+    return form != NULL && SSL_use_cert_and_key(ssl, form->leaf, form->key, form->signers, 1) == 1;
 }
 
 static bool use_only_certificate(SSL_CTX *ssl, const struct hbk_tls_certificate *certificate)
 {
-    STACK_OF(X509) *signers = signers_of(certificate);
-    bool is_good =
-        signers != NULL && SSL_CTX_use_cert_and_key(ssl, certificate->certificates[0],
-                                                    certificate->libssl_key, signers, 1) == 1;
-    sk_X509_free(signers);
+    struct hbk_openssl_form form;
+    bool is_good = hbk_openssl_form_init(&form, certificate);
+    if (is_good) {
+        is_good = SSL_CTX_use_cert_and_key(ssl, form.leaf, form.key, form.signers, 1) == 1;
+        hbk_openssl_form_fini(&form); /* libssl holds what it needs */
+    }
     return is_good;
 }
 
@@ -193,7 +177,7 @@ static bool has_usual_schemes(const struct hbk_tls_certificate *certificate)
 {
     static const uint16_t rsa[] = {HBK_SIGN_RSA_PSS_RSAE_SHA256, HBK_SIGN_RSA_PSS_RSAE_SHA384,
                                    HBK_SIGN_RSA_PSS_RSAE_SHA512};
-    return EVP_PKEY_is_a(certificate->private_key, "RSA") != 1 ||
+    return hbk_private_key_kind(certificate->key) != HBK_KEY_RSA ||
            (certificate->scheme_count == HBK_COUNT(rsa) &&
             memcmp(certificate->schemes, rsa, sizeof rsa) == 0);
 }
@@ -205,7 +189,7 @@ static bool needs_two_lists(const struct hbk_tls_context *context)
     enum { ALL_SCHEMES = 6 };
     bool needs = context->verify_schemes.count != ALL_SCHEMES;
     for (size_t i = 0; i < context->certificate_count && !needs; i++) {
-        needs = !has_usual_schemes(&context->certificates[i]);
+        needs = !has_usual_schemes(context->certificates[i]);
     }
     return needs;
 }
@@ -252,9 +236,9 @@ static bool set_up(struct hbk_openssl_context *own, const struct hbk_tls_context
     own->chooses =
         context->certificate_count > 1 ||
         (context->certificate_count == 1 &&
-         (context->certificates[0].must_match_issuer || context->certificates[0].needs_staple));
+         (context->certificates[0]->must_match_issuer || context->certificates[0]->needs_staple));
     if (is_good && context->certificate_count == 1 && !own->chooses) {
-        is_good = use_only_certificate(ssl, &context->certificates[0]);
+        is_good = use_only_certificate(ssl, context->certificates[0]);
     }
     own->splits_lists = needs_two_lists(context);
     own->verify_list = verify_text(&context->verify_schemes);

@@ -111,6 +111,12 @@ static bool order_suites(SSL *ssl, const struct hbk_tls_context *context)
     return SSL_set_cipher_list(ssl, text) == 1;
 }
 
+static const struct hbk_openssl_form *form_of(const struct hbk_openssl_handshake *handshake,
+                                              const struct hbk_tls_certificate *certificate)
+{
+    return hbk_openssl_shelf_get(&handshake->setup->worker->shelf, certificate);
+}
+
 /* Gives the handshake the certificate that suits the client best. Without one libssl goes on and
  * finds that nothing can sign, or something worse about the hello before that. */
 static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk_slice host)
@@ -138,7 +144,7 @@ static bool choose(SSL *ssl, struct hbk_openssl_handshake *handshake, struct hbk
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ":" : "",
                                  hbk_sign_scheme_text(certificate->schemes[i]));
     }
-    return hbk_openssl_use(ssl, certificate) &&
+    return hbk_openssl_use(ssl, form_of(handshake, certificate)) &&
            (used == 0 || SSL_set1_sigalgs_list(ssl, list) == 1);
 }
 
@@ -159,7 +165,7 @@ int hbk_openssl_on_client_hello(SSL *ssl, int *out_alert, void *argument)
     handshake->result.server_name = host.size == 0 ? NULL : hbk_slice_to_string(host);
     bool is_good = host.size == 0 || handshake->result.server_name != NULL;
     if (!handshake->context->chooses) {
-        handshake->certificate = &context->certificates[0];
+        handshake->certificate = context->certificates[0];
     } else {
         is_good = is_good && choose(ssl, handshake, host);
     }
@@ -280,5 +286,5 @@ int hbk_openssl_on_certificate_request(SSL *ssl, void *argument)
         hbk_tls_choose(handshake->setup->context, &wish);
     free(authorities);
     ERR_clear_error();
-    return certificate == NULL || hbk_openssl_use(ssl, certificate);
+    return certificate == NULL || hbk_openssl_use(ssl, form_of(handshake, certificate));
 }

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "base/cursor.h"
 #include "base/hash.h"
 
 enum { LABEL_BYTES_MAX = 63 };
@@ -32,14 +33,20 @@ void hbk_server_names_init(struct hbk_server_names *names)
     hbk_map_init(&names->by_text);
 }
 
+static void free_numbers(struct hbk_server_name *name)
+{
+    if (name->certificates != &name->only) {
+        free(name->certificates);
+    }
+}
+
 void hbk_server_names_fini(struct hbk_server_names *names)
 {
     hbk_map_fini(&names->by_text);
     while (names->all != NULL) {
         struct hbk_server_name *name = names->all;
         names->all = name->next;
-        free((uint8_t *)(uintptr_t)name->text.bytes);
-        free(name->certificates);
+        free_numbers(name);
         free(name);
     }
 }
@@ -66,77 +73,88 @@ static struct hbk_server_name *find(const struct hbk_server_names *names, struct
 static struct hbk_server_name *make(struct hbk_server_names *names, struct hbk_slice text)
 {
     struct hbk_server_name *name = calloc(1, sizeof *name);
-    uint8_t *copy = malloc(text.size);
-    if (name == NULL || copy == NULL ||
-        hbk_map_add(&names->by_text, hbk_hash(text), name) != HBK_OK) {
+    if (name == NULL || hbk_map_add(&names->by_text, hbk_hash(text), name) != HBK_OK) {
         free(name);
-        free(copy);
         return NULL;
     }
-    memcpy(copy, text.bytes, text.size);
-    name->text = hbk_slice_of(copy, text.size);
+    name->text = text;
     name->next = names->all;
     names->all = name;
     return name;
 }
 
-static hbk_status add_text(struct hbk_server_names *names, struct hbk_slice text, uint32_t number)
+/* Most names have one certificate, and its number lies in the name. */
+static hbk_status add_number(struct hbk_server_name *name, uint32_t number)
 {
-    uint8_t bytes[HBK_SERVER_NAME_BYTES_MAX];
-    if (text.size == 0 || text.size > sizeof bytes) {
-        return HBK_OK; /* no client can ask for it */
+    if (name->count == 0) {
+        name->only = number;
+        name->certificates = &name->only;
+        name->count = 1;
+        return HBK_OK;
     }
-    lower(bytes, text);
-    text.bytes = bytes;
-    struct hbk_server_name *name = find(names, text);
-    if (name == NULL) {
-        name = make(names, text);
-    }
-    if (name == NULL) {
-        return HBK_NO_MEMORY;
-    }
-    if (name->count > 0 && name->certificates[name->count - 1] == number) {
+    if (name->certificates[name->count - 1] == number) {
         return HBK_OK; /* the same name twice in one certificate */
     }
-    uint32_t *longer =
-        reallocarray(name->certificates, name->count + 1, sizeof name->certificates[0]);
+    uint32_t *longer = malloc((name->count + 1) * sizeof *longer);
     if (longer == NULL) {
         return HBK_NO_MEMORY;
     }
+    memcpy(longer, name->certificates, name->count * sizeof *longer);
+    free_numbers(name);
     name->certificates = longer;
     name->certificates[name->count++] = number;
     return HBK_OK;
 }
 
-static hbk_status add_string(struct hbk_server_names *names, const ASN1_STRING *string,
-                             uint32_t number)
+hbk_status hbk_server_names_add(struct hbk_server_names *names, struct hbk_slice texts,
+                                uint32_t number)
 {
-    return add_text(names,
-                    hbk_slice_of(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string)),
-                    number);
+    struct hbk_cursor cursor = hbk_cursor_of(texts);
+    while (cursor.left.size > 0) {
+        struct hbk_slice text = hbk_cursor_take(&cursor, hbk_cursor_number(&cursor, 1));
+        struct hbk_server_name *name = find(names, text);
+        name = name == NULL ? make(names, text) : name;
+        if (name == NULL) {
+            return HBK_NO_MEMORY;
+        }
+        HBK_TRY(add_number(name, number));
+    }
+    return HBK_OK;
 }
 
-static hbk_status add_common_name(struct hbk_server_names *names, X509 *leaf, uint32_t number)
+static hbk_status add_string(const ASN1_STRING *string, struct hbk_buffer *out)
+{
+    struct hbk_slice text =
+        hbk_slice_of(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
+    uint8_t bytes[1 + HBK_SERVER_NAME_BYTES_MAX];
+    if (text.size == 0 || text.size > HBK_SERVER_NAME_BYTES_MAX) {
+        return HBK_OK; /* no client can ask for it */
+    }
+    bytes[0] = (uint8_t)text.size;
+    lower(bytes + 1, text);
+    return hbk_buffer_append(out, hbk_slice_of(bytes, 1 + text.size));
+}
+
+static hbk_status add_common_name(const X509 *leaf, struct hbk_buffer *out)
 {
     X509_NAME *subject = X509_get_subject_name(leaf);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     return at < 0 ? HBK_OK
-                  : add_string(names, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)),
-                               number);
+                  : add_string(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), out);
 }
 
-hbk_status hbk_server_names_add(struct hbk_server_names *names, X509 *leaf, uint32_t number)
+hbk_status hbk_server_names_read(const X509 *leaf, struct hbk_buffer *out)
 {
     GENERAL_NAMES *alternatives = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     hbk_status status = HBK_OK;
     for (int i = 0; i < sk_GENERAL_NAME_num(alternatives) && status == HBK_OK; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(alternatives, i);
         if (name->type == GEN_DNS) {
-            status = add_string(names, name->d.dNSName, number);
+            status = add_string(name->d.dNSName, out);
         }
     }
     if (alternatives == NULL) {
-        status = add_common_name(names, leaf, number);
+        status = add_common_name(leaf, out);
     }
     GENERAL_NAMES_free(alternatives);
     ERR_clear_error();

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/map.h"
 #include "base/slice.h"
 #include "base/status.h"
@@ -17,9 +18,9 @@ enum { HBK_SERVER_NAME_BYTES_MAX = 253 }; /* RFC 1035, 2.3.4, without the traili
 
 /* The certificates of one name, in the order in which they were added. */
 struct hbk_server_name {
-    struct hbk_slice text;  /* lower case; owned */
-    uint32_t *certificates; /* owned */
-    size_t count;
+    struct hbk_slice text;  /* lower case; borrowed */
+    uint32_t *certificates; /* `only`, or owned */
+    uint32_t count, only;
     struct hbk_server_name *next; /* in `all` */
 };
 
@@ -31,9 +32,13 @@ struct hbk_server_names {
 void hbk_server_names_init(struct hbk_server_names *names);
 void hbk_server_names_fini(struct hbk_server_names *names);
 
-/* Adds the DNS names of a leaf, or its common name when it has no alternative names at all, for the
- * certificate of that number. Fails: HBK_NO_MEMORY. */
-HBK_MUST_USE hbk_status hbk_server_names_add(struct hbk_server_names *names, struct x509_st *leaf,
+/* Appends the DNS names of a leaf, or its common name when it has no alternative names at all: in
+ * lower case, each behind a byte with its length. Fails: HBK_NO_MEMORY, HBK_LIMIT. */
+HBK_MUST_USE hbk_status hbk_server_names_read(const struct x509_st *leaf, struct hbk_buffer *out);
+
+/* Adds what _read() wrote for the certificate of that number; the bytes are borrowed until _fini.
+ * Fails: HBK_NO_MEMORY. */
+HBK_MUST_USE hbk_status hbk_server_names_add(struct hbk_server_names *names, struct hbk_slice texts,
                                              uint32_t number);
 
 /* The certificates that carry exactly this name, or with `by_wildcard` those whose wildcard stands

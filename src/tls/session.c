@@ -592,9 +592,9 @@ struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session
     };
 }
 
-const struct x509_st *hbk_tls_own_leaf(const struct hbk_tls_session *session)
+const struct hbk_tls_certificate *hbk_tls_own_certificate(const struct hbk_tls_session *session)
 {
-    return session->own == NULL ? NULL : session->own->certificates[0];
+    return session->own;
 }
 
 struct hbk_slice hbk_tls_staple(const struct hbk_tls_session *session)

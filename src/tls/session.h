@@ -193,9 +193,9 @@ struct hbk_tls_agreement {
 
 struct hbk_tls_agreement hbk_tls_agreement(const struct hbk_tls_session *session);
 
-/* The leaf by which a server spoke for itself, in this handshake or in the one that it goes back
- * to, borrowed for the session's life; NULL before the handshake is done, and for clients. */
-const struct x509_st *hbk_tls_own_leaf(const struct hbk_tls_session *session);
+/* The certificate by which a server spoke for itself, in this handshake or in the one that it goes
+ * back to, borrowed for the session's life; NULL before the handshake is done, and for clients. */
+const struct hbk_tls_certificate *hbk_tls_own_certificate(const struct hbk_tls_session *session);
 
 /* What a server stapled to its certificate (an OCSP response in DER, as it came: nobody has judged
  * it), for contexts that ask for it. Empty: nothing. Borrowed for the session's life. */

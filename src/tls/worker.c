@@ -30,6 +30,7 @@ void hbk_tls_worker_free(struct hbk_tls_worker *worker)
     }
     HBK_ASSERT(worker->in_flight == 0);
     hbk_openssl_fibres_fini(&worker->fibres);
+    hbk_openssl_shelf_fini(&worker->shelf);
     hbk_pool_fini(&worker->handshakes);
     hbk_expanded_keys_fini(&worker->expanded);
     hbk_secret_wipe(worker, sizeof *worker);

@@ -99,11 +99,12 @@ static void check_credential(const struct shim_connection *connection,
         return;
     }
     const struct hbk_tls_context *context = hbk_tls_session_context(connection->session);
+    size_t at = 0;
+    while (at < context->certificate_count && context->certificates[at] != shim_observed.chosen) {
+        at++;
+    }
     int chosen =
-        shim_observed.chosen == NULL
-            ? -1
-            : shim_credential_number(connection->flags, context,
-                                     (size_t)(shim_observed.chosen - context->certificates));
+        shim_observed.chosen == NULL ? -1 : shim_credential_number(connection->flags, context, at);
     shim_expect(chosen == settings->expect_credential, "credential %d, not %d", chosen,
                 settings->expect_credential);
 }

@@ -229,7 +229,7 @@ static void bend(struct hbk_tls_context *context, const struct shim_settings *se
            context->verify_schemes.count * sizeof schemes->items[0]);
     for (size_t i = 0; i < context->certificate_count; i++) {
         if (credentials[i].schemes.count == 0) {
-            context->certificates[i].scheme_count = 0;
+            ((struct hbk_tls_certificate *)(uintptr_t)context->certificates[i])->scheme_count = 0;
         }
     }
     if (settings->client_authorities != NULL) {

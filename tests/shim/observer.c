@@ -257,7 +257,7 @@ static const char *name_of_misfit(const struct hbk_tls_context *context,
                                   const struct hbk_tls_wish *wish)
 {
     for (size_t i = 0; i < context->certificate_count; i++) {
-        if (hbk_tls_certificate_scheme(&context->certificates[i], wish->schemes) != 0) {
+        if (hbk_tls_certificate_scheme(context->certificates[i], wish->schemes) != 0) {
             return ":NO_MATCHING_ISSUER:";
         }
     }

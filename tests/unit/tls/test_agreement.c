@@ -3,6 +3,7 @@
 
 #include "stage.h"
 #include "tls/alert.h"
+#include "tls/certificate.h"
 #include "tls/engine.h"
 
 /* A server with the certificate of one host; the client has none and trusts by name. */
@@ -24,8 +25,8 @@ static void a_client_without_a_certificate_reaches_a_server_by_name(void **state
     both_are_done(pair);
     assert_null(hbk_tls_peer(pair->server));
     assert_null(hbk_tls_peer(pair->client)->id);
-    assert_non_null(hbk_tls_own_leaf(pair->server));
-    assert_null(hbk_tls_own_leaf(pair->client));
+    assert_non_null(hbk_tls_own_certificate(pair->server));
+    assert_null(hbk_tls_own_certificate(pair->client));
     assert_slice_equal(hbk_tls_peer(pair->client)->names.dns_names, HBK_SLICE("shop.test\0"));
     assert_slice_equal(hbk_tls_agreement(pair->server).server_name, HBK_SLICE("shop.test"));
     assert_int_equal(hbk_tls_agreement(pair->server).peer_scheme, 0);
@@ -90,6 +91,47 @@ static void a_server_presents_the_certificate_of_the_name(void **state)
     for (size_t i = 0; i < COUNT; i++) {
         forged_free(&forged[i]);
     }
+}
+
+/* More than libssl's shelf has places, each made before and let go of but for its context. */
+static void a_server_of_many_certificates_presents_each_again_and_again(void **state)
+{
+    (void)state;
+    enum { COUNT = HBK_OPENSSL_FORMS_MAX + 40, ROUNDS = 2 };
+    const struct hbk_tls_certificate *made[COUNT];
+    static uint8_t hashes[COUNT][HBK_SHA256_BYTES];
+    char name[64];
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)snprintf(name, sizeof name, "DNS:host-%zu.test", i);
+        struct forged forged = forge((struct forge){.signer = &root, .names = name});
+        struct hbk_tls_certificate_options options = certificate_of(&forged);
+        struct hbk_error error = {.status = HBK_OK};
+        assert_int_equal(hbk_tls_certificate_new(&options, &made[i], &error), HBK_OK);
+        X509_digest(forged.certificate, EVP_sha256(), hashes[i], NULL);
+        forged_free(&forged);
+    }
+    struct ends ends = {
+        .client = browser_of(anybody),
+        .server = context_of((struct hbk_tls_context_options){
+            .made = made,
+            .made_count = COUNT,
+            .client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE,
+        }),
+        .server_name = name,
+    };
+    for (size_t i = 0; i < COUNT; i++) {
+        hbk_tls_certificate_unref(made[i]);
+    }
+    for (size_t i = 0; i < ROUNDS * COUNT; i++) {
+        (void)snprintf(name, sizeof name, "host-%zu.test", i % COUNT);
+        struct pair *pair = shake_hands(&ends);
+        both_are_done(pair);
+        assert_memory_equal(hbk_tls_peer(pair->client)->leaf_sha256, hashes[i % COUNT],
+                            HBK_SHA256_BYTES);
+        pair_free(pair);
+    }
+    hbk_tls_context_unref(ends.client);
+    hbk_tls_context_unref(ends.server);
 }
 
 /* One name, three keys: what the client can verify decides, then the server's order. */
@@ -321,12 +363,14 @@ static void a_staple_that_is_too_long_is_none(void **state)
                 .client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE,
             }),
         };
-        ends.server->certificates[0].staple = hbk_slice_of(bytes, size);
+        struct hbk_tls_certificate *presented =
+            (struct hbk_tls_certificate *)(uintptr_t)ends.server->certificates[0];
+        presented->staple = hbk_slice_of(bytes, size);
         struct pair *pair = shake_hands(&ends);
         both_are_done(pair);
         assert_int_equal(hbk_tls_staple(pair->client).size,
                          size <= HBK_TLS_STAPLE_BYTES_MAX ? size : 0);
-        ends.server->certificates[0].staple = hbk_slice_of(NULL, 0);
+        presented->staple = hbk_slice_of(NULL, 0);
         pair_free(pair);
         hbk_tls_context_unref(ends.client);
         hbk_tls_context_unref(ends.server);
@@ -464,6 +508,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_without_a_certificate_reaches_a_server_by_name),
         cmocka_unit_test(a_server_presents_the_certificate_of_the_name),
+        cmocka_unit_test(a_server_of_many_certificates_presents_each_again_and_again),
         cmocka_unit_test(a_server_presents_a_key_that_the_client_can_verify),
         cmocka_unit_test(certificates_of_clients_are_required_asked_for_or_not),
         cmocka_unit_test(protocols_are_agreed_on_by_the_servers_order),

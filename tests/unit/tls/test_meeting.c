@@ -326,9 +326,13 @@ static void a_stolen_certificate_is_of_no_use(void **state)
             struct hbk_tls_context *thief = authority_context(&authority, options, &other);
             /* The key of one, the certificates of the other. */
             struct hbk_tls_context *robbed = is_client ? client : server;
-            struct hbk_private_key *key = robbed->certificates[0].key;
-            robbed->certificates[0].key = thief->certificates[0].key;
-            thief->certificates[0].key = key;
+            struct hbk_tls_certificate *of_robbed =
+                (struct hbk_tls_certificate *)(uintptr_t)robbed->certificates[0];
+            struct hbk_tls_certificate *of_thief =
+                (struct hbk_tls_certificate *)(uintptr_t)thief->certificates[0];
+            struct hbk_private_key *key = of_robbed->key;
+            of_robbed->key = of_thief->key;
+            of_thief->key = key;
             struct pair *pair = meeting_of(&worker, client, server, NULL, FORGE_NOW_NS);
             meeting_run(&worker, pair, meeting_at_once);
             meeting_expect_failed(pair, !is_client, HBK_ALERT_DECRYPT_ERROR);

@@ -191,12 +191,14 @@ static void inject_certificate(struct hbk_tls_context *context, const char *mess
         hbk_certificate_message_read(behind(&read, HBK_MESSAGE_HEADER_BYTES), 0, &certificate);
     assert_int_equal(complaint.alert, HBK_ALERT_NONE);
     assert_int_equal(certificate.count, 1);
-    struct hbk_slice *leaf = &context->certificates[0].chain[0];
-    uint8_t *copy = malloc(certificate.certificates[0].size);
+    struct hbk_slice *leaf = (struct hbk_slice *)(uintptr_t)context->certificates[0]->chain;
+    struct hbk_slice theirs = certificate.certificates[0];
+    struct hbk_tls_link *copy = malloc(sizeof *copy + theirs.size);
     assert_non_null(copy);
-    memcpy(copy, certificate.certificates[0].bytes, certificate.certificates[0].size);
-    free((void *)(uintptr_t)leaf->bytes);
-    *leaf = hbk_slice_of(copy, certificate.certificates[0].size);
+    atomic_init(&copy->references, 1);
+    memcpy(copy->bytes, theirs.bytes, theirs.size);
+    free((void *)(uintptr_t)(leaf->bytes - offsetof(struct hbk_tls_link, bytes)));
+    *leaf = hbk_slice_of(copy->bytes, theirs.size);
 }
 
 static struct hbk_tls_context *context_for(const struct hbk_tls_context_options *wish,
