@@ -8,7 +8,9 @@
  * workload's replies are addressed to the caller and would leave for it. The connection is
  * therefore marked when its first packet passes (0x539 on the packet becomes 0x111 on the
  * connection; the agent's answers on accepted connections are no first packets), replies take that
- * mark over, and a routing rule delivers marked packets to this host. (ambient.md 3e)
+ * mark over, and a routing rule delivers marked packets to this host. (ambient.md 3e) What the
+ * agent itself sends on such a connection keeps its own mark: the way of the first packet is good
+ * for the others, and a packet whose mark changes is routed once more.
  *
  * Invariants:
  *  1. What the agent sends (mark 0x539) is never redirected, or it would talk to itself for ever.
@@ -101,8 +103,8 @@ static void put_mark_chains(struct text *text)
     put_chain(text, "route_replies", "route hook output priority mangle",
               "routes the workload's replies on those connections back to the agent");
     put(text,
-        "        ct mark & 0x%x == 0x%x meta mark set meta mark & 0x%x | 0x%x comment "
-        "\"a rule sends this mark to routing table %u, which delivers here\"\n    }\n",
+        "        ct direction reply ct mark & 0x%x == 0x%x meta mark set meta mark & 0x%x | 0x%x "
+        "comment \"a rule sends this mark to routing table %u, which delivers here\"\n    }\n",
         HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY, ~(unsigned)HBK_REDIRECT_MARK_MASK,
         HBK_REDIRECT_MARK_REPLY, HBK_REDIRECT_TABLE);
 }

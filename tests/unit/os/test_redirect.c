@@ -89,6 +89,22 @@ static void of_a_pod_everything_is_captured_and_of_a_host_only_what_is_listed(vo
     free(text);
 }
 
+/* What the agent sends on the same connection would be routed twice, packet by packet. */
+static void only_replies_take_over_the_mark_of_their_connection(void **state)
+{
+    (void)state;
+    static const enum hbk_redirect_kind kinds[] = {HBK_REDIRECT_POD, HBK_REDIRECT_HOST};
+    for (size_t i = 0; i < HBK_COUNT(kinds); i++) {
+        struct hbk_redirect_spec spec = {.kind = kinds[i]};
+        char *text = rendered(&spec);
+        assert_int_equal(count_of(text, "meta mark set"), 1);
+        assert_int_equal(
+            count_of(text, "\n        ct direction reply ct mark & 0xfff == 0x111 meta mark set"),
+            1);
+        free(text);
+    }
+}
+
 static void exclusions_stand_before_the_redirection(void **state)
 {
     (void)state;
@@ -225,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_table_is_replaced_in_one_transaction),
         cmocka_unit_test(every_chain_and_rule_says_why),
         cmocka_unit_test(of_a_pod_everything_is_captured_and_of_a_host_only_what_is_listed),
+        cmocka_unit_test(only_replies_take_over_the_mark_of_their_connection),
         cmocka_unit_test(exclusions_stand_before_the_redirection),
         cmocka_unit_test(what_could_break_out_of_the_text_is_refused),
         cmocka_unit_test(lists_beyond_their_limit_are_refused),
