@@ -345,7 +345,7 @@ static const struct hbk_proto_field bootstrap_fields[] = {
     F_LATER("stats_server_version_override"),
     F_LATER("use_tcp_for_dns_lookups"),
     F_LATER("dns_resolution_config"),
-    F_LATER("typed_dns_resolver_config"),
+    F_MSG(typed_dns_resolver_config, hbk_envoy_dns_resolver),
     F_GUARD("bootstrap_extensions"),
     F_LATER("fatal_actions"),
     F_LATER("config_sources"),

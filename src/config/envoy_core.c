@@ -111,7 +111,7 @@ static const struct hbk_proto_field socket_address_fields[] = {
     F_ONE_U32(port_value, port_specifier, HBK_GW_PORT_VALUE, 1, .min = 0, .max = 65535),
     F_LATER("named_port"),
     F_LATER("resolver_name"),
-    F_BOOL(ipv4_compat, .note = "the wildcard [::] takes IPv4 in any case"),
+    F_BOOL(ipv4_compat, .note = "of listeners; the admin port's [::] takes IPv4 in any case"),
     F_LATER("network_namespace_filepath"),
 };
 const struct hbk_proto_message hbk_envoy_socket_address = {

@@ -220,6 +220,16 @@ static const struct hbk_proto_enum not_found_enum = {
     (const struct hbk_proto_word[]){
         {"SERVICE_UNAVAILABLE", 0}, {"NOT_FOUND", 1}, {"INTERNAL_SERVER_ERROR", 2}, {0}}};
 
+#define T struct hbk_gw_max_stream_duration
+static const struct hbk_proto_field duration_fields[] = {
+    F_TIME(max_stream_duration, .set_offset = offsetof(T, has_max_stream_duration), .set_value = 1),
+    F_LATER("grpc_timeout_header_max"),
+    F_LATER("grpc_timeout_header_offset"),
+};
+static const struct hbk_proto_message max_stream_duration_message = {
+    MESSAGE("envoy.config.route.v3.RouteAction.MaxStreamDuration", duration_fields)};
+#undef T
+
 #define T struct hbk_gw_route_action
 static const struct hbk_proto_field route_action_fields[] = {
     F_ONE_TEXT(cluster, cluster_specifier, HBK_GW_CLUSTER_NAME, 1, .min = 1),
@@ -255,7 +265,7 @@ static const struct hbk_proto_field route_action_fields[] = {
     F_LATER("internal_redirect_action"),
     F_LATER("max_internal_redirects"),
     F_LATER("hedge_policy"),
-    F_LATER("max_stream_duration"),
+    F_MSG(max_stream_duration, max_stream_duration_message),
     F_LATER("flush_timeout"),
 };
 static void prepare_route_action(void *message)

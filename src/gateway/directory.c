@@ -233,9 +233,13 @@ static hbk_status init_cluster(struct hbk_gw_directory *directory, uint32_t inde
                                    config->typed_dns_resolver_config->typed_config.message,
                                    &cluster->own_resolver);
     }
+    const struct hbk_gw_typed_extension *usual =
+        directory->plan->config->bootstrap->typed_dns_resolver_config;
     return directory->resolver != NULL
                ? HBK_OK
-               : hbk_gw_resolver_new(directory->loop, NULL, &directory->resolver);
+               : hbk_gw_resolver_new(directory->loop,
+                                     usual == NULL ? NULL : usual->typed_config.message,
+                                     &directory->resolver);
 }
 
 hbk_status hbk_gw_directory_start(struct hbk_gw_directory *directory)

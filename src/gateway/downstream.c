@@ -86,7 +86,10 @@ static void on_timer(struct hbk_timer *timer)
 
 static void on_life_over(struct hbk_timer *timer)
 {
-    hbk_gw_connection_drain(HBK_CONTAINER(timer, struct hbk_gw_connection, life));
+    struct hbk_gw_connection *connection = HBK_CONTAINER(timer, struct hbk_gw_connection, life);
+    hbk_gw_counter *stats = connection->shard->http_stats[connection->handler->index];
+    hbk_gw_count(&stats[HBK_GW_H_CX_MAX_DURATION], 1);
+    hbk_gw_connection_drain(connection);
 }
 
 /* ---- the end ---- */

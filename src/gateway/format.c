@@ -344,6 +344,7 @@ static const struct {
     {"UPE", "UpstreamProtocolError"},
     {"DT", "DurationTimeout"},
     {"LR", "LocalReset"},
+    {"UMSDR", "UpstreamMaxStreamDurationReached"},
 };
 
 static hbk_status write_flags(uint32_t flags, bool is_long, struct hbk_buffer *out)

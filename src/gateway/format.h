@@ -14,21 +14,22 @@
 
 /* Why an exchange ended as it did; each has a short name in logs (%RESPONSE_FLAGS%). */
 enum hbk_gw_flag {
-    HBK_GW_FLAG_UH = 1 << 0,   /* no healthy upstream */
-    HBK_GW_FLAG_UF = 1 << 1,   /* no connection to the upstream */
-    HBK_GW_FLAG_UO = 1 << 2,   /* a limit of the cluster */
-    HBK_GW_FLAG_NR = 1 << 3,   /* no route, or no filter chain */
-    HBK_GW_FLAG_URX = 1 << 4,  /* the retry limit */
-    HBK_GW_FLAG_NC = 1 << 5,   /* no such cluster */
-    HBK_GW_FLAG_UT = 1 << 6,   /* the upstream's time is up */
-    HBK_GW_FLAG_UR = 1 << 7,   /* the upstream reset the stream */
-    HBK_GW_FLAG_UC = 1 << 8,   /* the upstream closed the connection */
-    HBK_GW_FLAG_DC = 1 << 9,   /* the client left */
-    HBK_GW_FLAG_SI = 1 << 10,  /* the stream was idle */
-    HBK_GW_FLAG_DPE = 1 << 11, /* the client broke the protocol */
-    HBK_GW_FLAG_UPE = 1 << 12, /* the upstream did */
-    HBK_GW_FLAG_DT = 1 << 13,  /* the connection's time is up */
-    HBK_GW_FLAG_LR = 1 << 14,  /* we reset the stream */
+    HBK_GW_FLAG_UH = 1 << 0,     /* no healthy upstream */
+    HBK_GW_FLAG_UF = 1 << 1,     /* no connection to the upstream */
+    HBK_GW_FLAG_UO = 1 << 2,     /* a limit of the cluster */
+    HBK_GW_FLAG_NR = 1 << 3,     /* no route, or no filter chain */
+    HBK_GW_FLAG_URX = 1 << 4,    /* the retry limit */
+    HBK_GW_FLAG_NC = 1 << 5,     /* no such cluster */
+    HBK_GW_FLAG_UT = 1 << 6,     /* the upstream's time is up */
+    HBK_GW_FLAG_UR = 1 << 7,     /* the upstream reset the stream */
+    HBK_GW_FLAG_UC = 1 << 8,     /* the upstream closed the connection */
+    HBK_GW_FLAG_DC = 1 << 9,     /* the client left */
+    HBK_GW_FLAG_SI = 1 << 10,    /* the stream was idle */
+    HBK_GW_FLAG_DPE = 1 << 11,   /* the client broke the protocol */
+    HBK_GW_FLAG_UPE = 1 << 12,   /* the upstream did */
+    HBK_GW_FLAG_DT = 1 << 13,    /* the connection's time is up */
+    HBK_GW_FLAG_LR = 1 << 14,    /* we reset the stream */
+    HBK_GW_FLAG_UMSDR = 1 << 15, /* the upstream's part took longer than its cluster allows */
 };
 
 /* What operators ask about. Members that are zero or NULL print as "-". */

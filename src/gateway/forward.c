@@ -339,6 +339,52 @@ static hbk_status rewrite_path(struct hbk_gw_stream *stream)
     return HBK_OK;
 }
 
+/* A list of one line, as Envoy has it; a host that stands last in it is not repeated. */
+static hbk_status append_forwarded_host(struct hbk_gw_head *head, struct hbk_arena *arena)
+{
+    struct hbk_slice name = HBK_SLICE("x-forwarded-host");
+    HBK_TRY(hbk_gw_head_join(head, arena, name, HBK_SLICE(",")));
+    struct hbk_slice list = hbk_gw_head_find(head, name);
+    size_t start = list.size;
+    for (; start > 0 && list.bytes[start - 1] != ','; start--) {
+    }
+    struct hbk_slice last = hbk_slice_part(list, start, list.size);
+    if (list.size > 0 && hbk_slice_equal(last, head->authority)) {
+        return HBK_OK;
+    }
+    HBK_TRY(hbk_gw_head_add(head, arena, name, head->authority));
+    return hbk_gw_head_join(head, arena, name, HBK_SLICE(","));
+}
+
+/* Says which host was asked for where the configuration wants it. */
+static hbk_status replace_authority(struct hbk_gw_stream *stream, struct hbk_slice authority)
+{
+    struct hbk_gw_head *head = &stream->sent;
+    if (!router_of(stream)->suppress_envoy_headers) {
+        HBK_TRY(hbk_gw_head_set(head, &stream->arena, HBK_SLICE("x-envoy-original-host"),
+                                head->authority));
+    }
+    if (stream->route->route->append_x_forwarded_host) {
+        HBK_TRY(append_forwarded_host(head, &stream->arena));
+    }
+    head->authority = authority;
+    return HBK_OK;
+}
+
+hbk_status hbk_gw_forward_to_host(struct hbk_gw_stream *stream, struct hbk_slice hostname)
+{
+    if (stream->route->route->host_rewrite != HBK_GW_HOST_AUTO || hostname.size == 0) {
+        return HBK_OK;
+    }
+    if (stream->has_hostname) { /* of an attempt before */
+        stream->sent.authority = hostname;
+        return HBK_OK;
+    }
+    HBK_TRY(replace_authority(stream, hostname));
+    stream->has_hostname = true;
+    return HBK_OK;
+}
+
 static hbk_status rewrite_host(struct hbk_gw_stream *stream)
 {
     struct hbk_gw_head *head = &stream->sent;
@@ -352,19 +398,7 @@ static hbk_status rewrite_host(struct hbk_gw_stream *stream)
         struct hbk_slice name = hbk_gw_copy_lower(&stream->arena, action->host_rewrite_header);
         authority = hbk_gw_head_find(head, name);
     }
-    if (authority.size == 0) {
-        return HBK_OK;
-    }
-    if (!router_of(stream)->suppress_envoy_headers) {
-        HBK_TRY(hbk_gw_head_set(head, &stream->arena, HBK_SLICE("x-envoy-original-host"),
-                                head->authority));
-    }
-    if (action->append_x_forwarded_host) {
-        HBK_TRY(
-            hbk_gw_head_add(head, &stream->arena, HBK_SLICE("x-forwarded-host"), head->authority));
-    }
-    head->authority = authority;
-    return HBK_OK;
+    return authority.size == 0 ? HBK_OK : replace_authority(stream, authority);
 }
 
 hbk_status hbk_gw_forward_request(struct hbk_gw_stream *stream)

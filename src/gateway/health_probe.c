@@ -341,15 +341,11 @@ static const struct hbk_pipe_events events = {
 static hbk_status connect_host(struct hbk_gw_health_probe *probe)
 {
     const struct hbk_gw_health_target *target = &probe->target;
-    const struct hbk_gw_socket_address *source =
-        target->cluster->upstream_bind_config == NULL
-            ? NULL
-            : target->cluster->upstream_bind_config->source_address;
     const struct hbk_pipe_security security = {.context = *target->security,
                                                .server_name = target->server_name};
-    HBK_TRY(hbk_pipe_connect(&probe->pipe, probe->net, &target->address,
-                             source == NULL ? NULL : &source->ip, HBK_GW_HEALTH_REQUEST_BYTES_MAX,
-                             security.context == NULL ? NULL : &security, &events));
+    HBK_TRY(hbk_pipe_connect(
+        &probe->pipe, probe->net, &target->address, hbk_gw_cluster_source(target->cluster),
+        HBK_GW_HEALTH_REQUEST_BYTES_MAX, security.context == NULL ? NULL : &security, &events));
     probe->is_open = true;
     probe->is_reused = false;
     probe->answer_bytes = 0;

@@ -113,11 +113,13 @@ void hbk_gw_arrived(struct hbk_gw_acceptor *acceptor, const struct hbk_gw_arriva
 }
 
 static hbk_status listen_on(struct hbk_gw_shard *shard, const struct hbk_gw_plan_listener *listener,
-                            unsigned index, const struct hbk_address *address,
+                            unsigned index, const struct hbk_gw_socket_address *where,
                             struct hbk_error *error)
 {
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
-    const struct hbk_listen_options options = {.is_port_shared = true};
+    const struct hbk_address *address = &where->ip;
+    const struct hbk_listen_options options = {.is_port_shared = true,
+                                               .is_v6_only = !where->ipv4_compat};
     struct hbk_gw_acceptor *acceptor = &shard->acceptors[shard->acceptor_count];
     int fd = -1;
     acceptor->shard = shard;
@@ -146,10 +148,10 @@ hbk_status hbk_gw_shard_listen(struct hbk_gw_shard *shard, struct hbk_error *err
         if (!config->bind_to_port) {
             continue;
         }
-        HBK_TRY(listen_on(shard, listener, i, &config->address->socket_address->ip, error));
+        HBK_TRY(listen_on(shard, listener, i, config->address->socket_address, error));
         for (uint32_t k = 0; k < config->additional_addresses_count; k++) {
             HBK_TRY(listen_on(shard, listener, i,
-                              &config->additional_addresses[k].address->socket_address->ip, error));
+                              config->additional_addresses[k].address->socket_address, error));
         }
     }
     return HBK_OK;

@@ -55,6 +55,7 @@ struct hbk_gw_stream *hbk_gw_stream_new(struct hbk_gw_connection *connection,
     hbk_timer_init(&stream->timer, on_route_timeout);
     hbk_timer_init(&stream->idle, on_idle);
     hbk_timer_init(&stream->retry, on_retry);
+    hbk_gw_duration_begin(stream);
     hbk_list_append(&connection->streams, &stream->link);
     connection->stream_count++;
     connection->request_count++;
@@ -94,6 +95,7 @@ void hbk_gw_stream_end(struct hbk_gw_stream *stream)
     hbk_loop_timer_cancel(shard->net.loop, &stream->timer);
     hbk_loop_timer_cancel(shard->net.loop, &stream->idle);
     hbk_loop_timer_cancel(shard->net.loop, &stream->retry);
+    hbk_gw_duration_end(stream);
     hbk_gw_counter *stats = stats_of(stream);
     hbk_gw_uncount(&stats[HBK_GW_H_RQ_ACTIVE]);
     hbk_gw_histogram_record(&shard->times[stream->handler->index][HBK_GW_TIME_RQ_MS],
@@ -323,6 +325,7 @@ static void lead_to_cluster(struct hbk_gw_stream *stream)
     const struct hbk_gw_retry_policy *policy = retry_policy(stream);
     stream->retries_left = policy == NULL ? 0 : policy->num_retries;
     stream->held_is_complete = true;
+    hbk_gw_duration_routed(stream);
     if (action->has_idle_timeout != 0) {
         start_idle(stream, action->idle_timeout);
     }
@@ -542,12 +545,15 @@ void hbk_gw_stream_bound(struct hbk_gw_stream *stream)
 static bool can_retry(struct hbk_gw_stream *stream)
 {
     struct hbk_gw_plan_cluster *cluster = stream->pool->cluster;
-    if (stream->response_started || !stream->held_is_complete) {
+    if (stream->response_started) {
         return false;
     }
-    if (stream->retries_left == 0) {
+    if (stream->retries_left == 0) { /* then nothing of the body was kept, either */
         hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_RETRY_LIMIT_EXCEEDED], 1);
         stream->flags |= HBK_GW_FLAG_URX;
+        return false;
+    }
+    if (!stream->held_is_complete) {
         return false;
     }
     if (atomic_load_explicit(&cluster->limits.retries, memory_order_relaxed) >=
@@ -653,6 +659,7 @@ static const struct {
                               "upstream_reset_before_response_started{connection_termination}"},
     [HBK_GW_FAILED_PROTOCOL] = {"protocol error", HBK_GW_FLAG_UPE,
                                 "upstream_reset_before_response_started{protocol_error}"},
+    [HBK_GW_FAILED_DURATION] = {"", HBK_GW_FLAG_UMSDR, "upstream_max_stream_duration_reached"},
 };
 
 /* "...{reason}" becomes "...{reason|transport's_reason}", without blanks, as Envoy's logs have it.
@@ -681,6 +688,12 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
     stream->upstream_failure = text;
     if (is_retriable_failure(stream, failure) && can_retry(stream)) {
         retry(stream);
+        return;
+    }
+    if (failure == HBK_GW_FAILED_DURATION) {
+        hbk_gw_stream_reply(stream, stream->request_ended ? 504 : 408,
+                            HBK_SLICE("upstream max stream duration reached"),
+                            failures[failure].flag, failures[failure].details);
         return;
     }
     bool is_overflow = failure == HBK_GW_FAILED_OVERFLOW;

@@ -59,6 +59,7 @@ enum hbk_gw_upstream_failure {
     HBK_GW_FAILED_RESET,    /* the stream was reset */
     HBK_GW_FAILED_CLOSED,   /* the connection was closed */
     HBK_GW_FAILED_PROTOCOL, /* the response is none */
+    HBK_GW_FAILED_DURATION, /* it took longer than the cluster allows */
 };
 
 struct hbk_gw_stream {
@@ -104,10 +105,12 @@ struct hbk_gw_stream {
     bool held_is_complete; /* nothing was left out of it: another attempt is possible */
     uint32_t attempts, retries_left;
     bool is_retry, is_retry_counted;
+    bool has_hostname; /* the host's name stands in `sent` already */
 
     struct hbk_timer timer; /* the route's time, from the request's end */
     struct hbk_timer idle;
-    struct hbk_timer retry; /* the pause before another attempt, and its time */
+    struct hbk_timer retry;                 /* the pause before another attempt, and its time */
+    struct hbk_timer lifetime, up_lifetime; /* of the whole, and of the attempt */
     uint64_t active_ns;
     uint64_t idle_ns;
 
@@ -164,11 +167,21 @@ void hbk_gw_stream_end(struct hbk_gw_stream *stream);
 HBK_MUST_USE hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream);
 /* Makes stream->sent of stream->request for the route that was found. */
 HBK_MUST_USE hbk_status hbk_gw_forward_request(struct hbk_gw_stream *stream);
+/* Puts the name of the host that was chosen into stream->sent where the route wants it. */
+HBK_MUST_USE hbk_status hbk_gw_forward_to_host(struct hbk_gw_stream *stream,
+                                               struct hbk_slice hostname);
 /* Adds and removes what the route says and what a proxy adds. */
 HBK_MUST_USE hbk_status hbk_gw_forward_response(struct hbk_gw_stream *stream);
 /* The Location of a redirect. */
 HBK_MUST_USE hbk_status hbk_gw_forward_location(struct hbk_gw_stream *stream,
                                                 struct hbk_slice *out_location);
+
+/* duration.c: max_stream_duration. The whole counts from its beginning, by what the connection
+ * manager says until the route says else; an attempt from the moment it has a connection. */
+void hbk_gw_duration_begin(struct hbk_gw_stream *stream);
+void hbk_gw_duration_routed(struct hbk_gw_stream *stream);
+void hbk_gw_duration_bound(struct hbk_gw_stream *stream);
+void hbk_gw_duration_end(struct hbk_gw_stream *stream);
 
 /* stream_info.c: fills in what logs and header values ask about. */
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info);

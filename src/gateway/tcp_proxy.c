@@ -412,8 +412,8 @@ static void connect_next(struct relay *relay)
     hbk_gw_host_ref(host);
     const struct hbk_pipe_security security = {.context = relay->pool->tls,
                                                .server_name = cluster->server_name};
-    if (hbk_pipe_connect(&relay->server, &relay->shard->net, &host->address, NULL,
-                         relay->handler->buffer_bytes_max,
+    if (hbk_pipe_connect(&relay->server, &relay->shard->net, &host->address,
+                         hbk_gw_cluster_source(cluster->config), relay->handler->buffer_bytes_max,
                          security.context == NULL ? NULL : &security, &server_events) != HBK_OK) {
         hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_CONNECT_FAIL], 1);
         relay->failure = "immediate connect error";

@@ -29,16 +29,11 @@ static hbk_status judge(const struct remark *remarks, size_t count, const char *
 static hbk_status check_manager(const struct hbk_gw_http_connection_manager *http,
                                 struct hbk_error *error)
 {
-    static const struct hbk_gw_http_options common_defaults;
     static const struct hbk_gw_http1_options http1_defaults = {.allow_absolute_url = true};
-    const struct hbk_gw_http_options *common = http->common_http_protocol_options != NULL
-                                                   ? http->common_http_protocol_options
-                                                   : &common_defaults;
     const struct hbk_gw_http1_options *http1 =
         http->http_protocol_options != NULL ? http->http_protocol_options : &http1_defaults;
     const struct hbk_gw_router *router = http->http_filters[0].typed_config.message;
     const struct remark remarks[] = {
-        {"max_stream_duration", common->max_stream_duration > 0, true},
         {"allow_absolute_url: false", !http1->allow_absolute_url, true},
         {"add_user_agent", http->add_user_agent, true},
         {"respect_expected_rq_timeout", router->respect_expected_rq_timeout, true},
@@ -78,14 +73,7 @@ static hbk_status check_cluster(const struct hbk_gw_cluster *cluster, struct hbk
         cluster->http != NULL && cluster->http->upstream_http_protocol_options != NULL
             ? cluster->http->upstream_http_protocol_options
             : &defaults;
-    const struct hbk_gw_http_options *own =
-        cluster->http != NULL ? cluster->http->common_http_protocol_options : NULL;
-    const struct hbk_gw_http_options *older = cluster->common_http_protocol_options;
     const struct remark remarks[] = {
-        {"max_stream_duration",
-         (own != NULL && own->max_stream_duration > 0) ||
-             (older != NULL && older->max_stream_duration > 0),
-         true},
         {"use_downstream_protocol_config", cluster->upstream_protocol == HBK_GW_UPSTREAM_DOWNSTREAM,
          true},
         {"auto_sni", upstream->auto_sni, true},

@@ -79,6 +79,7 @@ void hbk_gw_upstream_drop(struct hbk_gw_stream *stream)
     leave_host(stream);
     give_back_limits(stream);
     hbk_loop_timer_cancel(stream->shard->net.loop, &stream->retry);
+    hbk_loop_timer_cancel(stream->shard->net.loop, &stream->up_lifetime);
     hbk_buffer_fini(&stream->up_out);
     stream->up_out_is_last = false;
 }
@@ -110,11 +111,8 @@ static void place(struct hbk_gw_upstream *upstream)
 static void set_idle_timer(struct hbk_gw_upstream *upstream)
 {
     static const uint64_t idle_default_ns = UINT64_C(3600000000000);
-    const struct hbk_gw_cluster *config = upstream->host->pool->cluster->config;
     const struct hbk_gw_http_options *options =
-        config->http != NULL && config->http->common_http_protocol_options != NULL
-            ? config->http->common_http_protocol_options
-            : config->common_http_protocol_options;
+        hbk_gw_cluster_http_options(upstream->host->pool->cluster->config);
     uint64_t idle_ns =
         options != NULL && options->has_idle_timeout ? options->idle_timeout : idle_default_ns;
     if (upstream->stream_count > 0 || idle_ns == 0) {
@@ -146,6 +144,7 @@ static void bind(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
     hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_ACTIVE], 1);
     place(upstream);
     set_idle_timer(upstream);
+    hbk_gw_duration_bound(stream);
     if (upstream->is_http2) {
         hbk_gw_http2_client_send(upstream, stream);
     } else {
@@ -397,18 +396,16 @@ static hbk_status open_upstream(struct hbk_gw_host *host)
 {
     struct hbk_gw_pool *pool = host->pool;
     const struct hbk_gw_cluster *config = pool->cluster->config;
-    const struct hbk_gw_socket_address *source =
-        config->upstream_bind_config == NULL ? NULL : config->upstream_bind_config->source_address;
     const struct hbk_pipe_security security = {.context = pool->tls,
                                                .server_name = pool->cluster->server_name};
     struct hbk_gw_upstream *upstream = hbk_pool_take(&pool->shard->upstreams);
     if (upstream == NULL) {
         return HBK_NO_MEMORY;
     }
-    hbk_status status = hbk_pipe_connect(&upstream->pipe, &pool->shard->net, &host->address,
-                                         source == NULL ? NULL : &source->ip,
-                                         config->per_connection_buffer_limit_bytes,
-                                         security.context == NULL ? NULL : &security, &events);
+    hbk_status status =
+        hbk_pipe_connect(&upstream->pipe, &pool->shard->net, &host->address,
+                         hbk_gw_cluster_source(config), config->per_connection_buffer_limit_bytes,
+                         security.context == NULL ? NULL : &security, &events);
     if (status != HBK_OK) {
         hbk_pool_give(&pool->shard->upstreams, upstream);
         return status;
@@ -510,6 +507,10 @@ void hbk_gw_upstream_ask(struct hbk_gw_stream *stream)
         hbk_gw_count(&pool->stats[HBK_GW_C_CX_NONE_HEALTHY], 1);
         hbk_gw_stream_reply(stream, 503, HBK_SLICE("no healthy upstream"), HBK_GW_FLAG_UH,
                             "no_healthy_upstream");
+        return;
+    }
+    if (hbk_gw_forward_to_host(stream, host->hostname) != HBK_OK) {
+        hbk_gw_stream_reply(stream, 500, HBK_SLICE(""), 0, "request_headers_too_large");
         return;
     }
     hbk_gw_count(&pool->stats[HBK_GW_C_RQ_TOTAL], 1);

@@ -51,10 +51,7 @@ static hbk_status write_head(struct hbk_gw_upstream *upstream, struct hbk_gw_str
     HBK_TRY(hbk_buffer_append(out, HBK_SLICE(" ")));
     HBK_TRY(hbk_buffer_append(out, head->path));
     HBK_TRY(hbk_buffer_append(out, HBK_SLICE(" HTTP/1.1\r\n")));
-    bool is_auto = stream->route->route->host_rewrite == HBK_GW_HOST_AUTO;
-    struct hbk_slice host =
-        is_auto && upstream->host->hostname.size > 0 ? upstream->host->hostname : head->authority;
-    HBK_TRY(write_field(out, HBK_SLICE("host"), host));
+    HBK_TRY(write_field(out, HBK_SLICE("host"), head->authority));
     for (uint32_t i = 0; i < head->count; i++) {
         HBK_TRY(write_field(out, head->fields[i].name, head->fields[i].value));
     }

@@ -29,13 +29,11 @@ static void pump_stream(struct hbk_gw_stream *stream)
 void hbk_gw_http2_client_send(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
 {
     const struct hbk_gw_head *head = &stream->sent;
-    bool is_auto = stream->route->route->host_rewrite == HBK_GW_HOST_AUTO;
     bool is_last = stream->request_ended && hbk_buffer_is_empty(&stream->held);
     struct hbk_h2_request request = {
         .method = head->method,
         .scheme = head->scheme,
-        .authority = is_auto && upstream->host->hostname.size > 0 ? upstream->host->hostname
-                                                                  : head->authority,
+        .authority = head->authority,
         .path = head->path,
     };
     stream->up_h2 = (struct hbk_h2_stream){0};

@@ -29,6 +29,20 @@ void hbk_gw_config_unref(struct hbk_gw_config *config)
     free(config);
 }
 
+const struct hbk_gw_http_options *hbk_gw_cluster_http_options(const struct hbk_gw_cluster *cluster)
+{
+    const struct hbk_gw_http_protocol_options *typed = cluster->http;
+    return typed != NULL && typed->common_http_protocol_options != NULL
+               ? typed->common_http_protocol_options
+               : cluster->common_http_protocol_options;
+}
+
+const struct hbk_address *hbk_gw_cluster_source(const struct hbk_gw_cluster *cluster)
+{
+    const struct hbk_gw_bind_config *bind = cluster->upstream_bind_config;
+    return bind == NULL || bind->source_address == NULL ? NULL : &bind->source_address->ip;
+}
+
 const struct hbk_gw_cluster *hbk_gw_find_cluster(const struct hbk_gw_static_resources *all,
                                                  struct hbk_slice name)
 {

@@ -365,7 +365,8 @@ struct hbk_gw_bootstrap {
     const struct hbk_gw_static_resources *static_resources; /* never NULL when built */
     const struct hbk_gw_admin *admin;
     const struct hbk_gw_stats_config *stats_config;
-    uint64_t stats_flush_interval; /* 5 s */
+    const struct hbk_gw_typed_extension *typed_dns_resolver_config; /* for clusters without */
+    uint64_t stats_flush_interval;                                  /* 5 s */
 };
 
 /* The holder: counted, immutable. */
@@ -381,6 +382,13 @@ struct hbk_gw_config *hbk_gw_config_ref(struct hbk_gw_config *config);
 
 /* The last one wipes: inline keys lie in the arena. NULL is allowed. Any thread. */
 void hbk_gw_config_unref(struct hbk_gw_config *config);
+
+/* The options of a cluster's connections that no version of HTTP matters to: the typed ones, or
+ * else the older form; NULL: neither. */
+const struct hbk_gw_http_options *hbk_gw_cluster_http_options(const struct hbk_gw_cluster *cluster);
+
+/* Where a cluster's connections come from; NULL: the kernel chooses. */
+const struct hbk_address *hbk_gw_cluster_source(const struct hbk_gw_cluster *cluster);
 
 /* By name; NULL without one. */
 const struct hbk_gw_cluster *hbk_gw_find_cluster(const struct hbk_gw_static_resources *all,

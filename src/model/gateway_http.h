@@ -91,6 +91,11 @@ enum hbk_gw_host_rewrite {
     HBK_GW_HOST_HEADER,
 };
 
+struct hbk_gw_max_stream_duration {
+    uint64_t max_stream_duration; /* 0: none; has_max_stream_duration */
+    uint8_t has_max_stream_duration;
+};
+
 struct hbk_gw_route_action {
     struct hbk_slice cluster, cluster_header;
     const struct hbk_gw_weighted_clusters *weighted_clusters;
@@ -103,6 +108,7 @@ struct hbk_gw_route_action {
     uint64_t timeout;                    /* 15 s; 0: none */
     uint64_t idle_timeout;
     const struct hbk_gw_retry_policy *retry_policy;
+    const struct hbk_gw_max_stream_duration *max_stream_duration;
 };
 
 enum hbk_gw_redirect_path { HBK_GW_REDIRECT_KEEP, HBK_GW_REDIRECT_PATH, HBK_GW_REDIRECT_PREFIX };

@@ -32,7 +32,7 @@ static bool ip_of(const struct addrinfo *info, struct hbk_ip *out_ip)
 }
 
 /* The system's answer, to be freed by the caller. */
-static hbk_status look_up(struct hbk_slice host, int family, struct addrinfo **out_found,
+static hbk_status look_up(struct hbk_slice host, struct addrinfo **out_found,
                           struct hbk_error *error)
 {
     HBK_CLEANUP(free_text) char *name = hbk_slice_to_string(host);
@@ -40,7 +40,7 @@ static hbk_status look_up(struct hbk_slice host, int family, struct addrinfo **o
         return hbk_error_set(error, HBK_NO_MEMORY, "out of memory");
     }
     const struct addrinfo hints = {
-        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     int failure = getaddrinfo(name, NULL, &hints, out_found);
     if (failure != 0) {
         bool is_unknown = failure == EAI_NONAME || failure == EAI_NODATA;
@@ -50,37 +50,22 @@ static hbk_status look_up(struct hbk_slice host, int family, struct addrinfo **o
     return HBK_OK;
 }
 
-hbk_status hbk_resolve_all(struct hbk_slice host, enum hbk_resolve_family family,
-                           struct hbk_ip *out_ips, size_t max, size_t *out_count,
-                           struct hbk_error *error)
-{
-    static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
-    size_t count = 0;
-    if (max > 0 && hbk_ip_parse(host, &out_ips[0])) {
-        *out_count = 1;
-        return HBK_OK;
-    }
-    HBK_CLEANUP(free_addresses) struct addrinfo *found = NULL;
-    HBK_TRY(look_up(host, families[family], &found, error));
-    for (const struct addrinfo *info = found; info != NULL && count < max; info = info->ai_next) {
-        bool is_known = !ip_of(info, &out_ips[count]);
-        for (size_t i = 0; i < count && !is_known; i++) {
-            is_known = hbk_ip_equal(&out_ips[i], &out_ips[count]);
-        }
-        count += is_known ? 0 : 1;
-    }
-    *out_count = count;
-    return count > 0 ? HBK_OK
-                     : hbk_error_set(error, HBK_NOT_FOUND, "host \"%.*s\" has no IP address",
-                                     HBK_SLICE_ARGS(host));
-}
-
 hbk_status hbk_resolve(struct hbk_slice host, uint16_t port, struct hbk_address *out_address,
                        struct hbk_error *error)
 {
     struct hbk_ip ip;
-    size_t count = 0;
-    HBK_TRY(hbk_resolve_all(host, HBK_RESOLVE_ANY, &ip, 1, &count, error));
+    HBK_CLEANUP(free_addresses) struct addrinfo *found = NULL;
+    bool is_known = hbk_ip_parse(host, &ip);
+    if (!is_known) {
+        HBK_TRY(look_up(host, &found, error));
+    }
+    for (const struct addrinfo *info = found; info != NULL && !is_known; info = info->ai_next) {
+        is_known = ip_of(info, &ip);
+    }
+    if (!is_known) {
+        return hbk_error_set(error, HBK_NOT_FOUND, "host \"%.*s\" has no IP address",
+                             HBK_SLICE_ARGS(host));
+    }
     *out_address = (struct hbk_address){.ip = ip, .port = port};
     return HBK_OK;
 }

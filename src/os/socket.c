@@ -82,9 +82,10 @@ hbk_status hbk_socket_listen(const struct hbk_address *address,
                              const struct hbk_listen_options *options, int *out_fd)
 {
     int family = address->ip.size == 4 ? AF_INET : AF_INET6;
+    bool takes_both = is_wildcard6(&address->ip) && !options->is_v6_only;
     HBK_CLEANUP(hbk_fd_close)
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 && errno == EAFNOSUPPORT && is_wildcard6(&address->ip)) {
+    if (fd < 0 && errno == EAFNOSUPPORT && takes_both) {
         struct hbk_address any4 = {.ip = {.size = 4}, .port = address->port};
         return hbk_socket_listen(&any4, options, out_fd);
     }
@@ -93,7 +94,7 @@ hbk_status hbk_socket_listen(const struct hbk_address *address,
     }
     bool is_set = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) && set_mark(fd, options->mark);
     if (family == AF_INET6) {
-        is_set = is_set && set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_wildcard6(&address->ip));
+        is_set = is_set && set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !takes_both);
     }
     if (options->is_port_shared) {
         is_set = is_set && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);

@@ -19,12 +19,13 @@ enum { HBK_SOCKET_BACKLOG = 4096 };
 struct hbk_listen_options {
     bool is_port_shared; /* SO_REUSEPORT: several listeners, one port */
     bool is_transparent; /* IP_TRANSPARENT where permitted; silently without it elsewhere */
+    bool is_v6_only;     /* the wildcard [::] is IPv6 alone */
     uint32_t mark;       /* SO_MARK; 0: none */
 };
 
 /*
- * Listens on `address`. The wildcard [::] takes IPv4 too; where IPv6 is switched off it falls back
- * to 0.0.0.0.
+ * Listens on `address`. The wildcard [::] takes IPv4 too, unless the options say no; where IPv6 is
+ * switched off it falls back to 0.0.0.0 then.
  *
  * Fails: HBK_IN_USE, HBK_NO_ADDRESS, HBK_DENIED, HBK_LIMIT (descriptors), HBK_IO. Any thread.
  */

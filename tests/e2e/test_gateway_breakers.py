@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import gateway, health, program, wait
+from harness import gateway, health, wait
 
 UPSTREAM = 24330
 GAUGES = ("cx_open", "rq_pending_open", "rq_open", "rq_retry_open")
@@ -41,23 +41,3 @@ def test_a_limit_that_is_reached_is_open_until_it_is_not(proxy, limit, is_open):
         may_answer.set()
         assert reply.result(20).status == b"HTTP/1.1 200 OK"
         wait.until(lambda: gauges(running) == set(), "no open breaker")
-
-
-OPTIONS = (
-    "common_http_protocol_options: {max_stream_duration: 1s}",
-    gateway.HTTP2_UPSTREAM.replace(
-        "explicit_http_config", "common_http_protocol_options: {max_stream_duration: 1s}, "
-        "explicit_http_config",
-    ),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=["older form", "typed options"])
-def test_a_duration_that_a_cluster_would_not_keep_is_refused(tmp_path, options):
-    path = tmp_path / "wrong.yaml"
-    listener = gateway.http_listener(health.FRONT, health.TO_UP)
-    cluster = gateway.http_cluster(UPSTREAM, options)
-    path.write_text(gateway.bootstrap(health.ADMIN, listener, cluster), encoding="utf-8")
-    result = program.hauberk("gateway", "-c", path, "--mode", "validate")
-    assert result.returncode != 0
-    assert "max_stream_duration is not served yet" in result.stdout + result.stderr
