@@ -39,15 +39,9 @@ static bool is_target(struct hbk_slice name)
     return name.size > 0 && name.size < HBK_LOG_TARGET_BYTES_MAX;
 }
 
-/* One of the parts between commas: "debug" or "tls=debug". */
-static hbk_status read_part(struct hbk_slice part, struct change *change, struct hbk_error *error)
+static hbk_status add_target(struct hbk_slice name, struct hbk_slice text, struct change *change,
+                             struct hbk_error *error)
 {
-    size_t equals;
-    if (!hbk_slice_find(part, '=', &equals)) {
-        change->has_level = true;
-        return read_level(part, &change->level, error);
-    }
-    struct hbk_slice name = hbk_slice_part(part, 0, equals);
     if (!is_target(name)) {
         return hbk_error_set(error, HBK_INVALID,
                              "Invalid level provided: '%.*s' is not the name of a target: lower "
@@ -59,18 +53,36 @@ static hbk_status read_part(struct hbk_slice part, struct change *change, struct
                              HBK_LOG_TARGETS_MAX);
     }
     enum hbk_log_level level;
-    HBK_TRY(read_level(hbk_slice_part(part, equals + 1, part.size), &level, error));
+    HBK_TRY(read_level(text, &level, error));
     change->targets[change->target_count].name = name;
     change->targets[change->target_count++].level = level;
     return HBK_OK;
 }
 
-static hbk_status read_levels(struct hbk_slice text, struct change *change, struct hbk_error *error)
+/* One of the parts between commas: "debug" or "tls=debug"; of paths "tls:debug" alone. */
+static hbk_status read_part(struct hbk_slice part, uint8_t mark, struct change *change,
+                            struct hbk_error *error)
+{
+    size_t at;
+    if (hbk_slice_find(part, mark, &at)) {
+        return add_target(hbk_slice_part(part, 0, at), hbk_slice_part(part, at + 1, part.size),
+                          change, error);
+    }
+    if (mark == ':') {
+        return hbk_error_set(error, HBK_INVALID, "Invalid path '%.*s': name:level is allowed",
+                             HBK_SLICE_ARGS(hbk_slice_part(part, 0, 64)));
+    }
+    change->has_level = true;
+    return read_level(part, &change->level, error);
+}
+
+static hbk_status read_levels(struct hbk_slice text, uint8_t mark, struct change *change,
+                              struct hbk_error *error)
 {
     for (;;) {
         size_t comma = text.size;
         bool has_more = hbk_slice_find(text, ',', &comma);
-        HBK_TRY(read_part(hbk_slice_part(text, 0, comma), change, error));
+        HBK_TRY(read_part(hbk_slice_part(text, 0, comma), mark, change, error));
         if (!has_more) {
             return HBK_OK;
         }
@@ -104,7 +116,8 @@ hbk_status hbk_logging_change(struct hbk_slice query, enum hbk_log_level default
                               struct hbk_error *error)
 {
     struct change change = {.is_reset = false};
-    uint8_t levels[HBK_LOGGING_QUERY_BYTES_MAX];
+    uint8_t levels[HBK_LOGGING_QUERY_BYTES_MAX], paths[HBK_LOGGING_QUERY_BYTES_MAX];
+    bool has_levels = false, has_paths = false;
     struct hbk_query_reader reader = hbk_query_reader_of(query);
     struct hbk_query_pair pair;
     while (hbk_query_next(&reader, &pair)) {
@@ -112,19 +125,27 @@ hbk_status hbk_logging_change(struct hbk_slice query, enum hbk_log_level default
             change.is_reset = true;
             continue;
         }
-        if (!hbk_slice_equal(pair.name, HBK_SLICE("level"))) {
-            return hbk_error_set(error, HBK_INVALID,
-                                 "Unknown parameter '%.*s'; known: level, reset",
-                                 HBK_SLICE_ARGS(hbk_slice_part(pair.name, 0, 64)));
+        bool is_paths = hbk_slice_equal(pair.name, HBK_SLICE("paths"));
+        if (!is_paths && !hbk_slice_equal(pair.name, HBK_SLICE("level"))) {
+            if (!is_target(pair.name)) {
+                return hbk_error_set(error, HBK_INVALID,
+                                     "Unknown parameter '%.*s'; known: level, paths, reset, and "
+                                     "names of targets",
+                                     HBK_SLICE_ARGS(hbk_slice_part(pair.name, 0, 64)));
+            }
+            HBK_TRY(add_target(pair.name, pair.value, &change, error));
+            continue;
         }
         struct hbk_slice text;
-        if (change.has_level || change.target_count > 0 ||
-            !hbk_query_decode(pair.value, hbk_span_of(levels, sizeof levels), &text)) {
+        struct hbk_span room =
+            is_paths ? hbk_span_of(paths, sizeof paths) : hbk_span_of(levels, sizeof levels);
+        if ((is_paths ? has_paths : has_levels) || !hbk_query_decode(pair.value, room, &text)) {
             return hbk_error_set(error, HBK_INVALID,
-                                 "Invalid level provided: one 'level' of at most %d bytes",
-                                 HBK_LOGGING_QUERY_BYTES_MAX);
+                                 "Invalid level provided: one '%s' of at most %d bytes",
+                                 is_paths ? "paths" : "level", HBK_LOGGING_QUERY_BYTES_MAX);
         }
-        HBK_TRY(read_levels(text, &change, error));
+        *(is_paths ? &has_paths : &has_levels) = true;
+        HBK_TRY(read_levels(text, is_paths ? ':' : '=', &change, error));
     }
     return apply(&change, default_level, error);
 }

@@ -77,6 +77,16 @@ enum hbk_log_level hbk_log_level_now(void)
 
 bool hbk_log_level_from_text(struct hbk_slice text, enum hbk_log_level *out_level)
 {
+    static const struct {
+        const char *name;
+        enum hbk_log_level level;
+    } others[] = {{"warning", HBK_LOG_WARN}, {"critical", HBK_LOG_ERROR}};
+    for (size_t i = 0; i < HBK_COUNT(others); i++) {
+        if (hbk_slice_equal_nocase(text, hbk_slice_text(others[i].name))) {
+            *out_level = others[i].level;
+            return true;
+        }
+    }
     for (size_t i = 0; i < HBK_COUNT(level_names); i++) {
         if (hbk_slice_equal_nocase(text, hbk_slice_text(level_names[i]))) {
             *out_level = (enum hbk_log_level)i;

@@ -111,21 +111,11 @@ static hbk_status read_number(const char *name, const char *text, uint64_t most,
     return HBK_OK;
 }
 
-/* Envoy's names of levels; what is above error counts as error here. */
 static hbk_status read_level(struct hbk_slice text, enum hbk_log_level *out_level,
                              struct hbk_error *error)
 {
-    static const struct {
-        const char *name;
-        enum hbk_log_level level;
-    } levels[] = {{"trace", HBK_LOG_TRACE},    {"debug", HBK_LOG_DEBUG}, {"info", HBK_LOG_INFO},
-                  {"warning", HBK_LOG_WARN},   {"warn", HBK_LOG_WARN},   {"error", HBK_LOG_ERROR},
-                  {"critical", HBK_LOG_ERROR}, {"off", HBK_LOG_OFF}};
-    for (size_t i = 0; i < HBK_COUNT(levels); i++) {
-        if (hbk_slice_equal(text, hbk_slice_text(levels[i].name))) {
-            *out_level = levels[i].level;
-            return HBK_OK;
-        }
+    if (hbk_log_level_from_text(text, out_level)) {
+        return HBK_OK;
     }
     return hbk_error_set(error, HBK_INVALID,
                          "log level \"%.*s\": trace, debug, info, warning, error, critical or off "

@@ -73,6 +73,7 @@ extern const struct hbk_proto_message hbk_envoy_listener, hbk_envoy_downstream_s
 
 /* envoy_dns.c */
 extern const struct hbk_proto_message hbk_envoy_refresh_rate, hbk_envoy_dns_resolver;
+extern const struct hbk_proto_message hbk_envoy_locality;
 
 /* envoy_health.c */
 extern const struct hbk_proto_message hbk_envoy_health_check;

@@ -66,7 +66,8 @@ static const struct hbk_proto_message lb_endpoint = {
 
 #define T struct hbk_gw_locality_endpoints
 static const struct hbk_proto_field locality_fields[] = {
-    F_NOTHING("locality", "endpoints of all localities are one set"),
+    F_MSG(locality, hbk_envoy_locality,
+          .note = "shown in /clusters; endpoints of all localities are one set"),
     F_MSGS(lb_endpoints, lb_endpoint),
     F_LATER("load_balancer_endpoints"),
     F_LATER("leds_cluster_locality_config"),
@@ -133,10 +134,27 @@ static const struct hbk_proto_message thresholds_message = {
 #define T struct hbk_gw_circuit_breakers
 static const struct hbk_proto_field breakers_fields[] = {
     F_MSGS(thresholds, thresholds_message),
-    F_LATER("per_host_thresholds"),
+    F_MSGS(per_host_thresholds, thresholds_message, .note = "max_connections alone"),
 };
+static hbk_status check_breakers(struct hbk_proto_reader *reader, const struct hbk_node *node,
+                                 void *message)
+{
+    const T *breakers = message;
+    struct hbk_gw_thresholds usual;
+    prepare_thresholds(&usual);
+    for (uint32_t i = 0; i < breakers->per_host_thresholds_count; i++) {
+        const struct hbk_gw_thresholds *given = &breakers->per_host_thresholds[i];
+        if (given->max_pending_requests != usual.max_pending_requests ||
+            given->max_requests != usual.max_requests || given->max_retries != usual.max_retries) {
+            hbk_proto_error(reader, node,
+                            "per_host_thresholds limits more than connections; "
+                            "allowed: priority and max_connections");
+        }
+    }
+    return HBK_OK;
+}
 static const struct hbk_proto_message circuit_breakers = {
-    MESSAGE("envoy.config.cluster.v3.CircuitBreakers", breakers_fields)};
+    MESSAGE("envoy.config.cluster.v3.CircuitBreakers", breakers_fields), .check = check_breakers};
 #undef T
 
 #define T struct hbk_gw_bind_config

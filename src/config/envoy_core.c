@@ -358,7 +358,7 @@ const struct hbk_proto_message hbk_envoy_config_source = {
 #define T struct hbk_gw_locality
 static const struct hbk_proto_field locality_fields[] = {F_TEXT(region), F_TEXT(zone),
                                                          F_TEXT(sub_zone)};
-static const struct hbk_proto_message locality = {
+const struct hbk_proto_message hbk_envoy_locality = {
     MESSAGE("envoy.config.core.v3.Locality", locality_fields)};
 #undef T
 
@@ -368,7 +368,7 @@ static const struct hbk_proto_field node_fields[] = {
     F_TEXT(cluster),
     F_NOTHING("metadata", "nothing here reads it"),
     F_NOTHING("dynamic_parameters", "only xDS reads it"),
-    F_MSG(locality, locality),
+    F_MSG(locality, hbk_envoy_locality),
     F_NOTHING("user_agent_name", "only xDS reads it"),
     F_NOTHING("user_agent_version", "only xDS reads it"),
     F_NOTHING("extensions", "only xDS reads it"),

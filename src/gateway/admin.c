@@ -225,6 +225,52 @@ static hbk_status print_limits(struct hbk_buffer *body, const char *name, const 
                             thresholds->max_requests, name, priority, thresholds->max_retries);
 }
 
+static hbk_status print_line(struct hbk_buffer *body, const char *name, const char *host,
+                             const char *key, struct hbk_slice value)
+{
+    return hbk_buffer_print(body, "%s::%s::%s::%.*s\n", name, host, key, HBK_SLICE_ARGS(value));
+}
+
+/* By name, as Envoy has them in this form. */
+static hbk_status print_figures(struct hbk_buffer *body, const char *name, const char *host,
+                                const struct hbk_gw_figures *figures)
+{
+    static const enum hbk_gw_host_stat order[] = {
+        HBK_GW_E_CX_ACTIVE,  HBK_GW_E_CX_CONNECT_FAIL, HBK_GW_E_CX_TOTAL,
+        HBK_GW_E_RQ_ACTIVE,  HBK_GW_E_RQ_ERROR,        HBK_GW_E_RQ_PENDING_ACTIVE,
+        HBK_GW_E_RQ_SUCCESS, HBK_GW_E_RQ_TIMEOUT,      HBK_GW_E_RQ_TOTAL,
+    };
+    _Static_assert(HBK_COUNT(order) == HBK_GW_E_STATS, "each once");
+    for (size_t i = 0; i < HBK_COUNT(order); i++) {
+        HBK_TRY(hbk_buffer_print(body, "%s::%s::%s::%llu\n", name, host,
+                                 hbk_gw_host_stat_names[order[i]].name,
+                                 (unsigned long long)hbk_gw_figures_sum(figures, order[i])));
+    }
+    return HBK_OK;
+}
+
+/* Success rates are what outlier detection would know. */
+static hbk_status print_place(struct hbk_buffer *body, const char *name, const char *host,
+                              const struct hbk_gw_locality *locality)
+{
+    const struct {
+        const char *key;
+        struct hbk_slice value;
+    } lines[] = {
+        {"region", locality->region},
+        {"zone", locality->zone},
+        {"sub_zone", locality->sub_zone},
+        {"canary", HBK_SLICE("false")},
+        {"priority", HBK_SLICE("0")},
+        {"success_rate", HBK_SLICE("-1")},
+        {"local_origin_success_rate", HBK_SLICE("-1")},
+    };
+    for (size_t i = 0; i < HBK_COUNT(lines); i++) {
+        HBK_TRY(print_line(body, name, host, lines[i].key, lines[i].value));
+    }
+    return HBK_OK;
+}
+
 static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t index,
                                 struct hbk_buffer *body)
 {
@@ -233,20 +279,18 @@ static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t i
     const char *name = (const char *)cluster->config->name.bytes;
     HBK_TRY(hbk_buffer_print(body, "%s::observability_name::%s\n", name, name));
     HBK_TRY(print_limits(body, name, "default", &cluster->thresholds));
+    HBK_TRY(print_limits(body, name, "high", &cluster->high_thresholds));
     HBK_TRY(hbk_buffer_print(body, "%s::added_via_api::false\n", name));
     for (uint32_t i = 0; i < members->count; i++) {
         char text[HBK_ADDRESS_TEXT_BYTES_MAX], flags[HBK_GW_FLAGS_TEXT_BYTES_MAX];
         const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[i];
         (void)hbk_address_text(&members->addresses[i], text);
-        HBK_TRY(hbk_buffer_print(
-            body,
-            "%s::%s::hostname::%s\n%s::%s::health_flags::%s\n%s::%s::weight::%u\n"
-            "%s::%s::priority::0\n",
-            name, text,
-            endpoint->endpoint->hostname.size > 0 ? (const char *)endpoint->endpoint->hostname.bytes
-                                                  : "",
-            name, text, hbk_gw_member_flags_text(members, i, flags), name, text,
-            endpoint->load_balancing_weight, name, text));
+        HBK_TRY(print_figures(body, name, text, members->figures[i]));
+        HBK_TRY(print_line(body, name, text, "hostname", endpoint->endpoint->hostname));
+        HBK_TRY(hbk_buffer_print(body, "%s::%s::health_flags::%s\n%s::%s::weight::%u\n", name, text,
+                                 hbk_gw_member_flags_text(members, i, flags), name, text,
+                                 endpoint->load_balancing_weight));
+        HBK_TRY(print_place(body, name, text, hbk_gw_locality_of(cluster->config, endpoint)));
     }
     return HBK_OK;
 }
@@ -346,6 +390,15 @@ static void on_logging(struct hbk_admin_exchange *exchange, const struct hbk_adm
     hbk_gw_admin_reply(exchange, hbk_gw_admin_text, status, &body);
 }
 
+static void on_reopen(struct hbk_admin_exchange *exchange, const struct hbk_admin_request *request,
+                      void *context)
+{
+    const struct hbk_gw_control *control = context;
+    (void)request;
+    hbk_gw_plan_reopen_logs(control->plan);
+    reply_ok(exchange);
+}
+
 static void on_hot_restart(struct hbk_admin_exchange *exchange,
                            const struct hbk_admin_request *request, void *context)
 {
@@ -385,10 +438,12 @@ static const struct hbk_admin_route routes[] = {
     {"/live.css", HBK_ADMIN_GET, hbk_gw_admin_on_style, "of the page"},
     {"/live.js", HBK_ADMIN_GET, hbk_gw_admin_on_script, "of the page"},
     {"/listeners", BOTH, on_listeners, "listener addresses: format=text|json"},
-    {"/logging", HBK_ADMIN_POST, on_logging, "query or change logging levels"},
+    {"/logging", HBK_ADMIN_POST, on_logging,
+     "query or change logging levels: level=LEVEL, NAME=LEVEL, paths=NAME:LEVEL,..."},
     {"/memory", BOTH, on_memory, "current allocation of the heap"},
     {"/quitquitquit", HBK_ADMIN_POST, on_quit, "exit the server"},
     {"/ready", BOTH, on_ready, "the server's state: LIVE, or DRAINING with status 503"},
+    {"/reopen_logs", HBK_ADMIN_POST, on_reopen, "open the files of access logs anew"},
     {"/reset_counters", HBK_ADMIN_POST, on_reset, "reset all counters to zero"},
     {"/server_info", BOTH, hbk_gw_admin_on_server_info, "version and status"},
     {"/stats", BOTH, on_stats,

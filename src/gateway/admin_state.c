@@ -169,35 +169,83 @@ static void print_health(struct hbk_json *json, const struct hbk_gw_members *mem
     hbk_json_end_object(json);
 }
 
-static void print_hosts(struct hbk_json *json, const struct hbk_gw_members *members)
+/* Zeros are left out, as protobuf's JSON has it. */
+static void print_figures(struct hbk_json *json, const struct hbk_gw_figures *figures)
+{
+    hbk_json_begin_array(json, "stats");
+    for (unsigned i = 0; i < HBK_GW_E_STATS; i++) {
+        char text[NAME_BYTES_MAX];
+        uint64_t value = hbk_gw_figures_sum(figures, (enum hbk_gw_host_stat)i);
+        hbk_json_begin_object(json, NULL);
+        if (hbk_gw_host_stat_names[i].is_gauge) {
+            hbk_json_text(json, "type", "GAUGE");
+        }
+        if (value > 0) {
+            (void)snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+            hbk_json_text(json, "value", text);
+        }
+        hbk_json_text(json, "name", hbk_gw_host_stat_names[i].name);
+        hbk_json_end_object(json);
+    }
+    hbk_json_end_array(json);
+}
+
+static void print_locality(struct hbk_json *json, const struct hbk_gw_locality *locality)
+{
+    const struct {
+        const char *name;
+        struct hbk_slice value;
+    } parts[] = {
+        {"region", locality->region}, {"zone", locality->zone}, {"sub_zone", locality->sub_zone}};
+    hbk_json_begin_object(json, "locality");
+    for (size_t i = 0; i < HBK_COUNT(parts); i++) {
+        if (parts[i].value.size > 0) {
+            hbk_json_string(json, parts[i].name, parts[i].value);
+        }
+    }
+    hbk_json_end_object(json);
+}
+
+static void print_hosts(struct hbk_json *json, const struct hbk_gw_cluster *config,
+                        const struct hbk_gw_members *members)
 {
     hbk_json_begin_array(json, "host_statuses");
     for (uint32_t i = 0; i < members->count; i++) {
         const struct hbk_gw_lb_endpoint *endpoint = members->endpoints[i];
         hbk_json_begin_object(json, NULL);
         print_address(json, "address", &members->addresses[i]);
+        print_figures(json, members->figures[i]);
         print_health(json, members, i);
         hbk_json_number(json, "weight", endpoint->load_balancing_weight);
         if (endpoint->endpoint->hostname.size > 0) {
             hbk_json_string(json, "hostname", endpoint->endpoint->hostname);
         }
-        hbk_json_begin_object(json, "locality");
-        hbk_json_end_object(json);
+        print_locality(json, hbk_gw_locality_of(config, endpoint));
         hbk_json_end_object(json);
     }
     hbk_json_end_array(json);
 }
 
-static void print_breakers(struct hbk_json *json, const struct hbk_gw_thresholds *thresholds)
+static void print_thresholds(struct hbk_json *json, const struct hbk_gw_thresholds *thresholds,
+                             const char *priority)
 {
-    hbk_json_begin_object(json, "circuit_breakers");
-    hbk_json_begin_array(json, "thresholds");
     hbk_json_begin_object(json, NULL);
+    if (priority != NULL) {
+        hbk_json_text(json, "priority", priority);
+    }
     hbk_json_number(json, "max_connections", thresholds->max_connections);
     hbk_json_number(json, "max_pending_requests", thresholds->max_pending_requests);
     hbk_json_number(json, "max_requests", thresholds->max_requests);
     hbk_json_number(json, "max_retries", thresholds->max_retries);
     hbk_json_end_object(json);
+}
+
+static void print_breakers(struct hbk_json *json, const struct hbk_gw_plan_cluster *cluster)
+{
+    hbk_json_begin_object(json, "circuit_breakers");
+    hbk_json_begin_array(json, "thresholds");
+    print_thresholds(json, &cluster->thresholds, NULL);
+    print_thresholds(json, &cluster->high_thresholds, "HIGH");
     hbk_json_end_array(json);
     hbk_json_end_object(json);
 }
@@ -217,8 +265,8 @@ void hbk_gw_admin_clusters_json(struct hbk_admin_exchange *exchange,
         }
         hbk_json_begin_object(&json, NULL);
         hbk_json_string(&json, "name", cluster->config->name);
-        print_hosts(&json, control->members[i]);
-        print_breakers(&json, &cluster->thresholds);
+        print_hosts(&json, cluster->config, control->members[i]);
+        print_breakers(&json, cluster);
         hbk_json_string(&json, "observability_name", cluster->config->name);
         hbk_json_end_object(&json);
     }

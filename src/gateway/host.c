@@ -16,6 +16,7 @@ void hbk_gw_host_unref(struct hbk_gw_host *host)
 {
     if (--host->references == 0) {
         hbk_gw_vitals_unref(host->vitals);
+        hbk_gw_figures_unref(host->figures);
         free(host);
     }
 }
@@ -31,6 +32,13 @@ static bool is_usable(const struct hbk_gw_host *host)
            (host->vitals == NULL ||
             (atomic_load_explicit(&host->vitals->flags, memory_order_relaxed) &
              HBK_GW_FAILED_ACTIVE_HC) == 0);
+}
+
+bool hbk_gw_host_is_full(const struct hbk_gw_host *host)
+{
+    uint32_t most = host->pool->cluster->host_connections_max;
+    return most != UINT32_MAX && host->figures != NULL &&
+           hbk_gw_figures_sum(host->figures, HBK_GW_E_CX_ACTIVE) >= most;
 }
 
 static bool has_one_weight(const struct hbk_gw_pool *pool)
@@ -186,6 +194,7 @@ struct hbk_gw_host *hbk_gw_host_new(struct hbk_gw_pool *pool, const struct hbk_a
     host->address = *address;
     host->weight = 1;
     host->references = 1;
+    host->stats = pool->unlisted;
     hbk_list_init(&host->ready);
     hbk_list_init(&host->busy);
     hbk_list_init(&host->waiting);
@@ -204,6 +213,8 @@ static hbk_status add_host(struct hbk_gw_pool *pool, const struct hbk_gw_members
         return HBK_NO_MEMORY;
     }
     host->vitals = hbk_gw_vitals_ref(members->vitals[index]);
+    host->figures = hbk_gw_figures_ref(members->figures[index]);
+    host->stats = host->figures->rows[pool->shard->worker->index];
     /* A name that is resolved is the host's, where nothing else is said. */
     const struct hbk_gw_socket_address *address = endpoint->endpoint->address->socket_address;
     bool has_name = endpoint->endpoint->hostname.size > 0 || address->is_ip;

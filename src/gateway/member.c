@@ -29,6 +29,60 @@ void hbk_gw_vitals_unref(struct hbk_gw_vitals *vitals)
     }
 }
 
+/* ---- figures ---- */
+
+const struct hbk_gw_stat_name hbk_gw_host_stat_names[HBK_GW_E_STATS] = {
+    [HBK_GW_E_CX_CONNECT_FAIL] = {"cx_connect_fail", 0},
+    [HBK_GW_E_CX_TOTAL] = {"cx_total", 0},
+    [HBK_GW_E_RQ_ERROR] = {"rq_error", 0},
+    [HBK_GW_E_RQ_SUCCESS] = {"rq_success", 0},
+    [HBK_GW_E_RQ_TIMEOUT] = {"rq_timeout", 0},
+    [HBK_GW_E_RQ_TOTAL] = {"rq_total", 0},
+    [HBK_GW_E_CX_ACTIVE] = {"cx_active", 1},
+    [HBK_GW_E_RQ_ACTIVE] = {"rq_active", 1},
+    [HBK_GW_E_RQ_PENDING_ACTIVE] = {"rq_pending_active", 1},
+};
+
+struct hbk_gw_figures *hbk_gw_figures_new(uint32_t row_count)
+{
+    const size_t size =
+        sizeof(struct hbk_gw_figures) + row_count * sizeof(hbk_gw_counter[HBK_GW_E_ROOM]);
+    struct hbk_gw_figures *figures = aligned_alloc(_Alignof(struct hbk_gw_figures), size);
+    if (figures != NULL) {
+        memset(figures, 0, size);
+        atomic_init(&figures->references, 1);
+        figures->row_count = row_count;
+    }
+    return figures;
+}
+
+struct hbk_gw_figures *hbk_gw_figures_ref(struct hbk_gw_figures *figures)
+{
+    if (figures != NULL) {
+        atomic_fetch_add_explicit(&figures->references, 1, memory_order_relaxed);
+    }
+    return figures;
+}
+
+void hbk_gw_figures_unref(struct hbk_gw_figures *figures)
+{
+    if (figures != NULL &&
+        atomic_fetch_sub_explicit(&figures->references, 1, memory_order_acq_rel) == 1) {
+        free(figures);
+    }
+}
+
+uint64_t hbk_gw_figures_sum(const struct hbk_gw_figures *figures, enum hbk_gw_host_stat stat)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < figures->row_count; i++) {
+        sum += hbk_gw_read(&figures->rows[i][stat]);
+    }
+    return sum;
+}
+
+/* ---- sets ---- */
+
 struct hbk_gw_members *hbk_gw_members_new(uint32_t room)
 {
     struct hbk_gw_members *members = calloc(1, sizeof *members);
@@ -38,7 +92,9 @@ struct hbk_gw_members *hbk_gw_members_new(uint32_t room)
     members->endpoints = calloc((size_t)room + 1, sizeof *members->endpoints);
     members->addresses = calloc((size_t)room + 1, sizeof *members->addresses);
     members->vitals = calloc((size_t)room + 1, sizeof(struct hbk_gw_vitals *));
-    if (members->endpoints == NULL || members->addresses == NULL || members->vitals == NULL) {
+    members->figures = calloc((size_t)room + 1, sizeof(struct hbk_gw_figures *));
+    if (members->endpoints == NULL || members->addresses == NULL || members->vitals == NULL ||
+        members->figures == NULL) {
         hbk_gw_members_free(members);
         return NULL;
     }
@@ -52,10 +108,12 @@ void hbk_gw_members_free(struct hbk_gw_members *members)
     }
     for (uint32_t i = 0; i < members->count; i++) {
         hbk_gw_vitals_unref(members->vitals[i]);
+        hbk_gw_figures_unref(members->figures[i]);
     }
     free((void *)members->endpoints);
     free(members->addresses);
     free(members->vitals);
+    free(members->figures);
     free(members);
 }
 
@@ -113,6 +171,23 @@ uint32_t hbk_gw_members_healthy(const struct hbk_gw_members *members)
         healthy += hbk_gw_member_is_healthy(members, i) ? 1 : 0;
     }
     return healthy;
+}
+
+const struct hbk_gw_locality *hbk_gw_locality_of(const struct hbk_gw_cluster *config,
+                                                 const struct hbk_gw_lb_endpoint *endpoint)
+{
+    static const struct hbk_gw_locality nowhere;
+    const struct hbk_gw_load_assignment *assignment = config->load_assignment;
+    for (uint32_t i = 0; assignment != NULL && i < assignment->endpoints_count; i++) {
+        const struct hbk_gw_locality_endpoints *group = &assignment->endpoints[i];
+        bool is_here =
+            (uintptr_t)endpoint >= (uintptr_t)group->lb_endpoints &&
+            (uintptr_t)endpoint < (uintptr_t)(group->lb_endpoints + group->lb_endpoints_count);
+        if (is_here && group->locality != NULL) {
+            return group->locality;
+        }
+    }
+    return &nowhere;
 }
 
 const char *hbk_gw_member_flags_text(const struct hbk_gw_members *members, uint32_t index,
@@ -190,9 +265,24 @@ static void keep_healthy(struct hbk_gw_members *out, const struct hbk_gw_members
     }
 }
 
+/* Who was there goes on counting. */
+static hbk_status give_figures(struct hbk_gw_members *next, const struct hbk_gw_members *old,
+                               uint32_t workers)
+{
+    for (uint32_t i = 0; i < next->count; i++) {
+        uint32_t at = old == NULL ? 0 : hbk_gw_members_find(old, &next->addresses[i]);
+        next->figures[i] = old != NULL && at < old->count ? hbk_gw_figures_ref(old->figures[at])
+                                                          : hbk_gw_figures_new(workers);
+        if (next->figures[i] == NULL) {
+            return HBK_NO_MEMORY;
+        }
+    }
+    return HBK_OK;
+}
+
 hbk_status hbk_gw_members_succeed(const struct hbk_gw_cluster *config,
                                   const struct hbk_gw_members *old,
-                                  const struct hbk_gw_members *fresh,
+                                  const struct hbk_gw_members *fresh, uint32_t workers,
                                   struct hbk_gw_members **out_next)
 {
     uint32_t room = fresh->count + (old == NULL ? 0 : old->count);
@@ -202,12 +292,14 @@ hbk_status hbk_gw_members_succeed(const struct hbk_gw_cluster *config,
     for (uint32_t i = 0; status == HBK_OK && i < fresh->count && next->count < room; i++) {
         status = take_fresh(next, config, old, fresh, i);
     }
+    if (status == HBK_OK && old != NULL && config->health_checks_count > 0 &&
+        !config->ignore_health_on_host_removal) {
+        keep_healthy(next, old, room);
+    }
+    status = status == HBK_OK ? give_figures(next, old, workers) : status;
     if (status != HBK_OK) {
         hbk_gw_members_free(next);
         return status;
-    }
-    if (old != NULL && config->health_checks_count > 0 && !config->ignore_health_on_host_removal) {
-        keep_healthy(next, old, room);
     }
     *out_next = next;
     return HBK_OK;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "gateway/plan.h"
+#include "gateway/stats.h"
 
 enum { HBK_GW_HOSTS_MAX = 4096 }; /* of a cluster */
 
@@ -28,12 +29,44 @@ struct hbk_gw_vitals *
 hbk_gw_vitals_ref(struct hbk_gw_vitals *vitals); /* NULL is allowed, as next */
 void hbk_gw_vitals_unref(struct hbk_gw_vitals *vitals);
 
+/* What is counted of a host, Envoy's counters before its gauges. */
+enum hbk_gw_host_stat {
+    HBK_GW_E_CX_CONNECT_FAIL,
+    HBK_GW_E_CX_TOTAL,
+    HBK_GW_E_RQ_ERROR,
+    HBK_GW_E_RQ_SUCCESS,
+    HBK_GW_E_RQ_TIMEOUT,
+    HBK_GW_E_RQ_TOTAL,
+    HBK_GW_E_CX_ACTIVE,
+    HBK_GW_E_RQ_ACTIVE,
+    HBK_GW_E_RQ_PENDING_ACTIVE,
+    HBK_GW_E_STATS,
+    HBK_GW_E_ROOM = 16, /* a worker's row fills cache lines of its own */
+};
+extern const struct hbk_gw_stat_name hbk_gw_host_stat_names[HBK_GW_E_STATS];
+
+/* Those of one host: a row for each worker, which alone writes to it. As vitals they stay the same
+ * from set to set. */
+struct hbk_gw_figures {
+    _Atomic uint32_t references; /* release on giving back, acquire before the free */
+    uint32_t row_count;
+    _Alignas(64) hbk_gw_counter rows[][HBK_GW_E_ROOM];
+};
+
+HBK_MUST_USE struct hbk_gw_figures *hbk_gw_figures_new(uint32_t row_count); /* NULL: no memory */
+/* NULL is allowed, as next. */
+struct hbk_gw_figures *hbk_gw_figures_ref(struct hbk_gw_figures *figures);
+void hbk_gw_figures_unref(struct hbk_gw_figures *figures);
+/* Of all workers together. */
+uint64_t hbk_gw_figures_sum(const struct hbk_gw_figures *figures, enum hbk_gw_host_stat stat);
+
 /* The hosts of one cluster, replaced as a whole. */
 struct hbk_gw_members {
     uint32_t count;
     const struct hbk_gw_lb_endpoint **endpoints; /* owned arrays, as the next ones */
     struct hbk_address *addresses;
-    struct hbk_gw_vitals **vitals; /* references; NULL where nothing checks the host */
+    struct hbk_gw_vitals **vitals;   /* references; NULL where nothing checks the host */
+    struct hbk_gw_figures **figures; /* references; NULL in a set that is only found, not in use */
 };
 
 /* With room for that many; NULL when out of memory. */
@@ -41,7 +74,7 @@ HBK_MUST_USE struct hbk_gw_members *hbk_gw_members_new(uint32_t room);
 void hbk_gw_members_free(struct hbk_gw_members *members); /* NULL is allowed */
 bool hbk_gw_members_equal(const struct hbk_gw_members *a, const struct hbk_gw_members *b);
 
-/* Adds one; there must be room. Takes the reference. */
+/* Adds one, without figures; there must be room. Takes the reference. */
 void hbk_gw_members_add(struct hbk_gw_members *members, const struct hbk_gw_lb_endpoint *endpoint,
                         const struct hbk_address *address, struct hbk_gw_vitals *vitals);
 
@@ -56,12 +89,17 @@ uint32_t hbk_gw_members_healthy(const struct hbk_gw_members *members);
 /*
  * The set that comes after `old` (NULL: the first) when `fresh` was found: who was there keeps its
  * vitals, who is new and checked has failed until its first check, and who is gone but healthy by
- * its checks stays until it is not, unless the cluster ignores that. Fails: HBK_NO_MEMORY.
+ * its checks stays until it is not, unless the cluster ignores that. All have figures, of so many
+ * workers. Fails: HBK_NO_MEMORY.
  */
 HBK_MUST_USE hbk_status hbk_gw_members_succeed(const struct hbk_gw_cluster *config,
                                                const struct hbk_gw_members *old,
-                                               const struct hbk_gw_members *fresh,
+                                               const struct hbk_gw_members *fresh, uint32_t workers,
                                                struct hbk_gw_members **out_next);
+
+/* Where the file says that an endpoint is; never NULL. */
+const struct hbk_gw_locality *hbk_gw_locality_of(const struct hbk_gw_cluster *config,
+                                                 const struct hbk_gw_lb_endpoint *endpoint);
 
 /* Envoy's words of /clusters: "healthy", or "/failed_active_hc/active_hc_timeout". */
 enum { HBK_GW_FLAGS_TEXT_BYTES_MAX = 128 };

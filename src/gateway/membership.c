@@ -67,8 +67,9 @@ void hbk_gw_on_members(struct hbk_gw_directory *directory, uint32_t cluster,
         hbk_gw_members_free(members);
         return;
     }
-    hbk_status status = hbk_gw_members_succeed(control->plan->clusters[cluster].config,
-                                               control->members[cluster], members, &next);
+    hbk_status status =
+        hbk_gw_members_succeed(control->plan->clusters[cluster].config, control->members[cluster],
+                               members, control->options->workers, &next);
     hbk_gw_members_free(members);
     if (status == HBK_OK && hbk_gw_members_equal(control->members[cluster], next)) {
         hbk_gw_members_free(next);
@@ -121,6 +122,7 @@ static void prune(struct hbk_gw_control *control, uint32_t cluster)
         if (!is_gone(old, i)) {
             hbk_gw_members_add(next, old->endpoints[i], &old->addresses[i],
                                hbk_gw_vitals_ref(old->vitals[i]));
+            next->figures[next->count - 1] = hbk_gw_figures_ref(old->figures[i]);
         }
     }
     set_members(control, cluster, next);
@@ -182,8 +184,8 @@ hbk_status hbk_gw_membership_init(struct hbk_gw_control *control)
         if (found == NULL) {
             return HBK_NO_MEMORY;
         }
-        hbk_status status =
-            hbk_gw_members_succeed(cluster->config, NULL, found, &control->members[i]);
+        hbk_status status = hbk_gw_members_succeed(cluster->config, NULL, found,
+                                                   control->options->workers, &control->members[i]);
         hbk_gw_members_free(found);
         HBK_TRY(status);
     }

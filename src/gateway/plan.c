@@ -326,11 +326,20 @@ static hbk_status set_up_cluster(struct hbk_gw_plan *plan, struct hbk_gw_plan_cl
         .max_requests = 1024,
         .max_retries = 3,
     };
+    cluster->high_thresholds = cluster->thresholds;
+    cluster->host_connections_max = UINT32_MAX;
+    for (uint32_t i = 0; config->circuit_breakers != NULL &&
+                         i < config->circuit_breakers->per_host_thresholds_count;
+         i++) {
+        const struct hbk_gw_thresholds *given = &config->circuit_breakers->per_host_thresholds[i];
+        if (given->priority == 0) {
+            cluster->host_connections_max = given->max_connections;
+        }
+    }
     for (uint32_t i = 0;
          config->circuit_breakers != NULL && i < config->circuit_breakers->thresholds_count; i++) {
-        if (config->circuit_breakers->thresholds[i].priority == 0) {
-            cluster->thresholds = config->circuit_breakers->thresholds[i];
-        }
+        const struct hbk_gw_thresholds *given = &config->circuit_breakers->thresholds[i];
+        *(given->priority == 0 ? &cluster->thresholds : &cluster->high_thresholds) = *given;
     }
     return set_up_tls(plan, cluster, error);
 }

@@ -43,7 +43,8 @@ struct hbk_gw_pool {
     hbk_gw_counter original_count;
     struct hbk_tls_context *tls; /* a reference; NULL: plain text */
     hbk_gw_counter stats[HBK_GW_C_STATS];
-    struct hbk_gw_histogram request_ms; /* upstream_rq_time */
+    struct hbk_gw_histogram request_ms;      /* upstream_rq_time */
+    hbk_gw_counter unlisted[HBK_GW_E_STATS]; /* of hosts made on demand: read by nobody */
 };
 
 /* What one worker has to write to one access log. */

@@ -21,6 +21,8 @@
 
 #define RETRY_BASE_NS (25 * HBK_NS_PER_MS)
 #define RETRY_MAX_FACTOR 10
+/* Of a base: doubled 16 times it still fits. */
+#define RETRY_LONGEST_NS (24 * 3600 * HBK_NS_PER_S)
 
 static void on_route_timeout(struct hbk_timer *timer);
 static void on_idle(struct hbk_timer *timer);
@@ -191,6 +193,14 @@ void hbk_gw_stream_reply(struct hbk_gw_stream *stream, uint32_t status, struct h
 
 /* ---- time ---- */
 
+static void count_late_host(const struct hbk_gw_stream *stream)
+{
+    if (stream->endpoint != NULL) {
+        hbk_gw_count(&stream->endpoint->stats[HBK_GW_E_RQ_TIMEOUT], 1);
+        hbk_gw_count(&stream->endpoint->stats[HBK_GW_E_RQ_ERROR], 1);
+    }
+}
+
 static void on_route_timeout(struct hbk_timer *timer)
 {
     struct hbk_gw_stream *stream = HBK_CONTAINER(timer, struct hbk_gw_stream, timer);
@@ -202,6 +212,7 @@ static void on_route_timeout(struct hbk_timer *timer)
     }
     if (stream->pool != NULL) {
         hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_TIMEOUT], 1);
+        count_late_host(stream);
     }
     hbk_gw_stream_reply(stream, 504, HBK_SLICE("upstream request timeout"), HBK_GW_FLAG_UT,
                         "response_timeout");
@@ -570,6 +581,7 @@ static void retry(struct hbk_gw_stream *stream)
     const struct hbk_gw_retry_policy *policy = retry_policy(stream);
     const struct hbk_gw_retry_back_off *pause = policy->retry_back_off;
     uint64_t base_ns = pause == NULL ? RETRY_BASE_NS : pause->base_interval;
+    base_ns = base_ns < RETRY_LONGEST_NS ? base_ns : RETRY_LONGEST_NS;
     uint64_t max_ns = pause == NULL || pause->max_interval == 0 ? base_ns * RETRY_MAX_FACTOR
                                                                 : pause->max_interval;
     uint32_t done = policy->num_retries - stream->retries_left;
@@ -598,6 +610,7 @@ static void on_retry(struct hbk_timer *timer)
     }
     /* The time of one attempt is over. */
     hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_PER_TRY_TIMEOUT], 1);
+    count_late_host(stream);
     if ((retry_policy(stream)->on & (HBK_GW_RETRY_5XX | HBK_GW_RETRY_GATEWAY_ERROR)) != 0 &&
         can_retry(stream)) {
         retry(stream);
@@ -686,6 +699,10 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
         text = (const char *)copy.bytes;
     }
     stream->upstream_failure = text;
+    if (stream->endpoint != NULL && !stream->response_started &&
+        failure != HBK_GW_FAILED_OVERFLOW && failure != HBK_GW_FAILED_DURATION) {
+        hbk_gw_count(&stream->endpoint->stats[HBK_GW_E_RQ_ERROR], 1);
+    }
     if (is_retriable_failure(stream, failure) && can_retry(stream)) {
         retry(stream);
         return;
@@ -722,6 +739,11 @@ void hbk_gw_stream_response(struct hbk_gw_stream *stream, bool is_last)
     stream->upstream_failure = NULL;
     count_status(&pool->stats[HBK_GW_C_RQ_1XX], stream->response.status);
     hbk_gw_count(&pool->stats[HBK_GW_C_RQ_COMPLETED], 1);
+    if (stream->endpoint != NULL) {
+        bool is_error = stream->response.status / 100 == 5;
+        hbk_gw_count(&stream->endpoint->stats[is_error ? HBK_GW_E_RQ_ERROR : HBK_GW_E_RQ_SUCCESS],
+                     1);
+    }
     if (is_retriable_status(stream, stream->response.status) && can_retry(stream)) {
         retry(stream);
         return;

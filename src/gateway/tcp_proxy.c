@@ -73,10 +73,35 @@ static void log_relay(const struct relay *relay)
     hbk_gw_log_write(relay->shard, &relay->listener->logs, &info);
 }
 
+/* A connection is an exchange too, as in Envoy's pools: it waits until it stands. */
+static void count_exchange(struct relay *relay, bool is_begun)
+{
+    hbk_gw_counter *cluster = relay->pool->stats;
+    hbk_gw_counter *host = relay->host->stats;
+    if (!is_begun) {
+        hbk_gw_count(&cluster[HBK_GW_C_RQ_PENDING_TOTAL], 1);
+        hbk_gw_count(&cluster[HBK_GW_C_RQ_PENDING_ACTIVE], 1);
+        hbk_gw_count(&host[HBK_GW_E_RQ_PENDING_ACTIVE], 1);
+        return;
+    }
+    hbk_gw_uncount(&cluster[HBK_GW_C_RQ_PENDING_ACTIVE]);
+    hbk_gw_uncount(&host[HBK_GW_E_RQ_PENDING_ACTIVE]);
+    hbk_gw_count(&cluster[HBK_GW_C_RQ_TOTAL], 1);
+    hbk_gw_count(&cluster[HBK_GW_C_RQ_ACTIVE], 1);
+    hbk_gw_count(&host[HBK_GW_E_RQ_TOTAL], 1);
+    hbk_gw_count(&host[HBK_GW_E_RQ_ACTIVE], 1);
+}
+
 static void leave_host(struct relay *relay)
 {
     if (relay->is_counted) {
+        const bool is_begun = relay->is_connected;
         relay->is_counted = false;
+        hbk_gw_uncount(
+            &relay->pool->stats[is_begun ? HBK_GW_C_RQ_ACTIVE : HBK_GW_C_RQ_PENDING_ACTIVE]);
+        hbk_gw_uncount(
+            &relay->host->stats[is_begun ? HBK_GW_E_RQ_ACTIVE : HBK_GW_E_RQ_PENDING_ACTIVE]);
+        hbk_gw_uncount(&relay->host->stats[HBK_GW_E_CX_ACTIVE]);
         atomic_fetch_sub_explicit(&relay->pool->cluster->limits.connections, 1,
                                   memory_order_relaxed);
         hbk_gw_uncount(&relay->pool->stats[HBK_GW_C_CX_ACTIVE]);
@@ -193,6 +218,7 @@ static void on_connect_timeout(struct hbk_timer *timer)
 {
     struct relay *relay = HBK_CONTAINER(timer, struct relay, connect);
     hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_CONNECT_TIMEOUT], 1);
+    hbk_gw_count(&relay->host->stats[HBK_GW_E_CX_CONNECT_FAIL], 1);
     relay->failure = "connection timeout";
     hbk_pipe_close(&relay->server);
 }
@@ -293,6 +319,7 @@ static void on_server_connected(struct hbk_pipe *pipe)
 {
     struct relay *relay = of_server(pipe);
     relay->is_connected = true;
+    count_exchange(relay, true);
     hbk_loop_timer_cancel(relay->shard->net.loop, &relay->connect);
     if (hbk_socket_local_address(pipe->source.fd, &relay->server_local) != HBK_OK) {
         relay->server_local = (struct hbk_address){0};
@@ -313,6 +340,7 @@ static void on_server_failed(struct hbk_pipe *pipe, int error)
         return;
     }
     hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_CONNECT_FAIL], 1);
+    hbk_gw_count(&relay->host->stats[HBK_GW_E_CX_CONNECT_FAIL], 1);
     relay->failure = "delayed connect error";
 }
 
@@ -399,7 +427,8 @@ static void connect_next(struct relay *relay)
         return;
     }
     if (atomic_load_explicit(&cluster->limits.connections, memory_order_relaxed) >=
-        cluster->thresholds.max_connections) {
+            cluster->thresholds.max_connections ||
+        hbk_gw_host_is_full(host)) {
         hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_OVERFLOW], 1);
         give_up(relay, HBK_GW_FLAG_UO);
         return;
@@ -426,6 +455,9 @@ static void connect_next(struct relay *relay)
     atomic_fetch_add_explicit(&cluster->limits.connections, 1, memory_order_relaxed);
     hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_TOTAL], 1);
     hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_ACTIVE], 1);
+    hbk_gw_count(&host->stats[HBK_GW_E_CX_TOTAL], 1);
+    hbk_gw_count(&host->stats[HBK_GW_E_CX_ACTIVE], 1);
+    count_exchange(relay, false);
     hbk_loop_timer(relay->shard->net.loop, &relay->connect, cluster->config->connect_timeout);
 }
 

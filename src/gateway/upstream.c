@@ -42,6 +42,7 @@ static void stop_waiting(struct hbk_gw_stream *stream)
     if (stream->is_waiting) {
         stream->is_waiting = false;
         stream->endpoint->waiting_count--;
+        hbk_gw_uncount(&stream->endpoint->stats[HBK_GW_E_RQ_PENDING_ACTIVE]);
         hbk_link_remove(&stream->up_link);
         hbk_gw_uncount(&stream->pool->stats[HBK_GW_C_RQ_PENDING_ACTIVE]);
         atomic_fetch_sub_explicit(&stream->pool->cluster->limits.pending, 1, memory_order_relaxed);
@@ -65,6 +66,7 @@ void hbk_gw_upstream_unbind(struct hbk_gw_stream *stream)
     stream->upstream = NULL;
     upstream->stream_count--;
     hbk_gw_uncount(&stream->pool->stats[HBK_GW_C_RQ_ACTIVE]);
+    hbk_gw_uncount(&upstream->host->stats[HBK_GW_E_RQ_ACTIVE]);
 }
 
 void hbk_gw_upstream_drop(struct hbk_gw_stream *stream)
@@ -142,6 +144,8 @@ static void bind(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
     upstream->stream_count++;
     upstream->request_count++;
     hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_ACTIVE], 1);
+    hbk_gw_count(&upstream->host->stats[HBK_GW_E_RQ_ACTIVE], 1);
+    hbk_gw_count(&upstream->host->stats[HBK_GW_E_RQ_TOTAL], 1);
     place(upstream);
     set_idle_timer(upstream);
     hbk_gw_duration_bound(stream);
@@ -245,6 +249,7 @@ static void fail_connecting(struct hbk_gw_upstream *upstream, enum hbk_gw_upstre
     hbk_gw_count(&stats[failure == HBK_GW_FAILED_TIMEOUT ? HBK_GW_C_CX_CONNECT_TIMEOUT
                                                          : HBK_GW_C_CX_CONNECT_FAIL],
                  1);
+    hbk_gw_count(&host->stats[HBK_GW_E_CX_CONNECT_FAIL], 1);
     upstream->is_leaving = true;
     hbk_pipe_close(&upstream->pipe);
     hbk_link_remove(&upstream->link);
@@ -363,6 +368,7 @@ static void on_closed(struct hbk_pipe *pipe)
     hbk_gw_count(&stats[HBK_GW_C_CX_TX_BYTES], pipe->sent_bytes);
     hbk_gw_count(&stats[HBK_GW_C_CX_DESTROY], 1);
     hbk_gw_uncount(&stats[HBK_GW_C_CX_ACTIVE]);
+    hbk_gw_uncount(&host->stats[HBK_GW_E_CX_ACTIVE]);
     atomic_fetch_sub_explicit(&host->pool->cluster->limits.connections, 1, memory_order_relaxed);
     host->connecting_count -= upstream->is_connecting ? 1 : 0;
     host->connection_count--;
@@ -424,6 +430,8 @@ static hbk_status open_upstream(struct hbk_gw_host *host)
     atomic_fetch_add_explicit(&pool->cluster->limits.connections, 1, memory_order_relaxed);
     hbk_gw_count(&pool->stats[HBK_GW_C_CX_TOTAL], 1);
     hbk_gw_count(&pool->stats[HBK_GW_C_CX_ACTIVE], 1);
+    hbk_gw_count(&host->stats[HBK_GW_E_CX_TOTAL], 1);
+    hbk_gw_count(&host->stats[HBK_GW_E_CX_ACTIVE], 1);
     hbk_list_append(&host->busy, &upstream->link);
     hbk_loop_timer(pool->shard->net.loop, &upstream->timer, config->connect_timeout);
     return HBK_OK;
@@ -438,13 +446,14 @@ static bool needs_connection(const struct hbk_gw_host *host)
     return is_http2 ? host->connecting_count == 0 : host->connecting_count < host->waiting_count;
 }
 
-/* Whether the cluster's limit lets the host have one more; its first is always allowed. */
+/* Whether the cluster's limits let the host have one more; its first is always allowed. */
 static bool may_connect(const struct hbk_gw_host *host)
 {
     struct hbk_gw_plan_cluster *cluster = host->pool->cluster;
     return host->connection_count == 0 ||
-           atomic_load_explicit(&cluster->limits.connections, memory_order_relaxed) <
-               cluster->thresholds.max_connections;
+           (atomic_load_explicit(&cluster->limits.connections, memory_order_relaxed) <
+                cluster->thresholds.max_connections &&
+            !hbk_gw_host_is_full(host));
 }
 
 void hbk_gw_host_on_serve(struct hbk_task *task)
@@ -481,6 +490,7 @@ static void wait_at_host(struct hbk_gw_stream *stream, struct hbk_gw_host *host)
     atomic_fetch_add_explicit(&cluster->limits.pending, 1, memory_order_relaxed);
     hbk_gw_count(&stats[HBK_GW_C_RQ_PENDING_TOTAL], 1);
     hbk_gw_count(&stats[HBK_GW_C_RQ_PENDING_ACTIVE], 1);
+    hbk_gw_count(&host->stats[HBK_GW_E_RQ_PENDING_ACTIVE], 1);
     if (!needs_connection(host)) {
         return;
     }
@@ -491,6 +501,7 @@ static void wait_at_host(struct hbk_gw_stream *stream, struct hbk_gw_host *host)
     if (open_upstream(host) != HBK_OK && host->connection_count == 0) {
         stop_waiting(stream);
         hbk_gw_count(&stats[HBK_GW_C_CX_CONNECT_FAIL], 1);
+        hbk_gw_count(&host->stats[HBK_GW_E_CX_CONNECT_FAIL], 1);
         hbk_gw_stream_failed(stream, HBK_GW_FAILED_CONNECT, "immediate connect error");
     }
 }

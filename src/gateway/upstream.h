@@ -19,12 +19,14 @@ struct hbk_gw_host {
     uint32_t active; /* exchanges */
     uint32_t connection_count, connecting_count, waiting_count;
     uint32_t references;
-    struct hbk_list ready;        /* connections that can take an exchange, the last used first */
-    struct hbk_list busy;         /* others */
-    struct hbk_list waiting;      /* exchanges, by up_link */
-    struct hbk_task serve;        /* gives them connections; holds a reference while posted */
-    struct hbk_gw_vitals *vitals; /* a reference; NULL: nothing checks it */
-    bool is_unhealthy;            /* as the configuration says */
+    struct hbk_list ready;          /* connections that can take an exchange, the last used first */
+    struct hbk_list busy;           /* others */
+    struct hbk_list waiting;        /* exchanges, by up_link */
+    struct hbk_task serve;          /* gives them connections; holds a reference while posted */
+    struct hbk_gw_vitals *vitals;   /* a reference; NULL: nothing checks it */
+    struct hbk_gw_figures *figures; /* a reference; NULL: made on demand */
+    hbk_gw_counter *stats;          /* enum hbk_gw_host_stat: our row, or one that nobody reads */
+    bool is_unhealthy;              /* as the configuration says */
     bool has_left;
     bool is_recent; /* made on demand: asked for since the last look */
 };
@@ -51,6 +53,9 @@ struct hbk_gw_upstream {
     bool has_session;
 };
 
+/* Whether the host has as many connections as its cluster allows one host, of all workers. Those of
+ * a host made on demand are its worker's alone, and not limited. */
+bool hbk_gw_host_is_full(const struct hbk_gw_host *host);
 /* Picks a host by the cluster's policy; NULL when none is healthy. */
 struct hbk_gw_host *hbk_gw_host_pick(struct hbk_gw_pool *pool);
 /* original_host.c: a host of a cluster of type ORIGINAL_DST, made on demand and gone when nobody

@@ -141,7 +141,12 @@ struct hbk_gw_lb_endpoint {
     int health_status;              /* 0 unknown, 1 healthy, 2 unhealthy, 3 draining, 4, 5 */
 };
 
+struct hbk_gw_locality {
+    struct hbk_slice region, zone, sub_zone;
+};
+
 struct hbk_gw_locality_endpoints {
+    const struct hbk_gw_locality *locality;
     const struct hbk_gw_lb_endpoint *lb_endpoints;
     uint32_t lb_endpoints_count;
     uint32_t load_balancing_weight;
@@ -221,8 +226,8 @@ struct hbk_gw_thresholds {
 };
 
 struct hbk_gw_circuit_breakers {
-    const struct hbk_gw_thresholds *thresholds;
-    uint32_t thresholds_count;
+    const struct hbk_gw_thresholds *thresholds, *per_host_thresholds;
+    uint32_t thresholds_count, per_host_thresholds_count;
 };
 
 struct hbk_gw_bind_config {
@@ -319,10 +324,6 @@ struct hbk_gw_admin {
     const struct hbk_gw_string_matcher *allow_paths;
     uint32_t access_log_count, allow_paths_count;
     bool ignore_global_conn_limit;
-};
-
-struct hbk_gw_locality {
-    struct hbk_slice region, zone, sub_zone;
 };
 
 struct hbk_gw_node {

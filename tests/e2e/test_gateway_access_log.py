@@ -238,7 +238,7 @@ def test_filters_pass_the_lines_that_envoys_pass(pair):
     assert lines(pair, "filtered", 2) == [["/status/404", "/status/501"]] * 2
 
 
-def test_files_are_opened_anew_by_sigusr1(pair):
+def test_files_are_opened_anew_by_sigusr1_and_by_an_order(pair):
     ask(6, get("/first"))
     lines(pair, "rotated", 1)
     for name, running in (("hauberk", pair.ours), ("envoy", pair.envoys)):
@@ -257,6 +257,9 @@ def test_files_are_opened_anew_by_sigusr1(pair):
     gateway.exchange(OURS + 6, get("/second"))
     wait.until(lambda: ours.read_text() == "/second\n", "a line in the new file")
     assert (pair.folder / "hauberk-rotated.1").read_text() == "/first\n"
+    ours.rename(pair.folder / "hauberk-rotated.2")
+    assert gateway.Running(None, OURS + 99).admin("/reopen_logs", "POST") == "OK\n"
+    wait.until(ours.exists, "another new file")
 
 
 def test_a_log_that_cannot_be_opened_anew_stays(pair):

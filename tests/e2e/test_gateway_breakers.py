@@ -14,11 +14,33 @@ GAUGES = ("cx_open", "rq_pending_open", "rq_open", "rq_retry_open")
 @pytest.fixture(params=["hauberk", "envoy"])
 def proxy(request, private_namespaces, start, tmp_path, find_peer_program):
     envoy = find_peer_program("envoy") if request.param == "envoy" else None
-    return lambda clusters: health.start_proxy(start, tmp_path, envoy, clusters)
+    return lambda clusters, workers=2: health.start_proxy(
+        start, tmp_path, envoy, clusters, workers=workers
+    )
 
 
 def gauges(running):
     return {name for name in GAUGES if running.stat(f"cluster.up.circuit_breakers.default.{name}")}
+
+
+def test_a_host_has_no_more_connections_than_one_host_may_have(proxy):
+    """Two requests, one connection allowed: the second waits for it."""
+    may_answer = threading.Event()
+
+    def act(_, connection, stream):
+        while gateway.read_head(stream):
+            may_answer.wait(10)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    breakers = "circuit_breakers: {per_host_thresholds: [{max_connections: 1}]}"
+    with gateway.Stage(UPSTREAM, act) as stage, concurrent.futures.ThreadPoolExecutor() as pool:
+        running = proxy(gateway.http_cluster(UPSTREAM, breakers), 1)
+        replies = [pool.submit(running.get) for _ in range(3)]
+        running.wait_for("cluster.up.upstream_cx_overflow", 2)
+        assert running.stat("cluster.up.upstream_cx_total") == 1
+        may_answer.set()
+        assert all(reply.result(20).status == b"HTTP/1.1 200 OK" for reply in replies)
+        assert stage.count == 1
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,11 @@ class Server:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", port))
         self.tcp = socket.create_server(("127.0.0.1", port))
-        for run in (self.serve_udp, self.serve_tcp):
-            threading.Thread(target=run, daemon=True).start()
+        self.threads = [
+            threading.Thread(target=run, daemon=True) for run in (self.serve_udp, self.serve_tcp)
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def __enter__(self):
         return self
@@ -56,6 +59,8 @@ class Server:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)  # wakes whoever reads
             one.close()
+        for thread in self.threads:  # else a call that has not returned keeps the port
+            thread.join(5)
 
     def reply(self, query, over_tcp):
         self.queries.append(read_question(query)[:2] + (over_tcp,))

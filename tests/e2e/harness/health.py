@@ -110,15 +110,17 @@ class Proxy(gateway.Running):
         return False
 
 
-def start_proxy(start, folder, envoy, clusters, listeners=None, waits=True, options=()):
+def start_proxy(
+    start, folder, envoy, clusters, listeners=None, waits=True, options=(), workers=2
+):
     """`envoy` is the path of one, or None for ours."""
     listeners = listeners or gateway.http_listener(FRONT, TO_UP)
     path = folder / "proxy.yaml"
     path.write_text(gateway.bootstrap(ADMIN, listeners, clusters), encoding="utf-8")
     if envoy is None:
-        command = [program.BINARY, "gateway", "-c", path, "--concurrency", "2", *options]
+        command = [program.BINARY, "gateway", "-c", path, "--concurrency", str(workers), *options]
     else:
-        command = [envoy, "-c", path, "--concurrency", "2", "-l", "warning"]
+        command = [envoy, "-c", path, "--concurrency", str(workers), "-l", "warning"]
         command += ["--use-dynamic-base-id"]
     running = Proxy(start("proxy", command), ADMIN)
     if waits:

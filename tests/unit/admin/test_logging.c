@@ -36,10 +36,19 @@ static void queries_change_levels_in_turn(void **state)
         {"level=error,X!=info", NULL},
         {"level=error&level=warn", NULL},
         {"level=error&colour=red", NULL},
+        {"level=error&Colour=info", NULL},
+        {"paths=tls", NULL},
+        {"paths=tls:debug,x:loud", NULL},
+        {"paths=tls:debug&paths=x:debug", NULL},
         {"level=error,%00", NULL},
         {"level=error,tls", NULL},
         {"reset&level=debug", "debug"},
         {"level=tls=warn&reset", "info,tls=warn"},
+        {"reset", "info"},
+        {"level=warning", "warn"}, /* Envoy's forms */
+        {"tls=debug", "warn,tls=debug"},
+        {"paths=tls:critical,access:trace", "warn,tls=error,access=trace"},
+        {"paths=tls%3Aoff&level=info", "info,tls=off,access=trace"},
         {"reset", "info"},
     };
     const char *now = "warn";

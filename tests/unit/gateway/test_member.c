@@ -37,7 +37,7 @@ static struct hbk_gw_members *next(const struct hbk_gw_cluster *config,
         struct hbk_address address = address_of((unsigned)(*lasts - '0'));
         hbk_gw_members_add(fresh, endpoint, &address, NULL);
     }
-    assert_int_equal(hbk_gw_members_succeed(config, old, fresh, &out), HBK_OK);
+    assert_int_equal(hbk_gw_members_succeed(config, old, fresh, 2, &out), HBK_OK);
     hbk_gw_members_free(fresh);
     return out;
 }
@@ -98,6 +98,20 @@ static void test_a_host_that_stays_keeps_its_health_and_a_new_one_has_none(void 
     hbk_gw_members_free(second);
 }
 
+static void test_a_host_that_stays_goes_on_counting(void **state)
+{
+    (void)state;
+    struct hbk_gw_members *first = next(&unwatched, NULL, &plain, "12");
+    hbk_gw_count(&first->figures[0]->rows[0][HBK_GW_E_RQ_TOTAL], 2);
+    hbk_gw_count(&first->figures[0]->rows[1][HBK_GW_E_RQ_TOTAL], 3);
+    struct hbk_gw_members *second = next(&unwatched, first, &plain, "31");
+    assert_ptr_equal(second->figures[1], first->figures[0]);
+    hbk_gw_members_free(first);
+    assert_int_equal(hbk_gw_figures_sum(second->figures[1], HBK_GW_E_RQ_TOTAL), 5);
+    assert_int_equal(hbk_gw_figures_sum(second->figures[0], HBK_GW_E_RQ_TOTAL), 0);
+    hbk_gw_members_free(second);
+}
+
 static void test_a_host_whose_name_is_gone_stays_while_it_is_healthy(void **state)
 {
     (void)state;
@@ -123,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_hosts_are_unhealthy_until_they_were_checked),
         cmocka_unit_test(test_hosts_that_nothing_checks_are_healthy_unless_the_file_says_else),
         cmocka_unit_test(test_a_host_that_stays_keeps_its_health_and_a_new_one_has_none),
+        cmocka_unit_test(test_a_host_that_stays_goes_on_counting),
         cmocka_unit_test(test_a_host_whose_name_is_gone_stays_while_it_is_healthy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
