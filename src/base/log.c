@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_pattern.h"
 #include "base/utf8.h"
 
 static const char *const level_names[] = {
@@ -16,6 +17,7 @@ static const char *const level_names[] = {
 
 static int log_fd = STDOUT_FILENO;
 static bool log_is_json;
+static const char *log_pattern; /* of text; NULL: ours */
 
 /* Relaxed: a level change may reach another thread a few lines late. */
 static _Atomic int log_threshold = HBK_LOG_INFO;
@@ -57,6 +59,11 @@ void hbk_log_to(int fd, bool is_json)
 {
     log_fd = fd;
     log_is_json = is_json;
+}
+
+void hbk_log_set_pattern(const char *pattern)
+{
+    log_pattern = pattern;
 }
 
 bool hbk_log_is_json(void)
@@ -306,6 +313,18 @@ void hbk_log_prepared(enum hbk_log_level level, const char *target, struct hbk_s
     }
     struct line line; /* its bytes are not zeroed: they are written before they are read */
     line.size = 0;
+    if (log_pattern != NULL && !log_is_json) {
+        const struct hbk_log_facts facts = {
+            .now_ns = hbk_clock_realtime_ns(),
+            .level = hbk_slice_text(level_names[level]),
+            .target = hbk_slice_text(target),
+            .message = rest,
+        };
+        line.size = hbk_log_pattern_write(hbk_slice_text(log_pattern), &facts,
+                                          hbk_span_of(line.bytes, sizeof line.bytes - 1));
+        write_line(&line);
+        return;
+    }
     put_start(&line, level, target);
     if (log_is_json) {
         size_t room = sizeof line.bytes - 2 - line.size;

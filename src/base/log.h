@@ -30,6 +30,10 @@ enum { HBK_LOG_LINE_BYTES_MAX = 4096 };
 void hbk_log_to(int fd, bool is_json);
 bool hbk_log_is_json(void);
 
+/* Another form for lines of text, checked by log_pattern.h and borrowed for good; NULL: the usual
+ * one. Before threads start. */
+void hbk_log_set_pattern(const char *pattern);
+
 /* The threshold: lines of this level and more severe ones are written. Any thread. */
 void hbk_log_set_level(enum hbk_log_level level);
 enum hbk_log_level hbk_log_level_now(void);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_pattern.h"
 #include "cli/batch_option.h"
 #include "cli/command.h"
 #include "gateway/gateway.h"
@@ -29,7 +30,7 @@ static const char usage[] =
     "  -l, --log-level LEVEL             trace, debug, info, warning, error, critical or off\n"
     "      --component-log-level LIST    target:level,...\n"
     "      --log-path FILE               the log goes there instead of standard error\n"
-    "      --log-format FORMAT           taken, but lines keep their form\n"
+    "      --log-format FORMAT           of lines, as spdlog's patterns: [%Y-%m-%d %T.%e][%l] %v\n"
     "      --file-flush-interval-msec N  of access logs (10000)\n"
     "      --drain-time-s N              the longest time that connections have to end (600)\n"
     "      --drain-strategy gradual|immediate\n"
@@ -52,12 +53,14 @@ enum option_code {
     OPTION_CPUSET,
     OPTION_COMPONENTS,
     OPTION_LOG_PATH,
+    OPTION_LOG_FORMAT,
     OPTION_FLUSH,
     OPTION_DRAIN,
     OPTION_STRATEGY,
     OPTION_ADMIN_PATH,
     OPTION_NODE,
     OPTION_CLUSTER,
+    OPTION_IP_VERSION,
     OPTION_IGNORED_VALUE,
     OPTION_IGNORED,
     OPTION_EPOCH,
@@ -75,14 +78,14 @@ static const struct option options[] = {
     {"log-level", required_argument, NULL, 'l'},
     {"component-log-level", required_argument, NULL, OPTION_COMPONENTS},
     {"log-path", required_argument, NULL, OPTION_LOG_PATH},
-    {"log-format", required_argument, NULL, OPTION_IGNORED_VALUE},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"file-flush-interval-msec", required_argument, NULL, OPTION_FLUSH},
     {"drain-time-s", required_argument, NULL, OPTION_DRAIN},
     {"drain-strategy", required_argument, NULL, OPTION_STRATEGY},
     {"admin-address-path", required_argument, NULL, OPTION_ADMIN_PATH},
     {"service-node", required_argument, NULL, OPTION_NODE},
     {"service-cluster", required_argument, NULL, OPTION_CLUSTER},
-    {"local-address-ip-version", required_argument, NULL, OPTION_IGNORED_VALUE},
+    {"local-address-ip-version", required_argument, NULL, OPTION_IP_VERSION},
     {"base-id", required_argument, NULL, OPTION_IGNORED_VALUE},
     {"parent-shutdown-time-s", required_argument, NULL, OPTION_IGNORED_VALUE},
     {"restart-epoch", required_argument, NULL, OPTION_EPOCH},
@@ -210,6 +213,13 @@ static hbk_status read_option(struct settings *settings, int code, const char *v
     case OPTION_LOG_PATH:
         settings->log_path = value;
         return HBK_OK;
+    case OPTION_LOG_FORMAT:
+        if (hbk_log_pattern_check(hbk_slice_text(value), error) != HBK_OK) {
+            hbk_error_prefix(error, "--log-format \"%s\"", value);
+            return HBK_INVALID;
+        }
+        hbk_log_set_pattern(value);
+        return HBK_OK;
     case OPTION_FLUSH:
     case OPTION_DRAIN:
     case OPTION_STRATEGY:
@@ -229,6 +239,12 @@ static hbk_status read_option(struct settings *settings, int code, const char *v
                    ? HBK_OK
                    : hbk_error_set(error, HBK_UNSUPPORTED,
                                    "--restart-epoch %s: hot restart is not supported yet", value);
+    case OPTION_IP_VERSION: /* of an address that nothing here tells */
+        return strcmp(value, "v4") == 0 || strcmp(value, "v6") == 0
+                   ? HBK_OK
+                   : hbk_error_set(error, HBK_INVALID,
+                                   "--local-address-ip-version \"%s\": v4 and v6 are allowed",
+                                   value);
     case OPTION_IGNORED_VALUE:
     case OPTION_IGNORED:
         return HBK_OK;

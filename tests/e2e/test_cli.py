@@ -102,6 +102,8 @@ def test_an_unknown_option_is_told_with_the_commands_full_name(command):
         ("node --mesh . --check", 1, ".: cannot be read: is a directory"),
         ("node --mesh file --node n --check --cleanup", 2, "--check or --cleanup is allowed"),
         ("gateway --config-yaml {} --log-path none/log", 1, "none/log: No such file"),
+        ("gateway --config-yaml {} --log-format %q", 2, "--log-format \"%q\": %q is no part of"),
+        ("gateway --config-yaml {} --local-address-ip-version 4", 2, "v4 and v6 are allowed"),
         ("redirect fly", 2, 'there is no "fly"'),
         ("redirect show --netns", 2, "--netns WHERE is allowed, once"),
         ("redirect print --fly", 2, "hauberk redirect: --fly: an option with a value is allowed"),
