@@ -418,10 +418,18 @@ static const struct flag flags[] = {
     {"grpc", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"ping", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"health", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"healthservice", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"grpc-ping-delay", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"grpc-compression", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"grpc-max-streams", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"grpc-method", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"udp-timeout", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"udp-async", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"L", KIND_REFUSED, 0, 0, NULL, "a redirection is counted as status 3xx and not followed"},
     {"compression", KIND_REFUSED, 0, 0, NULL, "ask for it with -H 'Accept-Encoding: gzip'"},
     {"unix-socket", KIND_REFUSED, 0, 0, NULL, "only TCP is spoken"},
     {"access-log-file", KIND_REFUSED, 0, 0, NULL, "--json has the whole distribution"},
+    {"access-log-format", KIND_REFUSED, 0, 0, NULL, "--json has the whole distribution"},
     {"profile", KIND_REFUSED, 0, 0, NULL, "use perf"},
 };
 
