@@ -491,6 +491,10 @@ static void wait_at_host(struct hbk_gw_stream *stream, struct hbk_gw_host *host)
     hbk_gw_count(&stats[HBK_GW_C_RQ_PENDING_TOTAL], 1);
     hbk_gw_count(&stats[HBK_GW_C_RQ_PENDING_ACTIVE], 1);
     hbk_gw_count(&host->stats[HBK_GW_E_RQ_PENDING_ACTIVE], 1);
+    if (!hbk_list_is_empty(&host->ready)) {
+        hbk_gw_host_serve(host); /* those that came before first */
+        return;
+    }
     if (!needs_connection(host)) {
         return;
     }
@@ -543,7 +547,8 @@ void hbk_gw_upstream_ask(struct hbk_gw_stream *stream)
     if (policy != NULL && policy->per_try_timeout > 0) {
         hbk_loop_timer(stream->shard->net.loop, &stream->retry, policy->per_try_timeout);
     }
-    if (!hbk_list_is_empty(&host->ready)) {
+    /* Whoever comes while others wait does not overtake them. */
+    if (!hbk_list_is_empty(&host->ready) && hbk_list_is_empty(&host->waiting)) {
         bind(HBK_CONTAINER(host->ready.head.next, struct hbk_gw_upstream, link), stream);
         return;
     }
