@@ -67,6 +67,17 @@ def ask(running, count):
         assert running.get().status == b"HTTP/1.1 200 OK"
 
 
+def ask_beside_one_that_is_held(proxy, hosts, more=""):
+    """Asks while one host has a request that it does not answer."""
+    running = proxy(cluster("LEAST_REQUEST", more))
+    holder = threading.Thread(target=running.get, args=("/hold",))
+    holder.start()
+    assert hosts.is_held.wait(30)
+    ask(running, REQUESTS)
+    hosts.may_answer.set()
+    holder.join()
+
+
 def test_round_robin_asks_one_host_after_the_other(proxy):
     with Hosts() as hosts:
         ask(proxy(cluster("ROUND_ROBIN")), REQUESTS)
@@ -82,26 +93,15 @@ def test_random_asks_each_host_about_as_often(proxy):
 
 def test_least_request_spares_the_host_that_is_busy(proxy):
     with Hosts() as hosts:
-        running = proxy(cluster("LEAST_REQUEST"))
-        holder = threading.Thread(target=running.get, args=("/hold",))
-        holder.start()
-        assert hosts.is_held.wait(30)
-        ask(running, REQUESTS)
-        hosts.may_answer.set()
-        holder.join()
+        ask_beside_one_that_is_held(proxy, hosts)
         # Both draws have to meet it: once in nine times, where its share would be one in three.
         assert hosts.asked[hosts.held] < 25, hosts.asked
         assert all(hosts.asked[port] > 17 for port in HOSTS if port != hosts.held), hosts.asked
 
 
 def test_least_request_looks_at_as_many_hosts_as_it_is_told(proxy):
-    more = "least_request_lb_config: {choice_count: 50}"
     with Hosts() as hosts:
-        running = proxy(cluster("LEAST_REQUEST", more))
-        holder = threading.Thread(target=running.get, args=("/hold",))
-        holder.start()
-        assert hosts.is_held.wait(30)
-        ask(running, REQUESTS)
-        hosts.may_answer.set()
-        holder.join()
+        ask_beside_one_that_is_held(
+            proxy, hosts, "least_request_lb_config: {choice_count: 50}"
+        )
         assert hosts.asked[hosts.held] == 0, hosts.asked
