@@ -5,19 +5,13 @@
 #include "gateway/downstream.h"
 #include "gateway/upstream.h"
 
-/* A request that is not whole is the client's delay. */
-static uint32_t late_status(const struct hbk_gw_stream *stream)
-{
-    return stream->request_ended ? 504 : 408;
-}
-
 static void on_lifetime(struct hbk_timer *timer)
 {
     struct hbk_gw_stream *stream = HBK_CONTAINER(timer, struct hbk_gw_stream, lifetime);
     hbk_gw_counter *stats = stream->shard->http_stats[stream->handler->index];
     hbk_gw_count(&stats[HBK_GW_H_RQ_MAX_DURATION], 1);
-    hbk_gw_stream_reply(stream, late_status(stream), HBK_SLICE("downstream duration timeout"), 0,
-                        "max_duration_timeout");
+    hbk_gw_stream_reply(stream, hbk_gw_late_status(stream),
+                        HBK_SLICE("downstream duration timeout"), 0, "max_duration_timeout");
 }
 
 static void on_up_lifetime(struct hbk_timer *timer)

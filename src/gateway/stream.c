@@ -228,7 +228,7 @@ static void on_idle(struct hbk_timer *timer)
         return;
     }
     hbk_gw_count(&stats_of(stream)[HBK_GW_H_RQ_IDLE_TIMEOUT], 1);
-    hbk_gw_stream_reply(stream, stream->request_ended ? 504 : 408, HBK_SLICE("stream timeout"),
+    hbk_gw_stream_reply(stream, hbk_gw_late_status(stream), HBK_SLICE("stream timeout"),
                         HBK_GW_FLAG_SI, "stream_idle_timeout");
     if (!stream
              ->is_ended) { /* the client does not take our answer, either: once more, and no more */
@@ -708,7 +708,7 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
         return;
     }
     if (failure == HBK_GW_FAILED_DURATION) {
-        hbk_gw_stream_reply(stream, stream->request_ended ? 504 : 408,
+        hbk_gw_stream_reply(stream, hbk_gw_late_status(stream),
                             HBK_SLICE("upstream max stream duration reached"),
                             failures[failure].flag, failures[failure].details);
         return;

@@ -183,6 +183,13 @@ void hbk_gw_duration_routed(struct hbk_gw_stream *stream);
 void hbk_gw_duration_bound(struct hbk_gw_stream *stream);
 void hbk_gw_duration_end(struct hbk_gw_stream *stream);
 
+/* The status of an exchange whose time is over: a request that is not whole is the client's delay.
+ */
+static inline uint32_t hbk_gw_late_status(const struct hbk_gw_stream *stream)
+{
+    return stream->request_ended ? 504 : 408;
+}
+
 /* stream_info.c: fills in what logs and header values ask about. */
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info);
 
