@@ -71,7 +71,7 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(series)
         ("baseline", "burst"), ("baseline", "uniform"), ("node", "burst"), ("node", "uniform")}
     for run in runs:
         values = run["values"]
-        assert values["failed"] == 0 and values["calls"] >= 3200 * 0.99, run
+        assert values["failed"] == 0 and values["calls"] >= 3200, run
         assert values["p99_ms"] >= 200 and values["fortio_p99_ms"] >= 200, run
         assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, run
         # Each side holds its 1,600 connections, an agent holds them twice.
@@ -156,7 +156,7 @@ def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_p
     runs = [run for run in samples(folder) if run["system"] == "fortio"]
     assert [(run["placement"], run["arrivals"]) for run in runs] == [("inter", "burst")]
     values = runs[0]["values"]
-    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] >= 3200 * 0.99, runs
+    assert runs[0]["ok"] and values["failed"] == 0 and values["calls"] >= 3200, runs
     assert values["fortio_p99_ms"] >= 200 and values["client_sockets"] >= 1600, values
     assert values["client_cpu_cores"] > 0 and values["server_cpu_cores"] > 0, values
     assert runs[0]["command"].startswith("hbk-fortio load"), runs
