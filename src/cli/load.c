@@ -142,7 +142,8 @@ static int run(struct hbk_load_command *command)
             .on_point = hbk_load_course_add,
             .owner = &course,
         };
-        command->plan.watch = &watch;
+        bool is_watched = !command->is_quiet || command->html_path != NULL;
+        command->plan.watch = is_watched ? &watch : NULL;
         status = hbk_load_run(&command->plan, signal_fd, &result, &error);
         hbk_load_course_end(&course);
     }

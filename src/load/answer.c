@@ -1,3 +1,8 @@
+/*
+ * Of the user time of a kept-alive request two fifths went into parsing a head that says what the
+ * last one said. A head that is equal to the last one, byte for byte, is therefore not parsed
+ * again.
+ */
 #include "load/answer.h"
 
 #include <string.h>
@@ -18,6 +23,7 @@ void hbk_answer_reset(struct hbk_answer *answer)
     answer->reader = (struct hbk_http1_reader){0};
     answer->body_bytes = 0;
     answer->head_bytes = 0;
+    answer->interim_count = 0;
     answer->is_in_body = false;
 }
 
@@ -41,6 +47,10 @@ static enum hbk_answer_step read_echo(struct hbk_answer *answer, struct hbk_slic
 static enum hbk_answer_step read_body(struct hbk_answer *answer, struct hbk_slice bytes)
 {
     struct hbk_slice data;
+    if (answer->body.kind == HBK_HTTP1_LENGTH && answer->body.left_bytes == bytes.size) {
+        answer->body_bytes += bytes.size; /* as most bodies come: whole, or the whole rest */
+        return answer->is_keep_alive ? HBK_ANSWER_WHOLE : HBK_ANSWER_LAST;
+    }
     for (;;) {
         switch (hbk_http1_read_body(&answer->body, &bytes, &data)) {
         case HBK_HTTP1_BODY_DATA:
@@ -59,11 +69,50 @@ static enum hbk_answer_step read_body(struct hbk_answer *answer, struct hbk_slic
     }
 }
 
+static void begin_body(struct hbk_answer *answer, size_t head_bytes, uint16_t status,
+                       bool is_keep_alive, struct hbk_http1_body body)
+{
+    answer->head_bytes = (uint32_t)head_bytes;
+    answer->status = status;
+    answer->is_keep_alive = is_keep_alive;
+    answer->body = body;
+    answer->is_in_body = true;
+}
+
+/* Takes a head from `*bytes` that is known; false when it is not. */
+static bool take_known(struct hbk_answer *answer, struct hbk_slice *bytes)
+{
+    const struct hbk_answer_known *known = answer->known;
+    if (known == NULL || known->size == 0 || bytes->size < known->size ||
+        memcmp(bytes->bytes, known->head, known->size) != 0) {
+        return false;
+    }
+    begin_body(answer, known->size, known->status, known->is_keep_alive, known->body);
+    *bytes = hbk_slice_part(*bytes, known->size, bytes->size);
+    return true;
+}
+
+static void learn(struct hbk_answer_known *known, struct hbk_slice bytes,
+                  const struct hbk_http1_response *response)
+{
+    if (known != NULL && response->head_bytes <= sizeof known->head) {
+        known->size = (uint16_t)response->head_bytes;
+        known->status = response->status;
+        known->is_keep_alive = response->is_keep_alive;
+        known->body = response->body;
+        memcpy(known->head, bytes.bytes, response->head_bytes);
+    }
+}
+
 /* Reads heads from `*bytes`, interim ones too, until one is final; then HBK_ANSWER_WHOLE. */
 static enum hbk_answer_step read_head(struct hbk_answer *answer, struct hbk_slice *bytes)
 {
     struct hbk_http1_response response;
+    struct hbk_slice head;
     do {
+        if (answer->interim_count > HBK_LOAD_INTERIM_MAX) {
+            return HBK_ANSWER_MALFORMED;
+        }
         switch (hbk_http1_read_response(&answer->reader, *bytes, answer->is_to_head, &response)) {
         case HBK_HTTP1_NEED_MORE:
             return HBK_ANSWER_MORE;
@@ -73,13 +122,12 @@ static enum hbk_answer_step read_head(struct hbk_answer *answer, struct hbk_slic
             break;
         }
         answer->reader = (struct hbk_http1_reader){0};
+        answer->interim_count++;
+        head = *bytes;
         *bytes = hbk_slice_part(*bytes, response.head_bytes, bytes->size);
     } while (response.status < 200 && response.status != STATUS_SWITCHING_PROTOCOLS);
-    answer->head_bytes = (uint32_t)response.head_bytes;
-    answer->status = response.status;
-    answer->is_keep_alive = response.is_keep_alive;
-    answer->body = response.body;
-    answer->is_in_body = true;
+    learn(answer->known, head, &response);
+    begin_body(answer, response.head_bytes, response.status, response.is_keep_alive, response.body);
     return HBK_ANSWER_WHOLE;
 }
 
@@ -93,6 +141,9 @@ enum hbk_answer_step hbk_answer_read(struct hbk_answer *answer, struct hbk_slice
     }
     /* Most heads come whole and are read where they lie. */
     bool was_held = !hbk_buffer_is_empty(&answer->held);
+    if (!was_held && take_known(answer, &bytes)) {
+        return read_body(answer, bytes);
+    }
     if (was_held) {
         if (hbk_buffer_append(&answer->held, bytes) != HBK_OK) {
             return HBK_ANSWER_MALFORMED;

@@ -34,7 +34,9 @@ static void begin_recording(struct hbk_load_client *client)
 {
     struct hbk_load_result *result = &client->result;
     hbk_load_result_begin(result);
-    hbk_histogram_clear(&client->interval);
+    if (client->plan->watch != NULL) {
+        hbk_histogram_clear(&client->interval);
+    }
     struct hbk_usage usage = hbk_thread_usage();
     result->start_realtime_ns = hbk_clock_realtime_ns();
     result->cpu_user_ns = usage.user_ns;
@@ -249,7 +251,7 @@ static void expire_heads(struct hbk_load_client *client, uint64_t now_ns)
     while ((connection = first_of(client, HBK_LOAD_RESTING)) != NULL &&
            connection->deadline_ns <= now_ns) {
         if (opens_late(client)) {
-            hbk_load_make_idle(connection);
+            hbk_load_make_idle(connection, now_ns);
         } else {
             move_to(connection, HBK_LOAD_CLOSED);
             hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
@@ -305,7 +307,7 @@ static void on_warm_task(struct hbk_task *task)
 {
     struct hbk_load_client *client = HBK_CONTAINER(task, struct hbk_load_client, warm_task);
     for (unsigned i = 0; i < client->connection_count; i++) {
-        hbk_load_make_idle(&client->connections[i]);
+        hbk_load_make_idle(&client->connections[i], hbk_clock_monotonic_ns());
     }
     if (client->connection_count == 0 && client->phase == HBK_LOAD_WARMING) {
         client->phase = HBK_LOAD_WARM;
@@ -331,7 +333,9 @@ static hbk_status take_memory(struct hbk_load_client *client, unsigned count)
     size_t calls = (size_t)count * client->plan->streams;
     HBK_TRY(hbk_load_result_init(&client->result));
     hbk_load_result_set_unit(&client->result, client->plan->unit_s, client->plan->offset_s);
-    HBK_TRY(hbk_histogram_init(&client->interval));
+    if (client->plan->watch != NULL) {
+        HBK_TRY(hbk_histogram_init(&client->interval));
+    }
     HBK_TRY(hbk_due_heap_init(&client->due, count));
     if (client->plan->tls != NULL) {
         HBK_TRY(hbk_batch_init(&client->batch, client->loop, NULL));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/address.h"
+#include "load/answer.h"
 #include "load/due_heap.h"
 #include "load/fortio_clock.h"
 #include "load/plan.h"
@@ -60,7 +61,8 @@ struct hbk_load_client {
 
     /* What it found out: complete after on_done. */
     struct hbk_load_result result;
-    struct hbk_histogram interval; /* response times since somebody took them */
+    struct hbk_histogram interval; /* response times since somebody took them; no memory, and
+                                      nothing recorded, without a plan->watch */
     uint64_t interval_failed;
 
     /* The client's own. */
@@ -89,6 +91,7 @@ struct hbk_load_client {
     struct hbk_batch batch;        /* TLS: of this thread's handshakes; zero without TLS */
     struct hbk_tls_ticket *ticket; /* owned: the newest, for the next handshake */
     struct hbk_span room;          /* owned: where connections receive */
+    struct hbk_answer_known known; /* HTTP/1: the last head of an answer */
 };
 
 /* Takes memory and begins to connect. Fails: HBK_NO_MEMORY; then only fini() is allowed. */

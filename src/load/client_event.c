@@ -34,8 +34,10 @@ static void record(struct hbk_load_client *client, uint64_t intended_ns, uint64_
                                .service_ns = now_ns - sent_ns,
                                .has_failed = has_failed,
                            });
-    hbk_histogram_record(&client->interval, now_ns - intended_ns);
-    client->interval_failed += has_failed ? 1 : 0;
+    if (client->plan->watch != NULL) {
+        hbk_histogram_record(&client->interval, now_ns - intended_ns);
+        client->interval_failed += has_failed ? 1 : 0;
+    }
 }
 
 static void abort_if_asked(struct hbk_load_client *client, int status)
@@ -130,12 +132,12 @@ static void answer_call(struct hbk_load_call *call, uint64_t now_ns)
 
 /* ---- connections between their calls ---- */
 
-void hbk_load_make_idle(struct hbk_load_connection *connection)
+void hbk_load_make_idle(struct hbk_load_connection *connection, uint64_t now_ns)
 {
     struct hbk_load_client *client = connection->client;
     if (connection->state != HBK_LOAD_IDLE) {
         if (client->counts[HBK_LOAD_IDLE] == 0) {
-            client->starved_until_ns = hbk_clock_monotonic_ns();
+            client->starved_until_ns = now_ns;
         }
         move_to(connection, HBK_LOAD_IDLE);
     }
@@ -156,7 +158,7 @@ static void dispose(struct hbk_load_connection *connection, bool rests, uint64_t
         set_deadline(connection, now_ns + rest_ns);
         settle(connection);
     } else if (opens_late(client)) {
-        hbk_load_make_idle(connection);
+        hbk_load_make_idle(connection, now_ns);
     } else {
         move_to(connection, HBK_LOAD_CLOSED);
         hbk_loop_post(client->loop, HBK_PHASE_END, &client->open_task);
@@ -233,7 +235,7 @@ void hbk_load_on_open(struct hbk_load_connection *connection, uint64_t now_ns)
         send_waiting(connection, now_ns);
     } else if (connection->is_settled || client->plan->calls > 0) {
         /* Whoever counts calls exactly (-n) wants no others on the wire. */
-        hbk_load_make_idle(connection);
+        hbk_load_make_idle(connection, now_ns);
     } else {
         move_to(connection, HBK_LOAD_IDLE);
         hbk_load_start_call(connection, true, now_ns, now_ns);
@@ -249,13 +251,12 @@ void hbk_load_on_open_failed(struct hbk_load_connection *connection, enum hbk_lo
 
 void hbk_load_on_room(struct hbk_load_connection *connection, uint64_t now_ns)
 {
-    (void)now_ns;
     bool is_ready = connection->state == HBK_LOAD_IDLE || connection->state == HBK_LOAD_FULL;
     if (!is_ready || connection->is_connecting) {
         return;
     }
     if (hbk_load_can_send(connection)) {
-        hbk_load_make_idle(connection);
+        hbk_load_make_idle(connection, now_ns);
     } else if (connection->state == HBK_LOAD_IDLE) {
         move_to(connection, HBK_LOAD_FULL);
     }

@@ -83,8 +83,8 @@ void hbk_load_start_call(struct hbk_load_connection *connection, bool is_warming
 void hbk_load_record_unsent(struct hbk_load_client *client, enum hbk_load_failure failure,
                             uint64_t intended_ns, uint64_t now_ns);
 
-/* The connection can take a call. */
-void hbk_load_make_idle(struct hbk_load_connection *connection);
+/* The connection can take a call, as was found at `now_ns`. */
+void hbk_load_make_idle(struct hbk_load_connection *connection, uint64_t now_ns);
 
 /* The connection could not be opened, or was closed before it was of any use. */
 void hbk_load_fail_opening(struct hbk_load_connection *connection, enum hbk_load_failure failure,

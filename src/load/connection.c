@@ -307,8 +307,13 @@ static void receive(struct hbk_load_connection *connection)
 {
     struct hbk_source *source = &connection->source;
     struct hbk_span room = connection->client->room;
-    while ((source->ready & HBK_READABLE) != 0 && source->on_ready != NULL) {
+    for (unsigned round = 0; (source->ready & HBK_READABLE) != 0 && source->on_ready != NULL;
+         round++) {
         size_t size;
+        if (round == HBK_LOAD_ROUNDS_MAX) {
+            hbk_loop_post(connection->client->loop, HBK_PHASE_READ, &connection->again);
+            return;
+        }
         switch (hbk_socket_receive(source->fd, room, &size)) {
         case HBK_IO_DONE:
             if (size < room.size && (source->ready & HBK_ENDED) == 0) {
@@ -391,6 +396,11 @@ static void on_ready(struct hbk_source *source)
     hbk_load_on_turn(client);
 }
 
+static void on_again(struct hbk_task *task)
+{
+    on_ready(&HBK_CONTAINER(task, struct hbk_load_connection, again)->source);
+}
+
 void hbk_load_connection_init(struct hbk_load_connection *connection)
 {
     const struct hbk_load_plan *plan = connection->client->plan;
@@ -399,9 +409,11 @@ void hbk_load_connection_init(struct hbk_load_connection *connection)
     hbk_buffer_init(&connection->out, HBK_LOAD_OUT_BYTES_MAX);
     hbk_answer_init(&connection->answer);
     connection->answer.is_to_head = hbk_slice_equal(plan->method, HBK_SLICE("HEAD"));
+    connection->answer.known = &connection->client->known;
     hbk_list_init(&connection->free);
     hbk_task_init(&connection->write, on_write);
     hbk_task_init(&connection->progress, on_progress_task);
+    hbk_task_init(&connection->again, on_again);
     hbk_buffer_init(&connection->plain, HBK_LOAD_OUT_BYTES_MAX);
     for (unsigned i = 0; i < plan->streams; i++) {
         connection->calls[i].connection = connection;
@@ -443,6 +455,7 @@ void hbk_load_close(struct hbk_load_connection *connection)
     connection->source.ready = 0;
     connection->is_connecting = connection->is_shaking = connection->is_draining = false;
     hbk_task_cancel(&connection->progress);
+    hbk_task_cancel(&connection->again);
     hbk_secure_end(&connection->secure);
     hbk_buffer_fini(&connection->plain);
     hbk_buffer_fini(&connection->out);

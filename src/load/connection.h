@@ -19,6 +19,10 @@
 /* Bytes that wait for the socket: one request, or the frames of all streams of a turn. */
 enum { HBK_LOAD_OUT_BYTES_MAX = HBK_LOAD_REQUEST_BYTES_MAX + (1 << 20) };
 
+/* Reads of one connection in a turn: whoever sends without end holds up neither the schedule nor
+ * its own time-out. */
+enum { HBK_LOAD_ROUNDS_MAX = 16 };
+
 /* A call under way, or room for one. */
 struct hbk_load_call {
     struct hbk_link link; /* on the client's list of busy calls, or on the connection's free ones */
@@ -45,6 +49,7 @@ struct hbk_load_connection {
     struct hbk_secure secure;    /* TLS, between `out` and the protocol; without a session: plain */
     struct hbk_buffer plain;     /* HTTP/2 under TLS: frames that wait to be sealed */
     struct hbk_task progress;    /* a handshake that waited goes on */
+    struct hbk_task again;       /* reads on in the next turn */
     struct hbk_answer answer;    /* HTTP/1 and TCP */
     struct hbk_h2_session *h2;   /* owned while the connection is open over HTTP/2 */
     struct hbk_load_call *calls; /* as many as plan->streams; borrowed from the client */

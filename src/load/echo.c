@@ -125,6 +125,7 @@ static bool feed(struct hbk_echo_connection *connection)
 /* Plain bytes of a connection over TLS. */
 static bool receive_secure(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes)
 {
+    unsigned reads = 0;
     while (!connection->is_dead) {
         enum hbk_secure_answer answer =
             hbk_secure_next(&connection->secure, &connection->sealed, out_bytes);
@@ -138,6 +139,10 @@ static bool receive_secure(struct hbk_echo_connection *connection, struct hbk_sl
         case HBK_SECURE_READY:
             break;
         case HBK_SECURE_MORE:
+            if (reads++ == HBK_ECHO_ROUNDS_MAX) { /* records without content */
+                hbk_echo_again(connection);
+                return false;
+            }
             if (!feed(connection)) {
                 return false;
             }
@@ -155,6 +160,7 @@ static bool receive_secure(struct hbk_echo_connection *connection, struct hbk_sl
 
 static void serve(struct hbk_echo_connection *connection)
 {
+    connection->sends_left = HBK_ECHO_SENDS_MAX;
     if (is_secure(connection) && !flush(connection)) {
         return;
     }
@@ -178,6 +184,16 @@ static void on_again(struct hbk_task *task)
 void hbk_echo_again(struct hbk_echo_connection *connection)
 {
     hbk_loop_post(connection->server->loop, HBK_PHASE_READ, &connection->task);
+}
+
+bool hbk_echo_may_send(struct hbk_echo_connection *connection)
+{
+    if (connection->sends_left == 0) {
+        hbk_echo_again(connection);
+        return false;
+    }
+    connection->sends_left--;
+    return true;
 }
 
 bool hbk_echo_receive(struct hbk_echo_connection *connection, struct hbk_slice *out_bytes)

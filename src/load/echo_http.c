@@ -56,6 +56,9 @@ static bool send_tail(struct hbk_echo_connection *connection)
 {
     static const uint8_t pattern[TAIL_BYTES] = {[0 ... TAIL_BYTES - 1] = 'x'};
     while (connection->tail_left > 0) {
+        if (!hbk_echo_may_send(connection)) {
+            return false;
+        }
         size_t size =
             connection->tail_left < TAIL_BYTES ? (size_t)connection->tail_left : TAIL_BYTES;
         switch (hbk_echo_send(connection, hbk_slice_of(pattern, size), &size)) {
@@ -73,11 +76,14 @@ static bool send_tail(struct hbk_echo_connection *connection)
     return true;
 }
 
-/* False when the socket takes no more now or the connection died. */
+/* False when the socket takes no more now, the turn is used up or the connection died. */
 static bool send_owed(struct hbk_echo_connection *connection)
 {
     while (connection->owed > 0) {
         size_t size;
+        if (!hbk_echo_may_send(connection)) {
+            return false;
+        }
         switch (send_some(connection, &size)) {
         case HBK_IO_DONE:
             count_sent(connection, size);

@@ -14,6 +14,7 @@ enum {
     HBK_ECHO_CONNECTIONS_MAX = 200000, /* per thread; further ones are closed at once */
     HBK_ECHO_ACCEPTS_MAX = 64,         /* per turn, so that nobody waits for a rush */
     HBK_ECHO_ROUNDS_MAX = 16,          /* reads of one connection per turn, for the same reason */
+    HBK_ECHO_SENDS_MAX = 64,           /* and sends: whoever reads fast is not alone */
     HBK_ECHO_ROOM_BYTES = 256 * 1024,  /* lent to whichever connection reads */
     /* A head that came in pieces with what came behind it, or bytes not yet sent back. */
     HBK_ECHO_COPY_BYTES_MAX = 16 << 20, /* of a request's body that is sent back; above it: 413 */
@@ -38,6 +39,7 @@ struct hbk_echo_connection {
     struct hbk_slice answer;  /* HTTP: what is sent `owed` times; borrows */
     uint64_t owed;            /* HTTP: answers still to send; HBK_ECHO_SOURCE: bytes */
     size_t offset;            /* sent of the first of them */
+    unsigned sends_left;      /* in this turn */
     struct hbk_due due;       /* HTTP: while the answers wait in the server's heap */
     struct hbk_slice next;    /* HTTP: the answer to the request whose body is being read */
     struct hbk_buffer special;          /* HTTP: an answer made for one request */
@@ -91,6 +93,10 @@ void hbk_echo_let_body_go(struct hbk_echo_connection *connection);
 
 /* Serves the connection again later in this turn, or in the next. */
 void hbk_echo_again(struct hbk_echo_connection *connection);
+
+/* Whether the connection may send once more in this turn; if not, it is served again in the next.
+ */
+bool hbk_echo_may_send(struct hbk_echo_connection *connection);
 
 /* As hbk_socket_send(), through TLS where there is any: then bytes count as sent when they are
  * sealed, and hbk_echo_is_flushed() says whether they left. */

@@ -49,6 +49,9 @@ static bool send_back(struct hbk_echo_connection *connection, struct hbk_slice b
 static bool pour(struct hbk_echo_connection *connection)
 {
     while (connection->owed > 0) {
+        if (!hbk_echo_may_send(connection)) {
+            return true;
+        }
         size_t size = connection->owed < POUR_BYTES ? (size_t)connection->owed : POUR_BYTES;
         switch (hbk_socket_send(connection->source.fd, hbk_slice_of(zeros, size), &size)) {
         case HBK_IO_DONE:

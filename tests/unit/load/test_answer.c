@@ -1,5 +1,7 @@
 #include "load/answer.h"
 
+#include <stdio.h>
+
 #include "harness.h"
 #include "load/request.h"
 
@@ -125,6 +127,86 @@ static void a_head_without_end_is_malformed_at_the_limit(void **state)
     hbk_answer_reset(&answer);
 }
 
+static void a_head_that_is_known_means_what_it_meant_when_it_was_parsed(void **state)
+{
+    (void)state;
+    static struct hbk_answer_known known; /* of whichever answer came before */
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < HBK_COUNT(answers); i++) {
+            for (size_t again = 0; again <= round; again++) {
+                struct hbk_answer answer;
+                hbk_answer_init(&answer);
+                answer.known = &known;
+                check(&answer, hbk_answer_read(&answer, hbk_slice_text(answers[i].bytes)), i);
+                hbk_answer_reset(&answer);
+            }
+        }
+    }
+    assert_true(known.size > 0);
+}
+
+static void a_head_that_only_begins_like_a_known_one_is_parsed(void **state)
+{
+    (void)state;
+    static struct hbk_answer_known known;
+    static const struct {
+        const char *bytes;
+        enum hbk_answer_step step;
+        unsigned body_bytes;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", HBK_ANSWER_WHOLE, 2},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r", HBK_ANSWER_MORE, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\nok", HBK_ANSWER_MORE, 2},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\nok", HBK_ANSWER_WHOLE, 2},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\nok!", HBK_ANSWER_MALFORMED, 2},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        answer.known = &known;
+        assert_int_equal(hbk_answer_read(&answer, hbk_slice_text(cases[i].bytes)), cases[i].step);
+        assert_int_equal(answer.body_bytes, cases[i].body_bytes);
+        hbk_answer_reset(&answer);
+    }
+}
+
+static void a_head_too_large_to_be_remembered_is_parsed_each_time(void **state)
+{
+    (void)state;
+    static struct hbk_answer_known known;
+    static char bytes[2 * HBK_LOAD_KNOWN_HEAD_BYTES_MAX];
+    int size =
+        snprintf(bytes, sizeof bytes, "HTTP/1.1 200 OK\r\nX: %0*d\r\nContent-Length: 1\r\n\r\nx",
+                 HBK_LOAD_KNOWN_HEAD_BYTES_MAX, 7);
+    for (unsigned round = 0; round < 2; round++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        answer.known = &known;
+        assert_int_equal(hbk_answer_read(&answer, hbk_slice_of(bytes, (size_t)size)),
+                         HBK_ANSWER_WHOLE);
+        assert_int_equal(known.size, 0);
+        hbk_answer_reset(&answer);
+    }
+}
+
+static void interim_heads_have_a_limit(void **state)
+{
+    (void)state;
+    static const char final[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (unsigned extra = 0; extra < 2; extra++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        for (unsigned i = 0; i < HBK_LOAD_INTERIM_MAX + extra; i++) {
+            assert_int_equal(hbk_answer_read(&answer, HBK_SLICE("HTTP/1.1 102 Wait\r\n\r\n")),
+                             i < HBK_LOAD_INTERIM_MAX ? HBK_ANSWER_MORE : HBK_ANSWER_MALFORMED);
+        }
+        if (extra == 0) {
+            assert_int_equal(hbk_answer_read(&answer, HBK_SLICE(final)), HBK_ANSWER_WHOLE);
+        }
+        hbk_answer_reset(&answer);
+    }
+}
+
 static void an_echo_must_be_what_was_sent(void **state)
 {
     (void)state;
@@ -158,6 +240,10 @@ int main(void)
         cmocka_unit_test(an_answer_is_understood_byte_by_byte_and_holds_nothing_afterwards),
         cmocka_unit_test(only_a_body_without_a_length_ends_with_its_connection),
         cmocka_unit_test(a_head_without_end_is_malformed_at_the_limit),
+        cmocka_unit_test(a_head_that_is_known_means_what_it_meant_when_it_was_parsed),
+        cmocka_unit_test(a_head_that_only_begins_like_a_known_one_is_parsed),
+        cmocka_unit_test(a_head_too_large_to_be_remembered_is_parsed_each_time),
+        cmocka_unit_test(interim_heads_have_a_limit),
         cmocka_unit_test(an_echo_must_be_what_was_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,28 @@ static void a_server_that_hangs_up_is_an_early_close(void **state)
     server_stop(&server);
 }
 
+static void a_body_without_end_holds_up_neither_the_others_nor_its_own_time_out(void **state)
+{
+    (void)state;
+    struct server server = {.stop = -1};
+    struct hbk_load_plan plan;
+    struct hbk_load_result result;
+    char url[128];
+    server_start(&server, HBK_ECHO_HTTP);
+    plan_for(&server.address, "http", url, &plan);
+    plan.target.path = HBK_SLICE("/?size=1099511627776");
+    plan.rate_per_s = 0;
+    plan.calls = 4;
+    plan.connections = 2;
+    plan.timeout_ns = 100 * HBK_NS_PER_MS;
+    run(&plan, &result);
+    assert_int_equal(hbk_load_result_failed(&result), 4);
+    assert_int_equal(result.failures[HBK_LOAD_TIMEOUT], 4);
+    assert_true(result.received_bytes > 0);
+    hbk_load_result_fini(&result);
+    server_stop(&server);
+}
+
 static void an_interrupted_run_gives_what_it_has(void **state)
 {
     (void)state;
@@ -271,6 +293,7 @@ int main(void)
         cmocka_unit_test(nobody_listening_is_an_error_that_says_so),
         cmocka_unit_test(a_server_that_does_not_speak_http_is_malformed),
         cmocka_unit_test(a_server_that_hangs_up_is_an_early_close),
+        cmocka_unit_test(a_body_without_end_holds_up_neither_the_others_nor_its_own_time_out),
         cmocka_unit_test(an_interrupted_run_gives_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
