@@ -70,9 +70,11 @@ static void send_trailers(struct hbk_gw_stream *stream, const struct hbk_gw_head
     if (stream->connection == NULL) {
         return;
     }
-    /* They follow the body, which may still wait for a window: then they wait with it. */
+    /* They follow the body, which may still wait for a window: then they wait with it. Of empty
+     * ones only the end is left. */
     if (!hbk_buffer_is_empty(&stream->out)) {
         stream->trailers = *trailers;
+        stream->out_is_last = trailers->count == 0;
         return;
     }
     (void)!hbk_h2_trail(session_of(stream), &stream->h2, trailers->fields, trailers->count);

@@ -149,10 +149,14 @@ static void bind(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream)
     place(upstream);
     set_idle_timer(upstream);
     hbk_gw_duration_bound(stream);
-    if (upstream->is_http2) {
-        hbk_gw_http2_client_send(upstream, stream);
-    } else {
+    if (!upstream->is_http2) {
         hbk_gw_http1_client_send(upstream, stream);
+        return;
+    }
+    hbk_gw_http2_client_send(upstream, stream);
+    if (!upstream->pipe.is_closed) { /* with this exchange it may be full */
+        place(upstream);
+        set_idle_timer(upstream);
     }
 }
 
