@@ -314,25 +314,32 @@ static void refuse(struct hbk_gw_connection *connection, uint32_t status, const 
     hbk_gw_connection_close(connection);
 }
 
-/* "http://host/path" becomes authority and path (RFC 9112, 3.2.2). */
-static void split_target(struct hbk_gw_stream *stream, struct hbk_slice target)
+/* "http://user@host/path" becomes authority and path (RFC 9112, 3.2.2); the user is nobody's here,
+ * as with Envoy. False: the target is not absolute. */
+static bool split_target(struct hbk_slice target, struct hbk_slice *out_authority,
+                         struct hbk_slice *out_path)
 {
-    struct hbk_gw_head *head = &stream->request;
-    struct hbk_slice rest = hbk_slice_starts_with(target, HBK_SLICE("http://"))
-                                ? hbk_slice_part(target, 7, target.size)
-                            : hbk_slice_starts_with(target, HBK_SLICE("https://"))
-                                ? hbk_slice_part(target, 8, target.size)
-                                : hbk_slice_of(NULL, 0);
-    head->path = target;
-    if (rest.bytes == NULL) {
-        return;
+    const struct hbk_slice schemes[] = {HBK_SLICE("http://"), HBK_SLICE("https://")};
+    struct hbk_slice rest = hbk_slice_of(NULL, 0);
+    for (size_t i = 0; i < HBK_COUNT(schemes); i++) {
+        if (hbk_slice_equal_nocase(hbk_slice_part(target, 0, schemes[i].size), schemes[i])) {
+            rest = hbk_slice_part(target, schemes[i].size, target.size);
+        }
     }
-    size_t end = rest.size, mark = rest.size;
+    if (rest.bytes == NULL) {
+        return false;
+    }
+    size_t end = rest.size, mark = rest.size, user = 0;
     (void)hbk_slice_find(rest, '/', &end);
     (void)hbk_slice_find(rest, '?', &mark);
     end = mark < end ? mark : end;
-    head->authority = hbk_slice_part(rest, 0, end);
-    head->path = end == rest.size ? HBK_SLICE("/") : hbk_slice_part(rest, end, rest.size);
+    struct hbk_slice authority = hbk_slice_part(rest, 0, end);
+    while (hbk_slice_find(authority, '@', &user)) {
+        authority = hbk_slice_part(authority, user + 1, authority.size);
+    }
+    *out_authority = authority;
+    *out_path = end == rest.size ? HBK_SLICE("/") : hbk_slice_part(rest, end, rest.size);
+    return true;
 }
 
 /* Names with underscores are refused or left out where the configuration says so. */
@@ -368,7 +375,9 @@ static hbk_status fill_request(struct hbk_gw_stream *stream,
     if (head->method.bytes == NULL || head->authority.bytes == NULL || target.bytes == NULL) {
         return HBK_NO_MEMORY;
     }
-    split_target(stream, target);
+    if (!split_target(target, &head->authority, &head->path)) {
+        head->path = target;
+    }
     for (size_t i = 0; i < request->field_count; i++) {
         HBK_TRY(add_field(stream, &request->fields[i],
                           options == NULL ? 0 : options->headers_with_underscores_action));
@@ -376,14 +385,36 @@ static hbk_status fill_request(struct hbk_gw_stream *stream,
     return HBK_OK;
 }
 
-static bool is_absolute(struct hbk_slice target)
+/* A target or a host that is none is refused before there is an exchange. */
+enum { BAD_TARGET = 1, BAD_HOST };
+
+/* 0, BAD_TARGET or BAD_HOST. */
+static uint32_t judge_target(const struct hbk_http1_request *request)
 {
-    return hbk_slice_starts_with(target, HBK_SLICE("http://")) ||
-           hbk_slice_starts_with(target, HBK_SLICE("https://"));
+    struct hbk_slice authority = request->host, path;
+    if (split_target(request->target, &authority, &path)) {
+        return authority.size > 0 && hbk_gw_is_authority(authority) &&
+                       hbk_gw_is_authority(request->host)
+                   ? 0
+                   : BAD_HOST;
+    }
+    if (!hbk_gw_is_authority(authority)) {
+        return BAD_HOST;
+    }
+    return request->target.bytes[0] == '/' || hbk_slice_equal(request->target, HBK_SLICE("*"))
+               ? 0
+               : BAD_TARGET;
 }
 
-/* A target that is none is refused before there is an exchange. */
-enum { BAD_TARGET = 1 };
+/* Upgrade means something only where Connection names it (RFC 9110, 7.8). */
+static bool asks_for_upgrade(const struct hbk_http1_request *request)
+{
+    struct hbk_slice value;
+    return request->names_upgrade &&
+           hbk_http1_find_field(request->fields, request->field_count, HBK_SLICE("upgrade"),
+                                &value) &&
+           !hbk_slice_equal_nocase(value, HBK_SLICE("h2c"));
+}
 
 /* What the request line and the fields forbid; 0: nothing. */
 static uint32_t judge(const struct hbk_gw_connection *connection,
@@ -393,7 +424,6 @@ static uint32_t judge(const struct hbk_gw_connection *connection,
     const struct hbk_gw_http1_options *options = http->http_protocol_options;
     const struct hbk_gw_http_options *common = http->common_http_protocol_options;
     bool is_connect = hbk_slice_equal(request->method, HBK_SLICE("CONNECT"));
-    struct hbk_slice value;
     if (request->minor_version == 0 && (options == NULL || !options->accept_http_10)) {
         return 426;
     }
@@ -401,29 +431,26 @@ static uint32_t judge(const struct hbk_gw_connection *connection,
         (request->minor_version > 0 || options->default_host_for_http_10.size == 0)) {
         return 400;
     }
-    if (request->target.bytes[0] != '/' && !is_absolute(request->target) &&
-        !hbk_slice_equal(request->target, HBK_SLICE("*")) && !is_connect) {
-        return BAD_TARGET;
-    }
     if (is_connect) {
         return 404; /* no route leads it anywhere, whatever its target looks like */
+    }
+    if (judge_target(request) != 0) {
+        return judge_target(request);
     }
     if (common != NULL && request->field_count > common->max_headers_count) {
         return 431;
     }
-    if (hbk_http1_find_field(request->fields, request->field_count, HBK_SLICE("upgrade"), &value) &&
-        !hbk_slice_equal_nocase(value, HBK_SLICE("h2c"))) {
-        return 403;
-    }
-    return 0;
+    return asks_for_upgrade(request) ? 403 : 0;
 }
 
 static void begin(struct hbk_gw_connection *connection, const struct hbk_http1_request *request)
 {
     struct hbk_gw_http1_server *server = &connection->http1;
     uint32_t status = judge(connection, request);
-    if (status == BAD_TARGET) {
-        refuse(connection, 400, "the request target is no path");
+    if (status == BAD_TARGET || status == BAD_HOST) {
+        refuse(connection, 400,
+               status == BAD_HOST ? "the host has bytes that no host has"
+                                  : "the request target is no path");
         return;
     }
     struct hbk_gw_stream *stream =

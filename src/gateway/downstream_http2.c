@@ -206,7 +206,8 @@ static void take_request(struct hbk_gw_connection *connection, const struct hbk_
         hbk_gw_stream_end(stream);
         return;
     }
-    if (filled != HBK_OK || stream->request.authority.size == 0) {
+    if (filled != HBK_OK || stream->request.authority.size == 0 ||
+        !hbk_gw_is_authority(stream->request.authority)) {
         stream->request_ended = event->is_last;
         hbk_gw_stream_reply(stream, filled == HBK_LIMIT ? 431 : 400, HBK_SLICE(""), HBK_GW_FLAG_DPE,
                             "http2.invalid.header.field");

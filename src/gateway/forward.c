@@ -185,8 +185,11 @@ static hbk_status note_origin(struct hbk_gw_stream *stream)
 hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream)
 {
     const struct hbk_gw_http_connection_manager *http = stream->handler->http;
-    hbk_gw_head_strip(&stream->request);
+    if (!hbk_gw_head_strip(&stream->request)) {
+        return HBK_INVALID;
+    }
     hbk_gw_head_remove(&stream->request, HBK_SLICE("expect"));
+    hbk_gw_head_remove(&stream->request, HBK_SLICE("x-envoy-internal")); /* for us to say */
     strip_port(stream);
     bool is_secure = stream->connection != NULL && stream->connection->pipe.has_tls;
     stream->request.scheme = is_secure ? HBK_SLICE("https") : HBK_SLICE("http");

@@ -198,26 +198,33 @@ static bool is_hop_by_hop(struct hbk_slice name)
     return false;
 }
 
-/* Fields that Connection names, but for those that say where a message ends or leads. */
-static void strip_named(struct hbk_gw_head *head, struct hbk_slice list)
+/* Fields that Connection names, but for those that say where a message ends or leads, and TE, which
+ * is judged by its value. `options_left` counts what it may yet name; false when it names more. */
+static bool strip_named(struct hbk_gw_head *head, struct hbk_slice list, uint32_t *options_left)
 {
     const struct hbk_slice forwarded = HBK_SLICE("x-forwarded-");
     while (list.size > 0) {
+        if ((*options_left)-- == 0) {
+            return false;
+        }
         size_t size = list.size;
         (void)hbk_slice_find(list, ',', &size);
         struct hbk_slice name = hbk_gw_trim(hbk_slice_part(list, 0, size));
         list = hbk_slice_part(list, size + 1, list.size);
         bool is_needed = hbk_slice_equal_nocase(name, HBK_SLICE("content-length")) ||
                          hbk_slice_equal_nocase(name, HBK_SLICE("host")) ||
+                         hbk_slice_equal_nocase(name, HBK_SLICE("te")) ||
                          hbk_slice_equal_nocase(hbk_slice_part(name, 0, forwarded.size), forwarded);
         if (!is_needed) {
             hbk_gw_head_remove(head, name);
         }
     }
+    return true;
 }
 
-void hbk_gw_head_strip(struct hbk_gw_head *head)
+bool hbk_gw_head_strip(struct hbk_gw_head *head)
 {
+    uint32_t options_left = HBK_GW_CONNECTION_OPTIONS_MAX;
     struct hbk_slice te = hbk_gw_head_find(head, HBK_SLICE("te"));
     bool has_trailers = hbk_slice_equal_nocase(te, HBK_SLICE("trailers"));
     for (;;) {
@@ -232,7 +239,9 @@ void hbk_gw_head_strip(struct hbk_gw_head *head)
                 break;
             }
         }
-        strip_named(head, named);
+        if (!strip_named(head, named, &options_left)) {
+            return false;
+        }
     }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < head->count; i++) {
@@ -242,4 +251,23 @@ void hbk_gw_head_strip(struct hbk_gw_head *head)
         }
     }
     head->count = kept;
+    return true;
+}
+
+bool hbk_gw_is_authority(struct hbk_slice text)
+{
+    static const bool is_allowed[256] = {
+        ['0' ... '9'] = true, ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['-'] = true,
+        ['.'] = true,         ['_'] = true,         ['~'] = true,         ['!'] = true,
+        ['$'] = true,         ['&'] = true,         ['\''] = true,        ['('] = true,
+        [')'] = true,         ['*'] = true,         ['+'] = true,         [','] = true,
+        [';'] = true,         ['='] = true,         [':'] = true,         ['@'] = true,
+        ['['] = true,         [']'] = true,         ['%'] = true,
+    };
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_allowed[text.bytes[i]]) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -8,7 +8,12 @@
 #include "wire/http2.h"
 
 /* A head's fields beyond what a peer may send: those that the gateway adds itself. */
-enum { HBK_GW_FIELDS_MAX = HBK_H2_FIELDS_MAX + 24 };
+enum {
+    HBK_GW_FIELDS_MAX = HBK_H2_FIELDS_MAX + 24,
+    /* Each option that Connection names is looked for in the whole head: more would let a small
+     * request cost milliseconds. */
+    HBK_GW_CONNECTION_OPTIONS_MAX = 16,
+};
 
 struct hbk_gw_head {
     struct hbk_slice method, scheme, authority, path; /* requests */
@@ -56,6 +61,10 @@ HBK_MUST_USE bool hbk_gw_promise_read(struct hbk_gw_promise *promise,
 /* Counts a part of the body. False when it is broken: more than promised, or less at the end. */
 HBK_MUST_USE bool hbk_gw_promise_keep(struct hbk_gw_promise *promise, size_t size, bool is_last);
 
-/* What belongs to one connection and is never passed on (RFC 9110, 7.6.1), with the fields that
- * Connection names. */
-void hbk_gw_head_strip(struct hbk_gw_head *head);
+/* Removes what belongs to one connection and is never passed on (RFC 9110, 7.6.1), with the fields
+ * that Connection names. False when it names too many: the message is not to be passed on. */
+HBK_MUST_USE bool hbk_gw_head_strip(struct hbk_gw_head *head);
+
+/* Whether the text has only what may stand in an authority (RFC 3986, 3.2), as Envoy judges it. In
+ * a Location, a log or an upstream's cache other bytes would begin something else. */
+HBK_MUST_USE bool hbk_gw_is_authority(struct hbk_slice text);

@@ -426,7 +426,13 @@ void hbk_gw_stream_request(struct hbk_gw_stream *stream, bool is_last)
     } else if (http->request_timeout > 0) {
         hbk_loop_timer(stream->shard->net.loop, &stream->timer, http->request_timeout);
     }
-    if (hbk_gw_forward_arrived(stream) != HBK_OK) {
+    hbk_status arrived = hbk_gw_forward_arrived(stream);
+    if (arrived == HBK_INVALID) {
+        hbk_gw_stream_reply(stream, 400, HBK_SLICE("Bad Request"), HBK_GW_FLAG_DPE,
+                            "http1.connection_header_rejected");
+        return;
+    }
+    if (arrived != HBK_OK) {
         hbk_gw_stream_reply(stream, 431, HBK_SLICE(""), 0, "request_headers_too_large");
         return;
     }
@@ -753,7 +759,13 @@ void hbk_gw_stream_response(struct hbk_gw_stream *stream, bool is_last)
     }
     hbk_loop_timer_cancel(stream->shard->net.loop, &stream->retry);
     stream->details = "via_upstream";
-    hbk_gw_head_strip(&stream->response);
+    if (stream->response.status == 204) { /* where it is 0, if it is there at all */
+        hbk_gw_head_remove(&stream->response, HBK_SLICE("content-length"));
+    }
+    if (!hbk_gw_head_strip(&stream->response)) {
+        hbk_gw_stream_failed(stream, HBK_GW_FAILED_PROTOCOL, "Connection names too many fields");
+        return;
+    }
     if (hbk_gw_forward_response(stream) != HBK_OK) {
         hbk_gw_stream_failed(stream, HBK_GW_FAILED_PROTOCOL, "the response's head is too large");
         return;

@@ -163,7 +163,8 @@ void hbk_gw_stream_end(struct hbk_gw_stream *stream);
 
 /* forward.c: what becomes of heads on their way. Fail: HBK_NO_MEMORY, HBK_LIMIT. */
 
-/* Puts the request into the form that is judged: X-Forwarded fields, request id, port, path. */
+/* Puts the request into the form that is judged: X-Forwarded fields, request id, port, path. Fails:
+ * HBK_INVALID, too, when Connection names too many fields. */
 HBK_MUST_USE hbk_status hbk_gw_forward_arrived(struct hbk_gw_stream *stream);
 /* Makes stream->sent of stream->request for the route that was found. */
 HBK_MUST_USE hbk_status hbk_gw_forward_request(struct hbk_gw_stream *stream);

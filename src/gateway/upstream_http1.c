@@ -177,6 +177,21 @@ static hbk_status fill_response(struct hbk_gw_stream *stream,
     return HBK_OK;
 }
 
+/* 1xx and 204 have no body and may not say that they do (RFC 9112, 6.1; RFC 9110, 8.6); whoever
+ * believes that they have one reads the next response as it. */
+static bool promises_no_body(const struct hbk_http1_response *response)
+{
+    struct hbk_slice value;
+    if (response->status / 100 != 1 && response->status != 204) {
+        return true;
+    }
+    return !hbk_http1_find_field(response->fields, response->field_count,
+                                 HBK_SLICE("transfer-encoding"), &value) &&
+           (!hbk_http1_find_field(response->fields, response->field_count,
+                                  HBK_SLICE("content-length"), &value) ||
+            hbk_slice_equal(value, HBK_SLICE("0")));
+}
+
 static void deliver_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *stream,
                          const struct hbk_http1_response *response, size_t surplus_bytes)
 {
@@ -214,8 +229,10 @@ static bool read_head(struct hbk_gw_upstream *upstream, struct hbk_gw_stream *st
     }
     upstream->reader = (struct hbk_http1_reader){0};
     *input = hbk_slice_part(*input, response.head_bytes, input->size);
-    if (response.status == 101) {
-        fail_protocol(upstream, "a change of protocol that nobody asked for");
+    if (response.status == 101 || !promises_no_body(&response)) {
+        fail_protocol(upstream, response.status == 101
+                                    ? "a change of protocol that nobody asked for"
+                                    : "a response without a body says that it has one");
         return false;
     }
     if (response.status >= 200) {

@@ -165,7 +165,8 @@ static bool read_promise(struct hbk_gw_stream *stream)
 {
     struct hbk_gw_promise *promise = &stream->response_promise;
     uint32_t status = stream->response.status;
-    bool is_valid = hbk_gw_promise_read(promise, &stream->response);
+    bool is_valid = hbk_gw_promise_read(promise, &stream->response) &&
+                    (status != 204 || promise->left_bytes == 0);
     if (stream->is_head_method || status == 204 || status == 304) {
         *promise = (struct hbk_gw_promise){.is_made = true};
     }

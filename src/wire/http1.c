@@ -24,7 +24,7 @@ struct scan {
 /* What the fields say about the message as a whole. */
 struct meaning {
     bool has_length, is_chunked, has_coding, has_host;
-    bool says_close, says_keep_alive, expects_continue;
+    bool says_close, says_keep_alive, says_upgrade, expects_continue;
     uint64_t length;
     struct hbk_slice host;
 };
@@ -126,7 +126,7 @@ static bool take_version(struct scan *scan, uint8_t *out_major, uint8_t *out_min
     return true;
 }
 
-/* RFC 9110, 7.6.1: a list of options of which two concern us. */
+/* RFC 9110, 7.6.1: a list of options of which three concern us. */
 static void read_connection(struct meaning *meaning, struct hbk_slice list)
 {
     while (list.size > 0) {
@@ -138,6 +138,7 @@ static void read_connection(struct meaning *meaning, struct hbk_slice list)
         struct hbk_slice option = trim(hbk_slice_part(list, 0, size));
         meaning->says_close |= hbk_slice_equal_nocase(option, HBK_SLICE("close"));
         meaning->says_keep_alive |= hbk_slice_equal_nocase(option, HBK_SLICE("keep-alive"));
+        meaning->says_upgrade |= hbk_slice_equal_nocase(option, HBK_SLICE("upgrade"));
         list = hbk_slice_part(list, next, list.size);
     }
 }
@@ -230,9 +231,25 @@ static enum hbk_http1_answer take_fields(struct hbk_http1_reader *reader, struct
     return take(scan, '\n') ? HBK_HTTP1_READY : fault(reader, 400, "a line ends without CR and LF");
 }
 
+/* Whether a line among the bytes from `start` ends without CR. Its sender may be done: such a head
+ * never has the end that we wait for. */
+static bool has_bare_line_feed(struct hbk_slice input, size_t start)
+{
+    struct hbk_slice left = hbk_slice_part(input, start, input.size);
+    size_t at = 0;
+    while (hbk_slice_find(left, '\n', &at)) {
+        const uint8_t *byte = left.bytes + at;
+        if (byte == input.bytes || byte[-1] != '\r') {
+            return true;
+        }
+        left = hbk_slice_part(left, at + 1, left.size);
+    }
+    return false;
+}
+
 /*
- * Finds the end of the head behind what earlier calls have seen. NEED_MORE or INVALID (too long)
- * without one; else READY and the scan covers exactly the head.
+ * Finds the end of the head behind what earlier calls have seen. NEED_MORE or INVALID (too long, or
+ * lines without CR) without one; else READY and the scan covers exactly the head.
  */
 static enum hbk_http1_answer find_head(struct hbk_http1_reader *reader, struct hbk_slice input,
                                        struct scan *out_scan)
@@ -248,8 +265,11 @@ static enum hbk_http1_answer find_head(struct hbk_http1_reader *reader, struct h
         start >= limit ? NULL : memmem(input.bytes + start, limit - start, head_end, END_BYTES);
     if (found == NULL) {
         reader->seen_bytes = input.size;
-        return input.size < size_max ? HBK_HTTP1_NEED_MORE
-                                     : fault(reader, 431, "the head is longer than allowed");
+        if (input.size >= size_max) {
+            return fault(reader, 431, "the head is longer than allowed");
+        }
+        return has_bare_line_feed(input, seen) ? fault(reader, 400, "a line ends without CR and LF")
+                                               : HBK_HTTP1_NEED_MORE;
     }
     *out_scan = (struct scan){.at = input.bytes, .end = found + END_BYTES};
     return HBK_HTTP1_READY;
@@ -338,6 +358,7 @@ enum hbk_http1_answer hbk_http1_read_request(struct hbk_http1_reader *reader,
     }
     out_request->host = meaning.host;
     out_request->expects_continue = meaning.expects_continue;
+    out_request->names_upgrade = meaning.says_upgrade;
     out_request->is_keep_alive = keeps_alive(&meaning, out_request->minor_version);
     out_request->head_bytes = skipped + (size_t)(scan.at - input.bytes);
     return frame_body(reader, &meaning, out_request->minor_version, HBK_HTTP1_NO_BODY,

@@ -47,6 +47,7 @@ struct hbk_http1_request {
     uint8_t minor_version; /* of HTTP/1: 0, 1 */
     bool is_keep_alive;    /* the connection stays open behind this exchange */
     bool expects_continue; /* the client waits for 100 before it sends the body */
+    bool names_upgrade;    /* Connection says "upgrade" */
     struct hbk_http1_body body;
     size_t head_bytes; /* of the input that the head took */
     size_t field_count;
@@ -80,7 +81,7 @@ enum hbk_http1_answer {
 
 /*
  * Parses the head at the front of `input`. NEED_MORE: call again with the same bytes and more
- * behind them. READY: the head is written to `*out_request`, with slices that borrow from the
+ * behind them; a line that ends without CR is INVALID as soon as it is there. READY: the head is written to `*out_request`, with slices that borrow from the
  * input.
  */
 HBK_MUST_USE enum hbk_http1_answer hbk_http1_read_request(struct hbk_http1_reader *reader,

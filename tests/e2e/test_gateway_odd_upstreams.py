@@ -108,3 +108,79 @@ def test_empty_trailers_behind_a_body_that_waits_end_the_response(start, tmp_pat
                 flags = head[4]
                 body += payload if head[3] == frames.DATA else b""
     assert body == b"body"
+
+
+NO_BODIES = {
+    "204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+    "204 in chunks": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "1xx with a length": b"HTTP/1.1 102 Processing\r\nContent-Length: 5\r\n\r\n",
+    "1xx in chunks": b"HTTP/1.1 103 Hints\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "lines without CR": b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+}
+
+
+@pytest.mark.parametrize("name", NO_BODIES)
+def test_a_response_that_contradicts_itself_is_502_and_the_end_of_its_connection(
+    start, tmp_path, name
+):
+    def act(_, connection, stream):
+        gateway.read_head(stream)
+        connection.sendall(NO_BODIES[name])
+        stream.read(1)  # until the gateway ends it
+
+    running = serve(start, tmp_path)
+    with gateway.Stage(UPSTREAM, act):
+        received = gateway.exchange(FRONT, get("/"))
+    assert received.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    wait.until(lambda: running.stat("cluster.up.upstream_cx_active") == 0, "its end")
+
+
+def test_connection_names_a_few_fields_and_no_crowd(start, tmp_path):
+    """On both sides: each name is looked for in the whole head."""
+    crowd = "Connection: " + "a," * 5000
+
+    def act(_, connection, stream):
+        gateway.read_head(stream)
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{crowd}\r\n\r\n".encode())
+
+    running = serve(start, tmp_path)
+    with gateway.Stage(UPSTREAM, act):
+        assert gateway.exchange(FRONT, get("/")).startswith(b"HTTP/1.1 502 ")
+        assert running.stat("cluster.up.upstream_rq_total") == 1
+        assert gateway.exchange(FRONT, get("/", crowd)).startswith(b"HTTP/1.1 400 ")
+    assert running.stat("cluster.up.upstream_rq_total") == 1
+
+
+def test_a_204_comes_without_a_length(start, tmp_path):
+    def act(_, connection, stream):
+        gateway.read_head(stream)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+
+    serve(start, tmp_path)
+    with gateway.Stage(UPSTREAM, act):
+        received = gateway.exchange(FRONT, get("/"))
+    assert received.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert b"content-length" not in received
+
+
+NO_HOSTS = ["a b", "a/b", 'a"b', "<a>", "a#b", "a?b", "a\\b", "a\tb", "\xe9", "a|b", "{a}"]
+
+
+def test_a_host_that_no_url_may_have_is_refused_in_either_version(start, tmp_path):
+    """It would come back in a Location, or name an entry of a cache."""
+    running = serve(start, tmp_path)
+    for host in NO_HOSTS:
+        head = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        received = gateway.exchange(FRONT, head.encode("latin-1"))
+        assert received.startswith(b"HTTP/1.1 400 "), host
+    for target in ("http:///", "http://", "http://a|b/", "http://u@/"):
+        received = gateway.exchange(FRONT, get(target))
+        assert received.startswith(b"HTTP/1.1 400 "), target
+    refused = running.stat("http.front.downstream_rq_4xx")
+    for field in ("host", ":authority"):
+        data = request_frames(1, [*pseudo()[:3], (field, "a|b")])
+        with socket.create_connection(("127.0.0.1", FRONT)) as client:
+            client.sendall(frames.PREFACE + frames.frame(frames.SETTINGS, 0, 0) + data)
+            refused += 1
+            running.wait_for("http.front.downstream_rq_4xx", refused)
+    assert running.stat("cluster.up.upstream_rq_total") == 0

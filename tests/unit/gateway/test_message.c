@@ -61,7 +61,7 @@ static void test_what_belongs_to_one_connection_is_never_passed_on(void **state)
     (void)state;
     hbk_arena_init(&arena);
     struct hbk_gw_head head = head_of(pairs, HBK_COUNT(pairs));
-    hbk_gw_head_strip(&head);
+    assert_true(hbk_gw_head_strip(&head));
     assert_int_equal(head.count, 2);
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-kept")));
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("content-length")));
@@ -80,11 +80,48 @@ static void test_connection_cannot_take_away_what_others_need(void **state)
     (void)state;
     hbk_arena_init(&arena);
     struct hbk_gw_head head = head_of(pairs, HBK_COUNT(pairs));
-    hbk_gw_head_strip(&head);
+    assert_true(hbk_gw_head_strip(&head));
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("te")));
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("content-length")));
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-forwarded-for")));
     assert_true(hbk_gw_head_has(&head, HBK_SLICE("x-forwarded-proto")));
     hbk_arena_fini(&arena);
+}
+
+static void test_connection_names_so_many_fields_and_no_more(void **state)
+{
+    static const char *const most[][2] = {{"connection", "a,b,c,d,e,f,g,h"},
+                                          {"connection", "i,j,k,l,m,n,,p"},
+                                          {"a", "1"},
+                                          {"q", "1"}};
+    static const char *const more[][2] = {{"connection", "a,b,c,d,e,f,g,h"},
+                                          {"connection", "i,j,k,l,m,n,,p,q"}};
+    (void)state;
+    hbk_arena_init(&arena);
+    struct hbk_gw_head head = head_of(most, HBK_COUNT(most));
+    assert_true(hbk_gw_head_strip(&head));
+    assert_int_equal(head.count, 1);
+    assert_true(hbk_gw_head_has(&head, HBK_SLICE("q")));
+    head = head_of(more, HBK_COUNT(more));
+    assert_false(hbk_gw_head_strip(&head));
+    hbk_arena_fini(&arena);
+}
+
+static void test_an_authority_has_only_what_a_url_may_have_there(void **state)
+{
+    static const char *const good[] = {"a.test", "a.test:80", "[::1]:8080", "1.2.3.4",
+                                       "u:p@a",  "a%20b.c",   "a,b;c=d",    "A-b_c~!$&'()*+"};
+    static const char *const bad[] = {"a b",  "a/b", "a\\b", "a?b",   "a#b",
+                                      "a\"b", "<a>", "a\tb", "a|b",   "{a}",
+                                      "a^b",  "a`b", "\x7f", "a\x80", "\xc3\xa9"};
+    (void)state;
+    for (size_t i = 0; i < HBK_COUNT(good); i++) {
+        assert_true(hbk_gw_is_authority(hbk_slice_text(good[i])));
+    }
+    for (size_t i = 0; i < HBK_COUNT(bad); i++) {
+        assert_false(hbk_gw_is_authority(hbk_slice_text(bad[i])));
+    }
+    assert_false(hbk_gw_is_authority(hbk_slice_of("a\0b", 3)));
 }
 
 static void test_bodies_are_as_long_as_they_were_promised(void **state)
@@ -157,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_no_head_holds_more_than_the_limit),
         cmocka_unit_test(test_what_belongs_to_one_connection_is_never_passed_on),
         cmocka_unit_test(test_connection_cannot_take_away_what_others_need),
+        cmocka_unit_test(test_connection_names_so_many_fields_and_no_more),
+        cmocka_unit_test(test_an_authority_has_only_what_a_url_may_have_there),
         cmocka_unit_test(test_fields_of_one_name_are_joined_in_their_order),
         cmocka_unit_test(test_printed_text_is_never_cut),
         cmocka_unit_test(test_bodies_are_as_long_as_they_were_promised),

@@ -50,6 +50,46 @@ static void a_head_in_parts_is_ready_at_its_last_byte_and_not_before(void **stat
     assert_true(request.expects_continue);
 }
 
+/* Whoever sends it is done, and waits for an answer: RFC 9112, 2.2. */
+static void a_line_without_cr_is_refused_as_soon_as_it_is_there(void **state)
+{
+    static const char *const beginnings[] = {"GET / HTTP/1.1\n", "\n",
+                                             "GET / HTTP/1.1\r\nHost: a\n"};
+    (void)state;
+    for (size_t i = 0; i < HBK_COUNT(beginnings); i++) {
+        struct hbk_slice text = hbk_slice_text(beginnings[i]);
+        struct hbk_http1_reader reader = {0};
+        struct hbk_http1_request request;
+        for (size_t size = 0; size < text.size; size++) {
+            assert_int_equal(
+                hbk_http1_read_request(&reader, hbk_slice_of(text.bytes, size), &request),
+                HBK_HTTP1_NEED_MORE);
+        }
+        assert_int_equal(hbk_http1_read_request(&reader, text, &request), HBK_HTTP1_INVALID);
+        assert_int_equal(reader.fault_status, 400);
+    }
+}
+
+static void an_upgrade_is_asked_for_where_connection_says_so(void **state)
+{
+    static const struct {
+        const char *text;
+        bool names_upgrade;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n", false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: upgrade\r\n\r\n", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_http1_reader reader = {0};
+        struct hbk_http1_request request;
+        assert_int_equal(hbk_http1_read_request(&reader, hbk_slice_text(cases[i].text), &request),
+                         HBK_HTTP1_READY);
+        assert_int_equal(request.names_upgrade, cases[i].names_upgrade);
+    }
+}
+
 /* RFC 9112: 3 (request line), 5 (fields), 6.3 (length), and the smuggling rules of 11.2. */
 static void heads_that_two_parsers_could_read_differently_are_refused(void **state)
 {
@@ -355,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_small_request_is_parsed_in_place),
         cmocka_unit_test(a_head_in_parts_is_ready_at_its_last_byte_and_not_before),
         cmocka_unit_test(heads_that_two_parsers_could_read_differently_are_refused),
+        cmocka_unit_test(a_line_without_cr_is_refused_as_soon_as_it_is_there),
+        cmocka_unit_test(an_upgrade_is_asked_for_where_connection_says_so),
         cmocka_unit_test(the_version_and_the_connection_field_decide_what_stays_open),
         cmocka_unit_test(limits_of_a_head_are_exact),
         cmocka_unit_test(the_length_of_a_response_follows_from_status_and_fields),
