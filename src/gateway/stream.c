@@ -312,12 +312,6 @@ static struct hbk_slice cluster_name(struct hbk_gw_stream *stream,
     return action->cluster;
 }
 
-static const struct hbk_gw_retry_policy *retry_policy(const struct hbk_gw_stream *stream)
-{
-    const struct hbk_gw_route_action *action = stream->route->route;
-    return action->retry_policy != NULL ? action->retry_policy : stream->host->retry_policy;
-}
-
 static void lead_to_cluster(struct hbk_gw_stream *stream)
 {
     static const uint32_t missing_status[] = {503, 404, 500};
@@ -333,7 +327,7 @@ static void lead_to_cluster(struct hbk_gw_stream *stream)
         return;
     }
     stream->pool = &stream->shard->pools[cluster - plan->clusters];
-    const struct hbk_gw_retry_policy *policy = retry_policy(stream);
+    const struct hbk_gw_retry_policy *policy = hbk_gw_retry_policy_of(stream);
     stream->retries_left = policy == NULL ? 0 : policy->num_retries;
     stream->held_is_complete = true;
     hbk_gw_duration_routed(stream);
@@ -584,7 +578,7 @@ static bool can_retry(struct hbk_gw_stream *stream)
 /* Lets go of the attempt and makes another after a pause of random length. */
 static void retry(struct hbk_gw_stream *stream)
 {
-    const struct hbk_gw_retry_policy *policy = retry_policy(stream);
+    const struct hbk_gw_retry_policy *policy = hbk_gw_retry_policy_of(stream);
     const struct hbk_gw_retry_back_off *pause = policy->retry_back_off;
     uint64_t base_ns = pause == NULL ? RETRY_BASE_NS : pause->base_interval;
     base_ns = base_ns < RETRY_LONGEST_NS ? base_ns : RETRY_LONGEST_NS;
@@ -617,45 +611,14 @@ static void on_retry(struct hbk_timer *timer)
     /* The time of one attempt is over. */
     hbk_gw_count(&stream->pool->stats[HBK_GW_C_RQ_PER_TRY_TIMEOUT], 1);
     count_late_host(stream);
-    if ((retry_policy(stream)->on & (HBK_GW_RETRY_5XX | HBK_GW_RETRY_GATEWAY_ERROR)) != 0 &&
+    if ((hbk_gw_retry_policy_of(stream)->on & (HBK_GW_RETRY_5XX | HBK_GW_RETRY_GATEWAY_ERROR)) !=
+            0 &&
         can_retry(stream)) {
         retry(stream);
         return;
     }
     hbk_gw_stream_reply(stream, 504, HBK_SLICE("upstream request timeout"), HBK_GW_FLAG_UT,
                         "upstream_per_try_timeout");
-}
-
-static bool is_retriable_failure(const struct hbk_gw_stream *stream,
-                                 enum hbk_gw_upstream_failure failure)
-{
-    const struct hbk_gw_retry_policy *policy = retry_policy(stream);
-    unsigned on = policy == NULL ? 0 : policy->on;
-    if (failure == HBK_GW_FAILED_OVERFLOW || on == 0) {
-        return false;
-    }
-    bool is_connect = failure == HBK_GW_FAILED_CONNECT || failure == HBK_GW_FAILED_TIMEOUT;
-    return (on & (HBK_GW_RETRY_5XX | HBK_GW_RETRY_RESET)) != 0 ||
-           (is_connect && (on & HBK_GW_RETRY_CONNECT_FAILURE) != 0) ||
-           (failure == HBK_GW_FAILED_REFUSED && (on & HBK_GW_RETRY_REFUSED_STREAM) != 0);
-}
-
-static bool is_retriable_status(const struct hbk_gw_stream *stream, uint32_t status)
-{
-    const struct hbk_gw_retry_policy *policy = retry_policy(stream);
-    unsigned on = policy == NULL ? 0 : policy->on;
-    if (((on & HBK_GW_RETRY_5XX) != 0 && status / 100 == 5) ||
-        ((on & HBK_GW_RETRY_GATEWAY_ERROR) != 0 && status >= 502 && status <= 504) ||
-        ((on & HBK_GW_RETRY_4XX) != 0 && status == 409)) {
-        return true;
-    }
-    for (uint32_t i = 0;
-         (on & HBK_GW_RETRY_STATUS_CODES) != 0 && i < policy->retriable_status_codes_count; i++) {
-        if (policy->retriable_status_codes[i] == status) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static const struct {
@@ -709,7 +672,7 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
         failure != HBK_GW_FAILED_OVERFLOW && failure != HBK_GW_FAILED_DURATION) {
         hbk_gw_count(&stream->endpoint->stats[HBK_GW_E_RQ_ERROR], 1);
     }
-    if (is_retriable_failure(stream, failure) && can_retry(stream)) {
+    if (hbk_gw_is_retriable_failure(stream, failure) && can_retry(stream)) {
         retry(stream);
         return;
     }
@@ -750,7 +713,7 @@ void hbk_gw_stream_response(struct hbk_gw_stream *stream, bool is_last)
         hbk_gw_count(&stream->endpoint->stats[is_error ? HBK_GW_E_RQ_ERROR : HBK_GW_E_RQ_SUCCESS],
                      1);
     }
-    if (is_retriable_status(stream, stream->response.status) && can_retry(stream)) {
+    if (hbk_gw_is_retriable_status(stream, stream->response.status) && can_retry(stream)) {
         retry(stream);
         return;
     }

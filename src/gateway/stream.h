@@ -191,6 +191,12 @@ static inline uint32_t hbk_gw_late_status(const struct hbk_gw_stream *stream)
     return stream->request_ended ? 504 : 408;
 }
 
+/* retry_rule.c: the policy, or NULL; and whether it wants another attempt behind this. */
+const struct hbk_gw_retry_policy *hbk_gw_retry_policy_of(const struct hbk_gw_stream *stream);
+bool hbk_gw_is_retriable_failure(const struct hbk_gw_stream *stream,
+                                 enum hbk_gw_upstream_failure failure);
+bool hbk_gw_is_retriable_status(const struct hbk_gw_stream *stream, uint32_t status);
+
 /* stream_info.c: fills in what logs and header values ask about. */
 void hbk_gw_stream_info(const struct hbk_gw_stream *stream, struct hbk_gw_info *out_info);
 

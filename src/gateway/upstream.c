@@ -545,9 +545,7 @@ void hbk_gw_upstream_ask(struct hbk_gw_stream *stream)
     stream->upstream_address = host->address;
     host->active++;
     hbk_gw_host_ref(host);
-    const struct hbk_gw_retry_policy *policy = stream->route->route->retry_policy != NULL
-                                                   ? stream->route->route->retry_policy
-                                                   : stream->host->retry_policy;
+    const struct hbk_gw_retry_policy *policy = hbk_gw_retry_policy_of(stream);
     if (policy != NULL && policy->per_try_timeout > 0) {
         hbk_loop_timer(stream->shard->net.loop, &stream->retry, policy->per_try_timeout);
     }

@@ -81,8 +81,8 @@ enum hbk_http1_answer {
 
 /*
  * Parses the head at the front of `input`. NEED_MORE: call again with the same bytes and more
- * behind them; a line that ends without CR is INVALID as soon as it is there. READY: the head is written to `*out_request`, with slices that borrow from the
- * input.
+ * behind them; a line that ends without CR is INVALID as soon as it is there. READY: the head is
+ * written to `*out_request`, with slices that borrow from the input.
  */
 HBK_MUST_USE enum hbk_http1_answer hbk_http1_read_request(struct hbk_http1_reader *reader,
                                                           struct hbk_slice input,
