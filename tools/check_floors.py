@@ -15,14 +15,15 @@ FLOORS = [
     ["os", "wire", "crypto", "plot"],
     ["runtime", "identity", "device"],
     ["model", "tls", "telemetry"],
-    ["policy", "net", "config"],
-    ["discovery", "ca", "proxy", "admin", "load", "bench"],
-    ["agent", "gateway"],
+    ["policy", "net", "config", "http"],
+    ["discovery", "ca", "proxy", "admin", "load", "bench", "credential", "cluster"],
+    ["agent", "exchange"],
+    ["gateway"],
     ["cli"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
-ROOMS_WITHOUT_IO = {"wire", "crypto", "plot", "model", "tls", "policy"}
+ROOMS_WITHOUT_IO = {"wire", "crypto", "plot", "model", "tls", "policy", "http"}
 HEADERS_OF_IO = {"sys/socket.h", "sys/epoll.h", "sys/select.h", "poll.h", "sys/ioctl.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -274,7 +274,7 @@ static hbk_status print_place(struct hbk_buffer *body, const char *name, const c
 static hbk_status print_cluster(const struct hbk_gw_control *control, uint32_t index,
                                 struct hbk_buffer *body)
 {
-    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[index];
+    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters.items[index];
     const struct hbk_gw_members *members = control->members[index];
     const char *name = (const char *)cluster->config->name.bytes;
     HBK_TRY(hbk_buffer_print(body, "%s::observability_name::%s\n", name, name));
@@ -312,8 +312,8 @@ static void on_clusters(struct hbk_admin_exchange *exchange,
         return;
     }
     hbk_buffer_init(&body, HBK_GW_ADMIN_BODY_BYTES_MAX);
-    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
-        if (hbk_gw_pattern_matches(filter, false, control->plan->clusters[i].config->name)) {
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->clusters.count; i++) {
+        if (hbk_gw_pattern_matches(filter, false, control->plan->clusters.items[i].config->name)) {
             status = print_cluster(control, i, &body);
         }
     }

@@ -258,8 +258,8 @@ void hbk_gw_admin_clusters_json(struct hbk_admin_exchange *exchange,
     struct hbk_json json = hbk_json_to(&body, true);
     hbk_json_begin_object(&json, NULL);
     hbk_json_begin_array(&json, "cluster_statuses");
-    for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
-        const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[i];
+    for (uint32_t i = 0; i < control->plan->clusters.count; i++) {
+        const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters.items[i];
         if (!hbk_gw_pattern_matches(filter, false, cluster->config->name)) {
             continue;
         }

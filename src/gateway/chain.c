@@ -3,7 +3,7 @@
  * the most specific match; comparing the steps in order as one number of many digits gives the
  * same.
  */
-#include "gateway/inspection.h"
+#include "gateway/chain.h"
 
 enum step {
     STEP_DESTINATION_PORT,

@@ -3,10 +3,11 @@
 
 #include "admin/server.h"
 #include "base/log.h"
-#include "gateway/directory.h"
+#include "cluster/directory.h"
+#include "cluster/health.h"
+#include "exchange/shard.h"
+#include "gateway/entrance.h"
 #include "gateway/gateway.h"
-#include "gateway/health.h"
-#include "gateway/shard.h"
 #include "os/watch.h"
 #include "runtime/worker.h"
 
@@ -37,7 +38,8 @@ struct hbk_gw_control {
     struct hbk_mailbox mailbox;
     struct hbk_team team;
     struct hbk_gw_plan *plan;
-    struct hbk_gw_shard *shards; /* owned, one per worker */
+    struct hbk_gw_shard *shards; /* owned, one per worker, as entrances */
+    struct hbk_gw_entrance *entrances;
     hbk_status *statuses;
     struct hbk_error *errors;
     struct hbk_gw_directory directory;

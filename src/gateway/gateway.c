@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "exchange/upstream.h"
 #include "gateway/control.h"
-#include "gateway/upstream.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/limits.h"
@@ -46,7 +46,10 @@ static void open_worker(struct hbk_round *round, struct hbk_worker *worker)
     struct hbk_gw_shard *shard = &control->shards[worker->index];
     struct hbk_error *error = &control->errors[worker->index];
     hbk_status status = hbk_gw_shard_init(shard, control->plan, worker);
-    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
+    if (status == HBK_OK) {
+        status = hbk_gw_entrance_init(&control->entrances[worker->index], shard);
+    }
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->clusters.count; i++) {
         status = hbk_gw_pool_set_hosts(&shard->pools[i], control->members[i]);
     }
     control->statuses[worker->index] =
@@ -57,7 +60,7 @@ static void listen_worker(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, listen);
     struct hbk_error *error = &control->errors[worker->index];
-    hbk_status status = hbk_gw_shard_listen(&control->shards[worker->index], error);
+    hbk_status status = hbk_gw_entrance_listen(&control->entrances[worker->index], error);
     control->statuses[worker->index] =
         status == HBK_OK ? HBK_OK : hbk_error_set(error, status, "%s", hbk_status_text(status));
 }
@@ -65,6 +68,7 @@ static void listen_worker(struct hbk_round *round, struct hbk_worker *worker)
 static void close_worker(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, close);
+    hbk_gw_entrance_close(&control->entrances[worker->index]);
     hbk_gw_shard_close(&control->shards[worker->index]);
 }
 
@@ -91,6 +95,7 @@ void hbk_gw_control_stop(struct hbk_gw_control *control)
 static void drain_worker(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(round, struct hbk_gw_control, drain);
+    hbk_gw_entrance_shut(&control->entrances[worker->index]);
     hbk_gw_shard_drain(&control->shards[worker->index]);
 }
 
@@ -200,7 +205,7 @@ static void on_listening(struct hbk_round *round)
     }
     control->is_live = true;
     hbk_log(HBK_LOG_INFO, "gateway", "ready: %u listeners, %u clusters, %u workers",
-            control->plan->listener_count, control->plan->cluster_count, control->team.count);
+            control->plan->listener_count, control->plan->clusters.count, control->team.count);
 }
 
 /* All hosts are known, and checked once where they are checked. */
@@ -270,11 +275,16 @@ static hbk_status run_loop(struct hbk_gw_control *control)
     static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
     int fd = -1;
     HBK_TRY(hbk_mailbox_init(&control->mailbox, &control->loop));
-    control->directory = (struct hbk_gw_directory){.plan = control->plan,
-                                                   .loop = &control->loop,
-                                                   .on_change = hbk_gw_on_members,
-                                                   .on_settled = on_names,
-                                                   .context = control};
+    const struct hbk_gw_typed_extension *resolving =
+        control->plan->config->bootstrap->typed_dns_resolver_config;
+    control->directory = (struct hbk_gw_directory){
+        .list = &control->plan->clusters,
+        .resolving = resolving == NULL ? NULL : resolving->typed_config.message,
+        .loop = &control->loop,
+        .on_change = hbk_gw_on_members,
+        .on_settled = on_names,
+        .context = control,
+    };
     hbk_timer_init(&control->drain_check, on_drain_check);
     hbk_gw_renewal_init(control);
     hbk_status status = hbk_signal_open(numbers, HBK_COUNT(numbers), &fd);
@@ -295,9 +305,11 @@ static hbk_status run_control(struct hbk_gw_control *control)
 {
     unsigned workers = control->options->workers;
     control->shards = calloc(workers, sizeof *control->shards);
+    control->entrances = calloc(workers, sizeof *control->entrances);
     control->statuses = calloc(workers, sizeof *control->statuses);
     control->errors = calloc(workers, sizeof *control->errors);
-    if (control->shards == NULL || control->statuses == NULL || control->errors == NULL) {
+    if (control->shards == NULL || control->entrances == NULL || control->statuses == NULL ||
+        control->errors == NULL) {
         return HBK_NO_MEMORY;
     }
     HBK_TRY(hbk_gw_membership_init(control));
@@ -312,12 +324,16 @@ static hbk_status run_control(struct hbk_gw_control *control)
 
 static void free_control(struct hbk_gw_control *control)
 {
+    for (unsigned i = 0; control->entrances != NULL && i < control->options->workers; i++) {
+        hbk_gw_entrance_fini(&control->entrances[i]);
+    }
     for (unsigned i = 0; control->shards != NULL && i < control->options->workers; i++) {
         if (control->shards[i].plan != NULL) {
             hbk_gw_shard_fini(&control->shards[i]);
         }
     }
     hbk_gw_membership_fini(control);
+    free(control->entrances);
     free(control->shards);
     free(control->statuses);
     free(control->errors);

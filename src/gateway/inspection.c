@@ -59,13 +59,13 @@ bool hbk_gw_needs_inspection(const struct hbk_gw_listener *listener)
 static void on_burial(struct hbk_task *task)
 {
     struct inspection *inspection = HBK_CONTAINER(task, struct inspection, bury);
-    hbk_pool_give(&inspection->acceptor->shard->inspections, inspection);
+    hbk_pool_give(&inspection->acceptor->entrance->inspections, inspection);
 }
 
 /* Lets go of the socket: it is closed, or somebody else's. */
 static void finish(struct inspection *inspection)
 {
-    struct hbk_loop *loop = inspection->acceptor->shard->net.loop;
+    struct hbk_loop *loop = inspection->acceptor->entrance->shard->net.loop;
     inspection->is_over = true;
     hbk_loop_timer_cancel(loop, &inspection->timer);
     hbk_loop_remove(loop, &inspection->source);
@@ -76,7 +76,7 @@ static void finish(struct inspection *inspection)
 /* What ends here is known to the listener alone. */
 static void log_end(const struct inspection *inspection)
 {
-    struct hbk_gw_shard *shard = inspection->acceptor->shard;
+    struct hbk_gw_shard *shard = inspection->acceptor->entrance->shard;
     const struct hbk_gw_info info = {
         .start_ns = inspection->start_real_ns,
         .duration_ns = shard->net.loop->now_ns - inspection->start_ns,
@@ -228,7 +228,7 @@ static void take_hello(struct inspection *inspection, struct hbk_slice seen)
     static const struct hbk_client_hello unreadable;
     struct hbk_client_hello hello;
     struct hbk_slice body;
-    uint8_t *room = inspection->acceptor->shard->net.output.bytes;
+    uint8_t *room = inspection->acceptor->entrance->shard->net.output.bytes;
     size_t bytes_max = hello_bytes_max(inspection->acceptor->listener->config);
     switch (join_hello(seen, room, bytes_max, &body)) {
     case HELLO_NEED_MORE:
@@ -254,7 +254,7 @@ static void take_hello(struct inspection *inspection, struct hbk_slice seen)
 static void look(struct inspection *inspection)
 {
     struct hbk_span room =
-        hbk_span_of(inspection->acceptor->shard->net.input.bytes, HBK_GW_PEEK_BYTES_MAX);
+        hbk_span_of(inspection->acceptor->entrance->shard->net.input.bytes, HBK_GW_PEEK_BYTES_MAX);
     while (!inspection->is_over) {
         size_t size = 0;
         if (!inspection->awaits_proxy && !inspection->awaits_hello) {
@@ -318,12 +318,13 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
                     const struct hbk_address *local)
 {
     const struct hbk_gw_listener *config = acceptor->listener->config;
-    struct hbk_gw_shard *shard = acceptor->shard;
+    struct hbk_gw_entrance *entrance = acceptor->entrance;
+    struct hbk_gw_shard *shard = entrance->shard;
     const struct hbk_gw_proxy_protocol *proxy = find_filter(config, HBK_GW_PROXY_PROTOCOL);
-    struct inspection *inspection = hbk_pool_take(&shard->inspections);
+    struct inspection *inspection = hbk_pool_take(&entrance->inspections);
     if (inspection == NULL ||
         hbk_loop_add(shard->net.loop, &inspection->source, fd, on_ready) != HBK_OK) {
-        hbk_pool_give(&shard->inspections, inspection);
+        hbk_pool_give(&entrance->inspections, inspection);
         hbk_gw_count(&acceptor->stats[HBK_GW_L_CX_OVERFLOW], 1);
         hbk_fd_close(&fd);
         return;
@@ -338,7 +339,7 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
     inspection->awaits_hello = needs_hello(config);
     hbk_timer_init(&inspection->timer, on_timeout);
     hbk_task_init(&inspection->bury, on_burial);
-    hbk_list_append(&shard->inspection_list, &inspection->link);
+    hbk_list_append(&entrance->inspection_list, &inspection->link);
     if (find_filter(config, HBK_GW_ORIGINAL_DST_FILTER) != NULL) {
         restore_destination(inspection, fd);
     }
@@ -348,9 +349,9 @@ void hbk_gw_inspect(struct hbk_gw_acceptor *acceptor, int fd, const struct hbk_a
     look(inspection);
 }
 
-void hbk_gw_inspect_close_all(struct hbk_gw_shard *shard)
+void hbk_gw_inspect_close_all(struct hbk_gw_entrance *entrance)
 {
-    HBK_LIST_EACH (link, &shard->inspection_list) {
+    HBK_LIST_EACH (link, &entrance->inspection_list) {
         close_socket(HBK_CONTAINER(link, struct inspection, link));
     }
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "gateway/upstream.h"
+#include "exchange/upstream.h"
 
 /* ---- sets ---- */
 
@@ -67,9 +67,9 @@ void hbk_gw_on_members(struct hbk_gw_directory *directory, uint32_t cluster,
         hbk_gw_members_free(members);
         return;
     }
-    hbk_status status =
-        hbk_gw_members_succeed(control->plan->clusters[cluster].config, control->members[cluster],
-                               members, control->options->workers, &next);
+    hbk_status status = hbk_gw_members_succeed(control->plan->clusters.items[cluster].config,
+                                               control->members[cluster], members,
+                                               control->options->workers, &next);
     hbk_gw_members_free(members);
     if (status == HBK_OK && hbk_gw_members_equal(control->members[cluster], next)) {
         hbk_gw_members_free(next);
@@ -131,7 +131,7 @@ static void prune(struct hbk_gw_control *control, uint32_t cluster)
 static void on_prune(struct hbk_task *task)
 {
     struct hbk_gw_control *control = HBK_CONTAINER(task, struct hbk_gw_control, prune);
-    for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
+    for (uint32_t i = 0; i < control->plan->clusters.count; i++) {
         prune(control, i);
     }
 }
@@ -172,14 +172,14 @@ static bool has_traffic(void *context, uint32_t cluster)
 
 hbk_status hbk_gw_membership_init(struct hbk_gw_control *control)
 {
-    uint32_t count = control->plan->cluster_count;
+    uint32_t count = control->plan->clusters.count;
     control->members = calloc((size_t)count + 1, sizeof *control->members);
     if (control->members == NULL) {
         return HBK_NO_MEMORY;
     }
     hbk_task_init(&control->prune, on_prune);
     for (uint32_t i = 0; i < count; i++) {
-        const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[i];
+        const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters.items[i];
         struct hbk_gw_members *found = hbk_gw_members_of_file(cluster);
         if (found == NULL) {
             return HBK_NO_MEMORY;
@@ -199,12 +199,13 @@ hbk_status hbk_gw_membership_start(struct hbk_gw_control *control)
                                                 .has_traffic = has_traffic,
                                                 .context = control};
     hbk_status status = HBK_OK;
-    if (!hbk_gw_health_is_wanted(control->plan)) {
+    if (!hbk_gw_health_is_wanted(&control->plan->clusters)) {
         hbk_gw_control_listen(control);
         return HBK_OK;
     }
-    status = hbk_gw_health_new(&control->loop, control->plan, &events, &control->health);
-    for (uint32_t i = 0; status == HBK_OK && i < control->plan->cluster_count; i++) {
+    status = hbk_gw_health_new(&control->loop, &control->plan->clusters, control->plan->batcher,
+                               &events, &control->health);
+    for (uint32_t i = 0; status == HBK_OK && i < control->plan->clusters.count; i++) {
         status = hbk_gw_health_set_members(control->health, i, control->members[i]);
     }
     if (status != HBK_OK) {
@@ -231,7 +232,7 @@ void hbk_gw_membership_stop(struct hbk_gw_control *control)
 
 void hbk_gw_membership_fini(struct hbk_gw_control *control)
 {
-    for (uint32_t i = 0; control->members != NULL && i < control->plan->cluster_count; i++) {
+    for (uint32_t i = 0; control->members != NULL && i < control->plan->clusters.count; i++) {
         hbk_gw_members_free(control->members[i]);
     }
     free(control->members);

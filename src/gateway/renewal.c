@@ -8,8 +8,8 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "exchange/upstream.h"
 #include "gateway/control.h"
-#include "gateway/upstream.h"
 #include "tls/ticket.h"
 
 #include <stdlib.h>
@@ -96,7 +96,7 @@ static bool renew_handler(struct hbk_gw_control *control, uint32_t index)
 
 static bool renew_cluster(struct hbk_gw_control *control, uint32_t index)
 {
-    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters[index];
+    const struct hbk_gw_plan_cluster *cluster = &control->plan->clusters.items[index];
     if (cluster->tls == NULL) {
         return true;
     }
@@ -151,7 +151,7 @@ static void on_renewal(struct hbk_timer *timer)
     for (uint32_t i = 0; i < control->plan->handler_count; i++) {
         is_good &= renew_handler(control, i);
     }
-    for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
+    for (uint32_t i = 0; i < control->plan->clusters.count; i++) {
         is_good &= renew_cluster(control, i);
     }
     struct hbk_error error = {.status = HBK_OK};

@@ -11,9 +11,9 @@
 #include "crypto/batcher_name.h"
 #include "crypto/key_provider.h"
 #include "device/provider_set.h"
+#include "exchange/upstream.h"
 #include "gateway/control.h"
 #include "gateway/pattern.h"
-#include "gateway/upstream.h"
 #include "policy/http_route.h"
 
 enum { NAME_BYTES_MAX = 512, LINES_MAX = 1 << 20 };
@@ -361,8 +361,8 @@ static void add_breakers(struct lines *lines, struct hbk_slice name,
 
 static void add_clusters(const struct hbk_gw_control *control, struct lines *lines)
 {
-    for (uint32_t i = 0; i < control->plan->cluster_count; i++) {
-        const struct hbk_gw_cluster *config = control->plan->clusters[i].config;
+    for (uint32_t i = 0; i < control->plan->clusters.count; i++) {
+        const struct hbk_gw_cluster *config = control->plan->clusters.items[i].config;
         struct hbk_slice name =
             config->alt_stat_name.size > 0 ? config->alt_stat_name : config->name;
         for (unsigned k = 0; k < HBK_GW_C_STATS; k++) {
@@ -384,7 +384,7 @@ static void add_clusters(const struct hbk_gw_control *control, struct lines *lin
             add_providers(control, lines, config->transport_socket->typed_config.message, "cluster",
                           name, "envoy_cluster_name");
         }
-        add_breakers(lines, name, &control->plan->clusters[i]);
+        add_breakers(lines, name, &control->plan->clusters.items[i]);
         uint64_t made = SUM(control, shard->pools[i].original_count);
         add_line(lines, "cluster", name, "envoy_cluster_name", "membership_total", true,
                  control->members[i]->count + made);
@@ -420,7 +420,7 @@ static void add_server(const struct hbk_gw_control *control, struct lines *lines
     add_line(lines, "listener_manager", none, "", "total_listeners_active", true,
              control->plan->listener_count);
     add_line(lines, "cluster_manager", none, "", "active_clusters", true,
-             control->plan->cluster_count);
+             control->plan->clusters.count);
 }
 
 static int by_name(const void *a, const void *b)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/health_match.h"
+#include "cluster/health_match.h"
 
 static bool finds_plainly(const struct hbk_gw_health_payload *patterns, struct hbk_slice bytes)
 {

@@ -3,7 +3,7 @@
 #include "fuzz_target.h"
 
 #include "base/assert.h"
-#include "gateway/path.h"
+#include "http/path.h"
 
 static bool has_dots(struct hbk_slice path)
 {

@@ -1,4 +1,4 @@
-#include "gateway/inspection.h"
+#include "gateway/chain.h"
 
 #include "harness.h"
 
