@@ -70,6 +70,10 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
 static void on_timer(struct hbk_timer *timer)
 {
     struct hbk_gw_connection *connection = HBK_CONTAINER(timer, struct hbk_gw_connection, timer);
+    if (connection->is_shaking && !connection->is_closing) {
+        connection->termination =
+            hbk_gw_handshake_late(connection->listener_stats, &connection->tls);
+    }
     if (connection->is_closing || connection->is_shaking) {
         hbk_pipe_close(&connection->pipe);
         return;
@@ -90,6 +94,38 @@ static void on_life_over(struct hbk_timer *timer)
     hbk_gw_counter *stats = connection->shard->http_stats[connection->handler->index];
     hbk_gw_count(&stats[HBK_GW_H_CX_MAX_DURATION], 1);
     hbk_gw_connection_drain(connection);
+}
+
+/* ---- handshakes ---- */
+
+void hbk_gw_handshake_done(hbk_gw_counter *listener_stats, const struct hbk_tls_session *session)
+{
+    hbk_gw_uncount(&listener_stats[HBK_GW_L_SSL_SHAKING]);
+    hbk_gw_count(&listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
+    if (hbk_tls_agreement(session).was_resumed) {
+        hbk_gw_count(&listener_stats[HBK_GW_L_SSL_REUSED], 1);
+    }
+    if (hbk_tls_peer(session) == NULL) {
+        hbk_gw_count(&listener_stats[HBK_GW_L_SSL_NO_CERTIFICATE], 1);
+    }
+}
+
+void hbk_gw_handshake_failed(hbk_gw_counter *listener_stats, const struct hbk_pipe *pipe)
+{
+    hbk_gw_count(
+        &listener_stats[pipe->is_untrusted ? HBK_GW_L_SSL_FAIL_VERIFY : HBK_GW_L_SSL_ERROR], 1);
+}
+
+const char *hbk_gw_handshake_late(hbk_gw_counter *listener_stats, struct hbk_gw_tls_facts *facts)
+{
+    hbk_gw_count(&listener_stats[HBK_GW_L_SHAKING_TIMEOUT], 1);
+    hbk_gw_tls_facts_failed(facts, "connect time out");
+    return "transport socket timeout was reached";
+}
+
+uint64_t hbk_gw_handshake_ns(const struct hbk_gw_handler *handler)
+{
+    return handler->handshake_timeout_ns > 0 ? handler->handshake_timeout_ns : HANDSHAKE_DEFAULT_NS;
 }
 
 /* ---- the end ---- */
@@ -159,18 +195,11 @@ static void on_secured(struct hbk_pipe *pipe)
     struct hbk_tls_agreement agreed = hbk_tls_agreement(pipe->tls);
     connection->is_shaking = false;
     hbk_gw_tls_facts_init(&connection->tls, pipe->tls, connection->shard->plan->asks);
-    hbk_gw_uncount(&connection->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    hbk_gw_handshake_done(connection->listener_stats, pipe->tls);
     hbk_gw_histogram_record(&times_of(connection)[HBK_GW_TIME_HANDSHAKE_US],
                             age_ns(connection) / HBK_NS_PER_US);
     connection->prefers_http2 = hbk_slice_equal(agreed.protocol, HBK_SLICE("h2"));
     connection->prefers_http1 = hbk_slice_equal(agreed.protocol, HBK_SLICE("http/1.1"));
-    hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
-    if (agreed.was_resumed) {
-        hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_REUSED], 1);
-    }
-    if (hbk_tls_peer(pipe->tls) == NULL) {
-        hbk_gw_count(&connection->listener_stats[HBK_GW_L_SSL_NO_CERTIFICATE], 1);
-    }
     hbk_gw_connection_changed(connection);
 }
 
@@ -267,9 +296,7 @@ static void on_failed(struct hbk_pipe *pipe, int error)
     (void)error;
     hbk_gw_tls_facts_failed(&connection->tls, pipe->failure_text);
     if (connection->is_shaking) {
-        hbk_gw_count(&connection->listener_stats[pipe->is_untrusted ? HBK_GW_L_SSL_FAIL_VERIFY
-                                                                    : HBK_GW_L_SSL_ERROR],
-                     1);
+        hbk_gw_handshake_failed(connection->listener_stats, pipe);
     }
     end_streams(connection, HBK_GW_FLAG_DC, "downstream_remote_disconnect");
 }
@@ -296,6 +323,7 @@ static void log_connection(const struct hbk_gw_connection *connection)
         .filter_chain = connection->handler->chain->name,
         .tls = &connection->tls,
         .connection_id = connection->id,
+        .termination = connection->termination,
     };
     hbk_gw_log_write(connection->shard, &connection->listener->logs, &info);
 }
@@ -395,9 +423,7 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
         hbk_loop_timer(shard->net.loop, &connection->life, options->max_connection_duration);
     }
     if (connection->is_shaking) {
-        hbk_loop_timer(shard->net.loop, &connection->timer,
-                       handler->handshake_timeout_ns > 0 ? handler->handshake_timeout_ns
-                                                         : HANDSHAKE_DEFAULT_NS);
+        hbk_loop_timer(shard->net.loop, &connection->timer, hbk_gw_handshake_ns(handler));
     }
     hbk_gw_connection_changed(connection);
 }

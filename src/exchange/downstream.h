@@ -49,6 +49,7 @@ struct hbk_gw_connection {
     bool is_restored; /* local is where the client meant to go */
     bool is_closing, is_draining, is_reading;
     bool is_shaking, prefers_http1, prefers_http2;
+    const char *termination; /* for the log; NULL: nothing to say */
     union {
         struct hbk_gw_http1_server http1;
         struct hbk_gw_http2_server http2;
@@ -83,3 +84,10 @@ bool hbk_gw_http2_server_is_asking(const struct hbk_gw_connection *connection);
 /* The last GOAWAY: which requests were handled; the others may go elsewhere. */
 void hbk_gw_http2_server_part(struct hbk_gw_connection *connection);
 void hbk_gw_http2_server_fini(struct hbk_gw_connection *connection);
+
+/* Of both kinds of connections: what became of a client's handshake, and the time that it has. */
+void hbk_gw_handshake_done(hbk_gw_counter *listener_stats, const struct hbk_tls_session *session);
+void hbk_gw_handshake_failed(hbk_gw_counter *listener_stats, const struct hbk_pipe *pipe);
+/* Counts it; returns what logs say. */
+const char *hbk_gw_handshake_late(hbk_gw_counter *listener_stats, struct hbk_gw_tls_facts *facts);
+uint64_t hbk_gw_handshake_ns(const struct hbk_gw_handler *handler);

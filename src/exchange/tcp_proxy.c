@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "exchange/downstream.h"
 #include "os/socket.h"
 
 struct relay {
@@ -18,7 +19,7 @@ struct relay {
     hbk_gw_counter *listener_stats, *stats;
     struct hbk_gw_pool *pool;
     struct hbk_gw_host *host;
-    struct hbk_timer connect, idle, life;
+    struct hbk_timer connect, idle, life, shaking;
     struct hbk_address peer, direct, local, server_local;
     const struct hbk_gw_plan_listener *listener;
     struct hbk_gw_tls_facts tls,
@@ -159,11 +160,10 @@ static void end(struct relay *relay, bool is_reset)
     hbk_loop_timer_cancel(loop, &relay->connect);
     hbk_loop_timer_cancel(loop, &relay->idle);
     hbk_loop_timer_cancel(loop, &relay->life);
+    hbk_loop_timer_cancel(loop, &relay->shaking);
     if (is_reset) {
         hbk_pipe_reset(&relay->client);
-        if (relay->open_pipes > 1) {
-            hbk_pipe_reset(&relay->server);
-        }
+        hbk_pipe_reset(&relay->server);
     } else {
         be_patient(relay);
         hbk_pipe_close_when_sent(&relay->client);
@@ -212,6 +212,14 @@ static void on_life_over(struct hbk_timer *timer)
     relay->flags |= HBK_GW_FLAG_DT;
     relay->termination = "max_downstream_connection_duration";
     end(relay, false);
+}
+
+/* Its time counts from the beginning: that of the upstream's connection is a part of it. */
+static void on_shaking_timeout(struct hbk_timer *timer)
+{
+    struct relay *relay = HBK_CONTAINER(timer, struct relay, shaking);
+    relay->termination = hbk_gw_handshake_late(relay->listener_stats, &relay->tls);
+    end(relay, true);
 }
 
 static void on_connect_timeout(struct hbk_timer *timer)
@@ -289,6 +297,9 @@ static void on_client_failed(struct hbk_pipe *pipe, int error)
 {
     (void)error;
     hbk_gw_tls_facts_failed(&of_client(pipe)->tls, pipe->failure_text);
+    if (pipe->is_shaking) {
+        hbk_gw_handshake_failed(of_client(pipe)->listener_stats, pipe);
+    }
     of_client(pipe)->flags |= of_client(pipe)->is_over ? 0 : HBK_GW_FLAG_DC;
     end(of_client(pipe), true);
 }
@@ -362,8 +373,8 @@ static void on_client_connected(struct hbk_pipe *pipe)
 {
     struct relay *relay = of_client(pipe);
     hbk_gw_tls_facts_init(&relay->tls, pipe->tls, relay->shard->plan->asks);
-    hbk_gw_count(&relay->listener_stats[HBK_GW_L_SSL_HANDSHAKE], 1);
-    hbk_gw_uncount(&relay->listener_stats[HBK_GW_L_SSL_SHAKING]);
+    hbk_gw_handshake_done(relay->listener_stats, pipe->tls);
+    hbk_loop_timer_cancel(relay->shard->net.loop, &relay->shaking);
     hbk_gw_histogram_record(&times_of(relay)[HBK_GW_TIME_HANDSHAKE_US],
                             (relay->shard->net.loop->now_ns - relay->start_ns) / HBK_NS_PER_US);
 }
@@ -445,6 +456,7 @@ static void connect_next(struct relay *relay)
                          hbk_gw_cluster_source(cluster->config), relay->handler->buffer_bytes_max,
                          security.context == NULL ? NULL : &security, &server_events) != HBK_OK) {
         hbk_gw_count(&relay->pool->stats[HBK_GW_C_CX_CONNECT_FAIL], 1);
+        relay->server.is_closed = true;
         relay->failure = "immediate connect error";
         give_up(relay, HBK_GW_FLAG_UF);
         return;
@@ -468,6 +480,10 @@ static void start_timers(struct relay *relay)
     hbk_timer_init(&relay->connect, on_connect_timeout);
     hbk_timer_init(&relay->idle, on_idle);
     hbk_timer_init(&relay->life, on_life_over);
+    hbk_timer_init(&relay->shaking, on_shaking_timeout);
+    if (relay->client.is_shaking) {
+        hbk_loop_timer(loop, &relay->shaking, hbk_gw_handshake_ns(relay->handler));
+    }
     if (relay->handler->idle_ns > 0) {
         hbk_loop_timer(loop, &relay->idle, relay->handler->idle_ns);
     }
@@ -505,6 +521,7 @@ void hbk_gw_tcp_open(struct hbk_gw_shard *shard, const struct hbk_gw_handler *ha
     relay->start_ns = relay->active_ns = shard->net.loop->now_ns;
     relay->start_real_ns = hbk_clock_realtime_ns();
     relay->open_pipes = 1;
+    relay->server.is_closed = true; /* not opened yet */
     hbk_list_append(&shard->relay_list, &relay->link);
     hbk_gw_count(&relay->stats[HBK_GW_T_CX_TOTAL], 1);
     hbk_gw_count(&listener_stats[HBK_GW_L_CX_TOTAL], 1);

@@ -9,6 +9,7 @@ const struct hbk_gw_stat_name hbk_gw_listener_stats[HBK_GW_L_STATS] = {
     [HBK_GW_L_FILTER_ERROR] = {"downstream_listener_filter_error", 0},
     [HBK_GW_L_FILTER_CLOSE] = {"downstream_listener_filter_remote_close", 0},
     [HBK_GW_L_FILTER_TIMEOUT] = {"downstream_pre_cx_timeout", 0},
+    [HBK_GW_L_SHAKING_TIMEOUT] = {"downstream_cx_transport_socket_connect_timeout", 0},
     [HBK_GW_L_SSL_SHAKING] = {"ssl.handshakes_in_progress", 1},
     [HBK_GW_L_SSL_HANDSHAKE] = {"ssl.handshake", 0},
     [HBK_GW_L_SSL_REUSED] = {"ssl.session_reused", 0},

@@ -35,10 +35,11 @@ enum hbk_gw_listener_stat {
     HBK_GW_L_CX_DESTROY,
     HBK_GW_L_NO_CHAIN,
     HBK_GW_L_CX_OVERFLOW,
-    HBK_GW_L_FILTER_ERROR,   /* a listener filter closed a connection */
-    HBK_GW_L_FILTER_CLOSE,   /* the client did, before its filters were done */
-    HBK_GW_L_FILTER_TIMEOUT, /* the filters' time was over */
-    HBK_GW_L_SSL_SHAKING,    /* a gauge of ours */
+    HBK_GW_L_FILTER_ERROR,    /* a listener filter closed a connection */
+    HBK_GW_L_FILTER_CLOSE,    /* the client did, before its filters were done */
+    HBK_GW_L_FILTER_TIMEOUT,  /* the filters' time was over */
+    HBK_GW_L_SHAKING_TIMEOUT, /* the handshake's */
+    HBK_GW_L_SSL_SHAKING,     /* a gauge of ours */
     HBK_GW_L_SSL_HANDSHAKE,
     HBK_GW_L_SSL_REUSED,
     HBK_GW_L_SSL_NO_CERTIFICATE,
