@@ -86,7 +86,7 @@ static void flush_one(struct hbk_gw_shard *shard, unsigned index)
             continue;
         }
         if (size <= 0) {
-            buffer->dropped++; /* a full disk loses lines, never requests */
+            hbk_gw_count(&shard->log_write_failed, 1); /* a full disk loses lines, never requests */
             break;
         }
         text = hbk_slice_part(text, (size_t)size, text.size);
@@ -135,7 +135,7 @@ void hbk_gw_log_write(struct hbk_gw_shard *shard, const struct hbk_gw_log_list *
                                       &buffer->text);
         if (status != HBK_OK) {
             buffer->text.end = buffer->text.start + before; /* no half lines */
-            buffer->dropped++;
+            hbk_gw_count(&shard->log_write_failed, 1);
         }
         if (hbk_buffer_size(&buffer->text) >= FLUSH_BYTES) {
             flush_one(shard, log->index);

@@ -39,7 +39,6 @@ struct hbk_gw_pool {
 /* What one worker has to write to one access log. */
 struct hbk_gw_log_buffer {
     struct hbk_buffer text;
-    uint64_t dropped;
 };
 
 struct hbk_gw_shard {
@@ -65,7 +64,8 @@ struct hbk_gw_shard {
     uint64_t date_second;
     char date[HBK_GW_DATE_BYTES + 1];
     bool is_draining;
-    hbk_gw_counter live; /* downstream connections, of both kinds */
+    hbk_gw_counter live;             /* downstream connections, of both kinds */
+    hbk_gw_counter log_write_failed; /* writes, and lines that were not made */
 };
 
 /* On the worker's thread. Fails: HBK_NO_MEMORY. */

@@ -417,6 +417,8 @@ static void add_server(const struct hbk_gw_control *control, struct lines *lines
     add_line(lines, "server", none, "", "cpu_time_us", false,
              hbk_clock_process_cpu_ns() / HBK_NS_PER_US);
     add_line(lines, "server", none, "", "total_connections", true, SUM(control, shard->live));
+    add_line(lines, "filesystem", none, "", "write_failed", false,
+             SUM(control, shard->log_write_failed));
     add_line(lines, "listener_manager", none, "", "total_listeners_active", true,
              control->plan->listener_count);
     add_line(lines, "cluster_manager", none, "", "active_clusters", true,

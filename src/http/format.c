@@ -441,7 +441,7 @@ hbk_status hbk_gw_format_write_json(const struct hbk_gw_format *format,
     struct hbk_buffer text;
     hbk_buffer_init(&text, HBK_GW_VALUE_BYTES_MAX * 16);
     hbk_status status = hbk_gw_format_write(format, info, HBK_SLICE("-"), &text);
-    if (status == HBK_OK) {
+    if (status == HBK_OK || status == HBK_LIMIT) { /* cut: nobody hides behind a long field */
         hbk_json_string(json, NULL, hbk_buffer_slice(&text));
         status = json->status;
     }

@@ -184,3 +184,15 @@ def test_a_host_that_no_url_may_have_is_refused_in_either_version(start, tmp_pat
             refused += 1
             running.wait_for("http.front.downstream_rq_4xx", refused)
     assert running.stat("cluster.up.upstream_rq_total") == 0
+
+
+def test_lines_that_a_full_disk_loses_are_counted(start, tmp_path):
+    log = (
+        'access_log: [{name: file, typed_config: {"@type": type.googleapis.com/'
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/full}}]"
+    )
+    options = ("--file-flush-interval-msec", "20")
+    running = serve(start, tmp_path, options=options, manager=log)
+    assert running.stat("filesystem.write_failed") == 0
+    assert gateway.exchange(FRONT, get("/")).startswith(b"HTTP/1.1 503 ")
+    running.wait_for("filesystem.write_failed", 1)

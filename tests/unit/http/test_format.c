@@ -241,6 +241,33 @@ static void test_json_keeps_numbers_and_knows_nothing(void **state)
     check_json("%RESPONSE_FLAGS%", "{\"k\":\"UF,URX\"}");
 }
 
+/* Whoever could make a line fail would not be seen in the log. */
+static void test_a_json_text_that_is_too_long_is_cut_and_its_line_stays(void **state)
+{
+    enum { VALUE_BYTES = 40000 };
+    static uint8_t letters[VALUE_BYTES];
+    struct hbk_h2_field field = {.name = HBK_SLICE("x-long"),
+                                 .value = hbk_slice_of(letters, sizeof letters)};
+    const struct hbk_gw_head request = {.fields = &field, .count = 1};
+    const struct hbk_gw_info info = make_info(&request);
+    const struct hbk_gw_format *format = NULL;
+    struct hbk_error error = {.status = HBK_OK};
+    struct hbk_buffer out;
+    (void)state;
+    memset(letters, 'x', sizeof letters);
+    assert_int_equal(
+        hbk_gw_format_parse(HBK_SLICE("%REQ(X-LONG)% and %REQ(X-LONG)%"), &arena, &format, &error),
+        HBK_OK);
+    hbk_buffer_init(&out, 1 << 20);
+    struct hbk_json json = hbk_json_to(&out, false);
+    hbk_json_begin_object(&json, NULL);
+    assert_int_equal(hbk_gw_format_write_json(format, &info, HBK_SLICE("k"), &json), HBK_OK);
+    hbk_json_end_object(&json);
+    assert_int_equal(json.status, HBK_OK);
+    assert_int_equal(hbk_buffer_size(&out), sizeof "{\"k\":\" and \"}" - 1 + VALUE_BYTES);
+    hbk_buffer_fini(&out);
+}
+
 static void test_flags_have_names(void **state)
 {
     (void)state;
@@ -262,6 +289,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_json_keeps_numbers_and_knows_nothing, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_json_text_that_is_too_long_is_cut_and_its_line_stays,
+                                        set_up, tear_down),
         cmocka_unit_test(test_flags_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
