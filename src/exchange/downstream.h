@@ -15,6 +15,7 @@ struct hbk_gw_http1_server {
     size_t unsent_bytes;          /* of the response's body, in the pipe's buffer */
     size_t unread_bytes;          /* of the request's body, not yet passed on */
     bool is_in_body, is_chunked, is_keep_alive, has_request_ended, closes_after;
+    bool ends_with_connection; /* nothing else says where the response's body ends */
 };
 
 struct hbk_gw_http2_server {

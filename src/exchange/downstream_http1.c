@@ -124,11 +124,13 @@ static hbk_status write_framing(struct hbk_gw_stream *stream, const struct hbk_g
     bool has_length = hbk_gw_head_has(head, HBK_SLICE("content-length"));
     bool is_bodiless = head->status == 204 || head->status == 304 || head->status / 100 == 1;
     server->is_chunked = false;
+    server->ends_with_connection = false;
     if (!has_length && !is_bodiless) {
         if (is_last && !stream->is_head_method) {
             HBK_TRY(hbk_buffer_append(out, HBK_SLICE("content-length: 0\r\n")));
         } else if (stream->minor_version == 0) {
             server->is_keep_alive = false;
+            server->ends_with_connection = true;
         } else {
             server->is_chunked = !stream->is_head_method;
             HBK_TRY(hbk_buffer_append(out, HBK_SLICE("transfer-encoding: chunked\r\n")));
@@ -216,10 +218,16 @@ static void send_trailers(struct hbk_gw_stream *stream, const struct hbk_gw_head
     send_data(stream, HBK_SLICE(""), true);
 }
 
+/* Where an orderly end would say that the body is whole, there is none. */
 static void break_off(struct hbk_gw_stream *stream, uint32_t code)
 {
     (void)code;
-    if (stream->connection != NULL) {
+    if (stream->connection == NULL) {
+        return;
+    }
+    if (server_of(stream)->ends_with_connection) {
+        hbk_pipe_reset(&stream->connection->pipe);
+    } else {
         hbk_pipe_close(&stream->connection->pipe);
     }
 }

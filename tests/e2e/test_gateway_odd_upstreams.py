@@ -196,3 +196,19 @@ def test_lines_that_a_full_disk_loses_are_counted(start, tmp_path):
     assert running.stat("filesystem.write_failed") == 0
     assert gateway.exchange(FRONT, get("/")).startswith(b"HTTP/1.1 503 ")
     running.wait_for("filesystem.write_failed", 1)
+
+
+def test_a_response_that_only_the_end_completes_has_none_when_it_is_cut_off(start, tmp_path):
+    """To a client of HTTP/1.0 an orderly end would say that it has all."""
+
+    def act(_, connection, stream):
+        gateway.read_head(stream)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+
+    serve(start, tmp_path, manager="http_protocol_options: {accept_http_10: true}")
+    with gateway.Stage(UPSTREAM, act), socket.create_connection(("127.0.0.1", FRONT)) as client:
+        client.settimeout(20)
+        client.sendall(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(65536):
+                pass
