@@ -214,6 +214,9 @@ void hbk_gw_upstream_fail(struct hbk_gw_upstream *upstream, enum hbk_gw_upstream
     while (!hbk_list_is_empty(&upstream->streams)) {
         struct hbk_gw_stream *stream =
             HBK_CONTAINER(upstream->streams.head.next, struct hbk_gw_stream, up_link);
+        if (upstream->has_session) { /* which goes later than the exchange may */
+            hbk_h2_reset(&upstream->session, &stream->up_h2, HBK_H2_CANCEL);
+        }
         hbk_gw_upstream_unbind(stream);
         hbk_gw_stream_failed(stream, failure, text);
     }

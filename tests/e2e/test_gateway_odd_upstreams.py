@@ -212,3 +212,25 @@ def test_a_response_that_only_the_end_completes_has_none_when_it_is_cut_off(star
         with pytest.raises(ConnectionResetError):
             while client.recv(65536):
                 pass
+
+
+def test_a_connection_that_fails_in_the_turn_of_an_answer_leaves_nothing_behind(start, tmp_path):
+    """One exchange ends and another fails with its connection, all in one read: the session goes
+    after both of them."""
+    streams = []
+
+    def act(_, connection, stream):
+        def on_request(number):
+            streams.append(number)
+            if len(streams) == 2:  # an answer, and a frame that ends the connection
+                connection.sendall(whole(streams[0]) + frames.frame(frames.PING, 0, 0, b"short"))
+
+        serve_http2(connection, stream, on_request)
+
+    serve(start, tmp_path, gateway.HTTP2_UPSTREAM)
+    with gateway.Stage(UPSTREAM, act), concurrent.futures.ThreadPoolExecutor() as pool:
+        first = ask_later(pool, "/first")
+        wait.until(lambda: len(streams) == 1, "the first to arrive")
+        second = ask_later(pool, "/second")
+        assert first.result(20).startswith(b"HTTP/1.1 200 ")
+        assert second.result(20).startswith(b"HTTP/1.1 502 ")
