@@ -21,7 +21,7 @@ struct hbk_gw_plan_cluster {
     struct hbk_gw_thresholds high_thresholds; /* shown alone: no route has that priority */
     uint32_t host_connections_max;            /* of one host, over all workers */
     struct hbk_gw_limits limits;
-    struct hbk_tls_context *tls; /* owned; NULL: plain text */
+    struct hbk_tls_context *tls; /* a reference, control's; NULL: plain text */
     struct hbk_slice server_name;
 };
 

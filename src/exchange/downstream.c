@@ -401,7 +401,7 @@ void hbk_gw_connection_open(struct hbk_gw_shard *shard, const struct hbk_gw_hand
     connection->handler = handler;
     connection->listener = arrival->listener;
     connection->opened_real_ns = hbk_clock_realtime_ns();
-    connection->is_shaking = handler->tls != NULL;
+    connection->is_shaking = security.context != NULL;
     connection->listener_stats = listener_stats;
     connection->opened_ns = shard->net.loop->now_ns;
     connection->stats = shard->http_stats[handler->index];

@@ -1,7 +1,8 @@
 /*
  * The configuration made ready for work: routes in tables, formats parsed, log files open, numbers
  * for what is counted. Built once on the control thread, read by all workers, and replaced never:
- * a gateway serves the configuration that it was started with.
+ * a gateway serves the configuration that it was started with. TLS contexts alone are: workers take
+ * theirs when they start, and look here no more, so that the control thread may keep the last ones.
  */
 #pragma once
 
@@ -41,7 +42,7 @@ struct hbk_gw_handler {
     const struct hbk_gw_http_connection_manager *http; /* NULL: tcp */
     const struct hbk_gw_tcp_proxy *tcp;
     struct hbk_http_route_table *routes; /* owned */
-    struct hbk_tls_context *tls;         /* owned; NULL: plain text */
+    struct hbk_tls_context *tls;         /* a reference, control's; NULL: plain text */
     uint64_t handshake_timeout_ns;       /* 0: none */
     struct hbk_slice stat_prefix, server_name;
     struct hbk_gw_log_list logs; /* of exchanges, or of connections of tcp_proxy */

@@ -26,14 +26,19 @@ struct renewal {
     struct hbk_tls_context *context; /* a reference */
 };
 
+/* Lets go of the old one: with its last holder its keys go. */
+static void put(struct hbk_tls_context **place, struct hbk_tls_context *context)
+{
+    hbk_tls_context_unref(*place);
+    *place = hbk_tls_context_ref(context);
+}
+
 static void swap(struct hbk_round *round, struct hbk_worker *worker)
 {
     struct renewal *renewal = HBK_CONTAINER(round, struct renewal, round);
     struct hbk_gw_shard *shard = &renewal->control->shards[worker->index];
-    struct hbk_tls_context **place =
-        renewal->is_cluster ? &shard->pools[renewal->index].tls : &shard->contexts[renewal->index];
-    hbk_tls_context_unref(*place);
-    *place = hbk_tls_context_ref(renewal->context);
+    put(renewal->is_cluster ? &shard->pools[renewal->index].tls : &shard->contexts[renewal->index],
+        renewal->context);
 }
 
 static void swapped(struct hbk_round *round)
@@ -53,6 +58,9 @@ static void send(struct hbk_gw_control *control, bool is_cluster, uint32_t index
         return;
     }
     control->renewals++;
+    put(is_cluster ? &control->plan->clusters.items[index].tls
+                   : &control->plan->handlers[index].tls,
+        context);
     if (is_cluster && control->health != NULL) {
         hbk_gw_health_set_tls(control->health, index, context);
     }

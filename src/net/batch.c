@@ -21,6 +21,9 @@ static void schedule(struct hbk_batch *batch)
 static void on_task(struct hbk_task *task)
 {
     struct hbk_batch *batch = HBK_CONTAINER(task, struct hbk_batch, task);
+    if (!hbk_timer_is_set(&batch->tidy) && hbk_tls_worker_has_forms(batch->tls)) {
+        hbk_loop_timer(batch->loop, &batch->tidy, HBK_BATCH_TIDY_NS);
+    }
     if (hbk_key_worker_flush(batch->keys, batch->loop->now_ns)) {
         hbk_loop_post(batch->loop, HBK_PHASE_CRYPTO, &batch->task);
     } else {
@@ -32,6 +35,15 @@ static void on_timer(struct hbk_timer *timer)
 {
     struct hbk_batch *batch = HBK_CONTAINER(timer, struct hbk_batch, timer);
     hbk_loop_post(batch->loop, HBK_PHASE_CRYPTO, &batch->task);
+}
+
+/* A worker with nothing on its shelf is not woken again. */
+static void on_tidy(struct hbk_timer *timer)
+{
+    struct hbk_batch *batch = HBK_CONTAINER(timer, struct hbk_batch, tidy);
+    if (hbk_tls_worker_tidy(batch->tls)) {
+        hbk_loop_timer(batch->loop, timer, HBK_BATCH_TIDY_NS);
+    }
 }
 
 static void on_event(struct hbk_source *source)
@@ -71,6 +83,7 @@ hbk_status hbk_batch_init(struct hbk_batch *batch, struct hbk_loop *loop,
     *batch = (struct hbk_batch){.loop = loop, .event = -1};
     hbk_task_init(&batch->task, on_task);
     hbk_timer_init(&batch->timer, on_timer);
+    hbk_timer_init(&batch->tidy, on_tidy);
     hbk_verdict_cache_init(&batch->verdicts, options->verdicts_max == 0 ? HBK_VERDICT_CACHE_ENTRIES
                                                                         : options->verdicts_max);
     hbk_status status =
@@ -100,6 +113,7 @@ void hbk_batch_fini(struct hbk_batch *batch)
         return;
     }
     hbk_loop_timer_cancel(batch->loop, &batch->timer);
+    hbk_loop_timer_cancel(batch->loop, &batch->tidy);
     hbk_task_cancel(&batch->task);
     hbk_tls_worker_free(batch->tls);
     hbk_verdict_cache_fini(&batch->verdicts);

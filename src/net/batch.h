@@ -6,10 +6,14 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "crypto/key_worker.h"
 #include "identity/verdict.h"
 #include "runtime/loop.h"
 #include "tls/worker.h"
+
+/* A key that was rotated out stays no longer than that behind its last context and session. */
+#define HBK_BATCH_TIDY_NS HBK_NS_PER_S
 
 struct hbk_batch {
     struct hbk_loop *loop;       /* borrowed */
@@ -19,6 +23,7 @@ struct hbk_batch {
     struct hbk_verdict_cache verdicts; /* owned */
     struct hbk_task task;              /* a batch in this turn, or the next */
     struct hbk_timer timer;            /* ... or when the batcher's policy has waited enough */
+    struct hbk_timer tidy;             /* of what handshakes of libssl leave with the worker */
     int event;                         /* owned: a device has answered, on a thread of its own */
     struct hbk_source source;          /* of that */
 };

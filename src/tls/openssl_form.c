@@ -67,7 +67,7 @@ static bool is_abandoned(const struct hbk_tls_certificate *certificate)
            atomic_load_explicit(shelved_of(certificate), memory_order_relaxed);
 }
 
-static void drop_abandoned(struct hbk_openssl_shelf *shelf)
+void hbk_openssl_shelf_tidy(struct hbk_openssl_shelf *shelf)
 {
     for (size_t i = shelf->count; i > 0; i--) {
         if (is_abandoned(shelf->places[i - 1].certificate)) {
@@ -88,7 +88,7 @@ static void drop_oldest(struct hbk_openssl_shelf *shelf)
 const struct hbk_openssl_form *hbk_openssl_shelf_get(struct hbk_openssl_shelf *shelf,
                                                      const struct hbk_tls_certificate *certificate)
 {
-    drop_abandoned(shelf);
+    hbk_openssl_shelf_tidy(shelf);
     for (size_t i = 0; i < shelf->count; i++) {
         if (shelf->places[i].certificate == certificate) {
             shelf->places[i].used = ++shelf->clock;

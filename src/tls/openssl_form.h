@@ -41,8 +41,10 @@ struct hbk_openssl_shelf {
     uint64_t made; /* forms, since the start */
 };
 
-/* The form of a certificate, borrowed until the next call; NULL when out of memory. Forms of
- * certificates that nobody else holds any more, after a rotation, go first. */
+/* The form of a certificate, borrowed until the next call; NULL when out of memory. */
 const struct hbk_openssl_form *hbk_openssl_shelf_get(struct hbk_openssl_shelf *shelf,
                                                      const struct hbk_tls_certificate *certificate);
+
+/* Lets go of certificates that nobody else holds any more, after a rotation, and of their keys. */
+void hbk_openssl_shelf_tidy(struct hbk_openssl_shelf *shelf);
 void hbk_openssl_shelf_fini(struct hbk_openssl_shelf *shelf);

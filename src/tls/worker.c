@@ -47,6 +47,17 @@ size_t hbk_tls_worker_in_flight(const struct hbk_tls_worker *worker)
     return worker->in_flight;
 }
 
+bool hbk_tls_worker_has_forms(const struct hbk_tls_worker *worker)
+{
+    return worker->shelf.count > 0;
+}
+
+bool hbk_tls_worker_tidy(struct hbk_tls_worker *worker)
+{
+    hbk_openssl_shelf_tidy(&worker->shelf);
+    return hbk_tls_worker_has_forms(worker);
+}
+
 static hbk_status buy(uint8_t *bytes, size_t size)
 {
     return RAND_priv_bytes(bytes, (int)size) == 1 ? HBK_OK : HBK_IO;

@@ -57,5 +57,14 @@ const struct hbk_tls_worker_counters *hbk_tls_worker_counters(const struct hbk_t
 /* Handshakes in flight now. */
 size_t hbk_tls_worker_in_flight(const struct hbk_tls_worker *worker);
 
+/*
+ * Lets go of certificates that were rotated out, with their keys, once no context and no session
+ * holds them. True while the worker keeps forms of certificates for libssl: then something may be
+ * let go later, and whoever has a clock calls this from time to time.
+ */
+bool hbk_tls_worker_tidy(struct hbk_tls_worker *worker);
+/* Whether it keeps any. */
+bool hbk_tls_worker_has_forms(const struct hbk_tls_worker *worker);
+
 /* Unpredictable bytes. Fails: HBK_IO. */
 HBK_MUST_USE hbk_status hbk_tls_worker_random(struct hbk_tls_worker *worker, struct hbk_span out);

@@ -1,7 +1,9 @@
 """TLS at the gateway: the paper's own steps, whom it trusts, and certificates that change."""
 
+import contextlib
 import os
 import pathlib
+import re
 import socket
 import ssl
 import threading
@@ -474,6 +476,64 @@ def test_certificates_are_rotated_under_load_without_a_failed_handshake(tmp_path
         for thread in threads:
             thread.join()
     assert failures == []
+
+
+def private_number(folder, name):
+    """The private number of a key of P-256, as libcrypto keeps it: the lowest byte first."""
+    text = program.run("openssl", "pkey", "-in", folder / f"{name}.key", "-noout", "-text")
+    digits = re.search(r"priv:([\s0-9a-f:]+)pub", text).group(1)
+    return int(re.sub(r"[\s:]", "", digits), 16).to_bytes(32, "little")
+
+
+def count_in_memory(process, secret):
+    """How often the secret stands in what the process can write."""
+    count = 0
+    maps = pathlib.Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+    with open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
+        for places, rights, *_ in map(str.split, maps):
+            start, end = (int(place, 16) for place in places.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                with contextlib.suppress(OSError):  # it may have gone
+                    count += memory.read(end - start).count(secret)
+    return count
+
+
+@pytest.mark.skipif(
+    os.environ.get("HBK_VARIANT") in ("asan", "tsan"), reason="a sanitizer has memory of its own"
+)
+def test_a_key_that_was_rotated_out_leaves_the_memory(tmp_path, start):
+    mounted = Mounted(tmp_path / "certs")
+    pairs, secrets = [], []
+    for name in ("one", "two"):
+        make_pair(tmp_path, name, kind="ec")
+        pairs.append([(tmp_path / f"{name}.{end}").read_bytes() for end in ("pem", "key")])
+        secrets.append(private_number(tmp_path, name))
+    mounted.put(*pairs[0])
+    (tmp_path / "sds.yaml").write_text(sds(tmp_path, "certs"))
+    make_pair(tmp_path, "other", "other.test", kind="ec")  # with a choice, workers keep forms
+    other = Mounted(tmp_path / "other")
+    other.put(*((tmp_path / f"other.{end}").read_bytes() for end in ("pem", "key")))
+    (tmp_path / "other.yaml").write_text(sds(tmp_path, "other"))
+    tls = (
+        "common_tls_context: {tls_params: {tls_minimum_protocol_version: TLSv1_2, "
+        "tls_maximum_protocol_version: TLSv1_3}, tls_certificate_sds_secret_configs: ["
+        f"{{name: front, sds_config: {{path_config_source: {{path: {tmp_path}/sds.yaml}}}}}}, "
+        f"{{name: front, sds_config: {{path_config_source: {{path: {tmp_path}/other.yaml}}}}}}]}}"
+    )
+    running = serve(start, tmp_path, chain(24000, tls, HELLO))
+    context = ssl._create_unverified_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("127.0.0.1", 24000), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            assert secure.version() == "TLSv1.2"
+            mounted.put(*pairs[1])
+            expected = ssl.PEM_cert_to_DER_cert(pairs[1][0].decode())
+            wait.until(lambda: serial(24000) == expected, "the new certificate")
+            # The connection still has the old one.
+            assert count_in_memory(running.process, secrets[0]) > 0
+    wait.until(lambda: count_in_memory(running.process, secrets[0]) == 0, "the old key to go")
+    assert count_in_memory(running.process, secrets[1]) > 0
 
 
 def test_half_of_a_pair_leaves_the_old_one_serving(tmp_path, start):

@@ -1,6 +1,9 @@
 #include "net/batch.h"
 
+#include "forge.h"
 #include "loopback.h"
+#include "tls/certificate.h"
+#include "tls/engine.h"
 
 /* A job that makes a key pair and notes when. */
 struct work {
@@ -152,6 +155,31 @@ static void a_policy_that_waits_is_given_its_time(void **state)
     hbk_batch_fini(&batch); /* idempotent */
 }
 
+/* What a handshake of TLS 1.2 leaves with its worker; nobody shakes hands any more. */
+static void keys_that_were_rotated_out_go_within_a_second(void **state)
+{
+    (void)state;
+    struct hbk_batch *batch = &bench.net.batch;
+    const struct hbk_openssl_shelf *shelf = &batch->tls->shelf;
+    struct forged leaf = forge((struct forge){.names = "DNS:a.test"});
+    const struct hbk_tls_certificate_options options = {
+        .chain = &leaf.certificate, .chain_count = 1, .private_key = leaf.key};
+    const struct hbk_tls_certificate *certificate = NULL;
+    struct hbk_error error = {0};
+    struct work work;
+    assert_int_equal(hbk_tls_certificate_new(&options, &certificate, &error), HBK_OK);
+    assert_non_null(hbk_openssl_shelf_get(&batch->tls->shelf, certificate));
+    submit(batch, &work);
+    turns(&bench, 1);
+    pass(&bench, 3 * HBK_BATCH_TIDY_NS);
+    assert_int_equal(shelf->count, 1); /* it is still served */
+    hbk_tls_certificate_unref(certificate);
+    pass(&bench, HBK_BATCH_TIDY_NS);
+    assert_int_equal(shelf->count, 0);
+    assert_false(hbk_timer_is_set(&batch->tidy)); /* an idle worker sleeps */
+    forged_free(&leaf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +190,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_more_than_a_batch_waits_for_the_next_turn, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_policy_that_waits_is_given_its_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_that_were_rotated_out_go_within_a_second, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
