@@ -5,6 +5,8 @@
 
 #include <libfyaml.h>
 
+#include "base/utf8.h"
+
 struct hbk_yaml {
     struct fy_parser *parser;
     struct fy_diag *diag;
@@ -33,21 +35,35 @@ static struct fy_diag *new_quiet_diag(void)
     return diag;
 }
 
-/* A byte order mark of UTF-16 or a zero byte: libfyaml would read another text than we do. */
-static bool is_utf8_text(struct hbk_slice text)
+/*
+ * The whole text is looked through before libfyaml sees it: 0.7 reads for ever in a directive with
+ * bytes that are no UTF-8, and would take a byte order mark of UTF-16 for another text than ours.
+ * Control characters are no part of YAML (1.2.2, 5.1).
+ */
+static hbk_status check_text(const char *file, struct hbk_slice text, struct hbk_report *report)
 {
-    return !hbk_slice_starts_with(text, HBK_SLICE("\xff\xfe")) &&
-           !hbk_slice_starts_with(text, HBK_SLICE("\xfe\xff")) &&
-           (text.size == 0 || memchr(text.bytes, '\0', text.size) == NULL);
+    uint32_t line = 1, column = 1;
+    while (text.size > 0) {
+        uint8_t byte = text.bytes[0];
+        size_t size = hbk_utf8_size(text);
+        bool is_control =
+            (byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f;
+        if (size == 0 || is_control) {
+            hbk_report_add(report, file, line, column, "%s 0x%02x; allowed: YAML in UTF-8",
+                           size == 0 ? "no UTF-8: the byte" : "a control character:", byte);
+            return HBK_INVALID;
+        }
+        column = byte == '\n' ? 1 : column + 1;
+        line += byte == '\n' ? 1 : 0;
+        text = hbk_slice_part(text, size, text.size);
+    }
+    return HBK_OK;
 }
 
 hbk_status hbk_yaml_open(const char *file, struct hbk_slice text, struct hbk_report *report,
                          struct hbk_yaml **out_yaml)
 {
-    if (!is_utf8_text(text)) {
-        hbk_report_add(report, file, 0, 0, "this is not YAML in UTF-8");
-        return HBK_INVALID;
-    }
+    HBK_TRY(check_text(file, text, report));
     struct hbk_yaml *yaml = calloc(1, sizeof *yaml);
     if (yaml == NULL) {
         return HBK_NO_MEMORY;
