@@ -406,7 +406,7 @@ const struct hbk_proto_message hbk_envoy_http_options = {
 static const struct hbk_proto_field http1_fields[] = {
     F_BOOL(allow_absolute_url, .is_wrapper = true),
     F_BOOL(accept_http_10),
-    F_TEXT(default_host_for_http_10),
+    F_TEXT(default_host_for_http_10, .is_head_text = true),
     F_LATER("header_key_format"),
     F_LATER("enable_trailers"),
     F_LATER("allow_chunked_length"),

@@ -146,8 +146,8 @@ static hbk_status check_http(struct hbk_proto_reader *reader, const struct hbk_n
 }
 
 static const struct hbk_proto_field http_fields[] = {
-    F_TEXT(host),
-    F_TEXT(path, .is_required = true, .min = 1),
+    F_TEXT(host, .is_head_text = true),
+    F_TEXT(path, .is_required = true, .min = 1, .is_head_text = true),
     F_LATER("send"),
     F_LATER("receive"),
     F_LATER("response_buffer_size"),

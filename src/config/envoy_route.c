@@ -96,7 +96,7 @@ static const struct hbk_proto_field weight_fields[] = {
     F_LATER("metadata_match"),
     HEADER_CHANGES,
     F_GUARD("typed_per_filter_config"),
-    F_TEXT(host_rewrite_literal),
+    F_TEXT(host_rewrite_literal, .is_head_text = true),
 };
 static const struct hbk_proto_message cluster_weight = {
     MESSAGE("envoy.config.route.v3.WeightedCluster.ClusterWeight", weight_fields)};
@@ -239,10 +239,10 @@ static const struct hbk_proto_field route_action_fields[] = {
     {.name = "inline_cluster_specifier_plugin", .kind = HBK_PROTO_REFUSED, .is_guard = true},
     F_ENUM(cluster_not_found_response_code, not_found_enum),
     F_LATER("metadata_match"),
-    F_TEXT(prefix_rewrite),
+    F_TEXT(prefix_rewrite, .is_head_text = true),
     F_GUARD("regex_rewrite"),
     F_GUARD("path_rewrite_policy"),
-    F_ONE_TEXT(host_rewrite_literal, host_rewrite, HBK_GW_HOST_LITERAL, 2),
+    F_ONE_TEXT(host_rewrite_literal, host_rewrite, HBK_GW_HOST_LITERAL, 2, .is_head_text = true),
     F_ONE_BOOL(auto_host_rewrite, host_rewrite, HBK_GW_HOST_AUTO, 2, .is_wrapper = true),
     F_ONE_TEXT(host_rewrite_header, host_rewrite, HBK_GW_HOST_HEADER, 2),
     {.name = "host_rewrite_path_regex", .kind = HBK_PROTO_REFUSED, .is_guard = true},
@@ -290,11 +290,13 @@ static const struct hbk_proto_enum redirect_code_enum = {
 #define T struct hbk_gw_redirect_action
 static const struct hbk_proto_field redirect_fields[] = {
     F_ONE_BOOL(https_redirect, scheme_rewrite_specifier, 1, 1),
-    F_ONE_TEXT(scheme_redirect, scheme_rewrite_specifier, 2, 1),
-    F_TEXT(host_redirect),
+    F_ONE_TEXT(scheme_redirect, scheme_rewrite_specifier, 2, 1, .is_head_text = true),
+    F_TEXT(host_redirect, .is_head_text = true),
     F_U32(port_redirect, .max = 65535),
-    F_ONE_TEXT(path_redirect, path_rewrite_specifier, HBK_GW_REDIRECT_PATH, 2),
-    F_ONE_TEXT(prefix_rewrite, path_rewrite_specifier, HBK_GW_REDIRECT_PREFIX, 2),
+    F_ONE_TEXT(path_redirect, path_rewrite_specifier, HBK_GW_REDIRECT_PATH, 2,
+               .is_head_text = true),
+    F_ONE_TEXT(prefix_rewrite, path_rewrite_specifier, HBK_GW_REDIRECT_PREFIX, 2,
+               .is_head_text = true),
     {.name = "regex_rewrite", .kind = HBK_PROTO_REFUSED, .is_guard = true},
     F_ENUM(response_code, redirect_code_enum),
     F_BOOL(strip_query),

@@ -222,6 +222,13 @@ static hbk_status read_integer(struct hbk_proto_reader *reader, const struct hbk
     return HBK_OK;
 }
 
+static bool has_line_end(struct hbk_slice text)
+{
+    size_t at = 0;
+    return hbk_slice_find(text, '\r', &at) || hbk_slice_find(text, '\n', &at) ||
+           hbk_slice_find(text, '\0', &at);
+}
+
 static hbk_status read_string(struct hbk_proto_reader *reader, const struct hbk_proto_field *field,
                               const struct hbk_node *node, void *target)
 {
@@ -237,6 +244,9 @@ static hbk_status read_string(struct hbk_proto_reader *reader, const struct hbk_
                            field->min > 0 ? " that is not empty" : "");
         }
         return refuse(reader, node, allowed);
+    }
+    if (field->is_head_text && has_line_end(node->text)) {
+        return refuse(reader, node, "a text without line ends and zero bytes");
     }
     struct hbk_slice text;
     char *copy = hbk_arena_string(reader->arena, node->text);

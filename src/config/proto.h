@@ -49,6 +49,7 @@ struct hbk_proto_field {
     bool is_guard;   /* of a refused field: leaving it out would open something */
     bool is_wrapper; /* for the documentation: an unset value differs from zero */
     bool is_secret;
+    bool is_head_text;     /* it goes into the head of a message: no line ends, no zero bytes */
     uint8_t oneof;         /* from 1: at most one field of that number; 0: none */
     uint16_t offset;       /* of the member */
     uint16_t count_offset; /* of a list */

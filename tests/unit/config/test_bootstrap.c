@@ -99,6 +99,13 @@ static const struct mistake_case mistakes[] = {
     {LISTENER("{}"),
      {"f:1:112: " CHAIN ": 0 network filters; allowed: one, an HTTP connection manager "
       "or a tcp_proxy"}},
+    /* What would end a line of a head, or the head. */
+    {LISTENER(HOST("routes: [{match: {prefix: /}, redirect: {host_redirect: \"a\\r\\nb\"}}]")),
+     {"f:1:443: " ROUTES ".redirect.host_redirect: \"a??b\"; allowed: a text without line ends and "
+      "zero bytes"}},
+    {LISTENER(HOST("routes: [{match: {prefix: /}, redirect: {path_redirect: \"/\\n\"}}]")),
+     {"f:1:443: " ROUTES ".redirect.path_redirect: \"/?\"; allowed: a text without line ends and "
+      "zero bytes"}},
     /* Oneofs and rules between parts. */
     {LISTENER(HOST("routes: [{match: {prefix: /, path: /}, direct_response: {status: 200}}]")),
      {"f:1:422: " ROUTES ".match.path: \"path\" beside \"prefix\"; allowed: one of them"}},
