@@ -21,7 +21,8 @@ fi
 
 go_minor=25 # of Go 1: what Fortio asks for
 go_version=1.26.8
-if [ ! -x "$folder/bin/hbk-fortio" ]; then
+# Also when it is there and from before it could tell its version.
+if ! "$folder/bin/hbk-fortio" version >/dev/null 2>&1; then
     go=$(command -v go || true)
     minor=$("${go:-false}" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -lt "$go_minor" ]; then

@@ -108,7 +108,7 @@ hbk_status hbk_gateway_load_run(struct hbk_gateway_bench *bench,
     (void)remove(path);
     const struct hbk_program_spec spec = {
         .name = "load", .cpu = (int)bench->options.load_core, .arguments = texts.arguments};
-    uint64_t cpu_ns = hbk_gauge_group(group, 0).cpu_ns;
+    uint64_t cpu_ns = hbk_gauge_group(group, false).cpu_ns;
     uint64_t begin_ns = hbk_clock_monotonic_ns();
     HBK_TRY(hbk_program_start(&bench->topology, &spec, &program, error));
     hbk_status status = hbk_process_wait(&program.process, finish_timeout_ns, &exit_status);
@@ -118,7 +118,7 @@ hbk_status hbk_gateway_load_run(struct hbk_gateway_bench *bench,
         return status;
     }
     double wall_ns = (double)(hbk_clock_monotonic_ns() - begin_ns);
-    double used_ns = (double)(hbk_gauge_group(group, 0).cpu_ns - cpu_ns);
+    double used_ns = (double)(hbk_gauge_group(group, false).cpu_ns - cpu_ns);
     json_t *root = json_load_file(path, 0, &why);
     const json_t *ours = json_object_get(root, "hauberk");
     status = json_is_object(ours)

@@ -30,7 +30,7 @@ static const uint64_t settle_ns = 300 * HBK_NS_PER_MS;
 static uint64_t private_bytes(const struct hbk_gateway_bench *bench,
                               enum hbk_gateway_proxy_name name)
 {
-    return hbk_gauge_group(bench->proxies[name].program.process.pid, 1).private_bytes;
+    return hbk_gauge_group(bench->proxies[name].program.process.pid, true).private_bytes;
 }
 
 static void nothing_measured(double *values)

@@ -58,9 +58,10 @@ static unsigned sockets_of(pid_t pid)
 }
 
 struct gathering {
-    struct hbk_group_usage usage;
-    pid_t group;
-    int with_memory;
+    const pid_t *groups;
+    unsigned count;
+    bool with_memory;
+    struct hbk_group_usage *usages; /* of the first of equal groups; the others follow it */
 };
 
 static void gather(struct hbk_slice name, void *context)
@@ -68,26 +69,51 @@ static void gather(struct hbk_slice name, void *context)
     struct gathering *gathering = context;
     struct hbk_process_usage usage = {0};
     uint64_t pid = 0;
-    if (!hbk_slice_to_u64(name, INT32_MAX, &pid) || group_of((pid_t)pid) != gathering->group) {
+    unsigned index = 0;
+    if (!hbk_slice_to_u64(name, INT32_MAX, &pid)) {
         return;
     }
-    hbk_status status = gathering->with_memory != 0 ? hbk_process_usage((pid_t)pid, &usage)
-                                                    : hbk_process_cpu((pid_t)pid, &usage.cpu_ns);
+    pid_t group = group_of((pid_t)pid);
+    while (index < gathering->count && gathering->groups[index] != group) {
+        index++;
+    }
+    if (index == gathering->count || group <= 0) {
+        return;
+    }
+    hbk_status status = gathering->with_memory ? hbk_process_usage((pid_t)pid, &usage)
+                                               : hbk_process_cpu((pid_t)pid, &usage.cpu_ns);
     if (status == HBK_OK) {
-        gathering->usage.cpu_ns += usage.cpu_ns;
-        gathering->usage.private_bytes += usage.private_dirty_bytes;
-        gathering->usage.sockets += gathering->with_memory != 0 ? sockets_of((pid_t)pid) : 0;
-        gathering->usage.processes++;
+        struct hbk_group_usage *sum = &gathering->usages[index];
+        sum->cpu_ns += usage.cpu_ns;
+        sum->private_bytes += usage.private_dirty_bytes;
+        sum->sockets += gathering->with_memory ? sockets_of((pid_t)pid) : 0;
+        sum->processes++;
     }
 }
 
-struct hbk_group_usage hbk_gauge_group(pid_t group, int with_memory)
+void hbk_gauge_groups(const pid_t *groups, unsigned count, bool with_memory,
+                      struct hbk_group_usage *out_usages)
 {
-    struct gathering gathering = {.group = group, .with_memory = with_memory};
-    if (group > 0) {
-        (void)!hbk_directory_each("/proc", gather, &gathering);
+    struct gathering gathering = {
+        .groups = groups, .count = count, .with_memory = with_memory, .usages = out_usages};
+    for (unsigned i = 0; i < count; i++) {
+        out_usages[i] = (struct hbk_group_usage){0};
     }
-    return gathering.usage;
+    (void)!hbk_directory_each("/proc", gather, &gathering);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned first = 0;
+        while (groups[first] != groups[i]) {
+            first++;
+        }
+        out_usages[i] = out_usages[first];
+    }
+}
+
+struct hbk_group_usage hbk_gauge_group(pid_t group, bool with_memory)
+{
+    struct hbk_group_usage usage;
+    hbk_gauge_groups(&group, 1, with_memory, &usage);
+    return usage;
 }
 
 static uint64_t number_behind(const char *text, const char *line, const char *name)

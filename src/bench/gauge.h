@@ -1,6 +1,7 @@
 /* What processes and the machine use, read from outside. All of it needs Linux's /proc. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -12,8 +13,15 @@ struct hbk_group_usage {
     unsigned processes; /* 0: all have ended */
 };
 
-/* `with_memory`: also private_bytes and sockets, which cost milliseconds. Thread: control. */
-struct hbk_group_usage hbk_gauge_group(pid_t group, int with_memory);
+/*
+ * One usage for each of `count` groups, from one pass over /proc; of nobody (0 or less) there is
+ * none. A group that is there twice is looked at once, and both are the same.
+ *
+ * `with_memory`: also private_bytes and sockets, which cost milliseconds. Thread: control.
+ */
+void hbk_gauge_groups(const pid_t *groups, unsigned count, bool with_memory,
+                      struct hbk_group_usage *out_usages);
+struct hbk_group_usage hbk_gauge_group(pid_t group, bool with_memory);
 
 struct hbk_machine_usage {
     uint64_t busy_ns;      /* of all processors, since boot; in steps of 10 ms */

@@ -1,6 +1,5 @@
 #include "bench/load_run.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -52,6 +51,37 @@ static double number_at(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
+static size_t append_kinds(json_t *errors, const char *before, char *text, size_t size)
+{
+    const char *kind, *separator = before;
+    json_t *count;
+    json_object_foreach(errors, kind, count)
+    {
+        if (json_integer_value(count) > 0 && size < HBK_BENCH_LOAD_FAILURES_BYTES_MAX) {
+            size +=
+                (size_t)snprintf(text + size, HBK_BENCH_LOAD_FAILURES_BYTES_MAX - size, "%s%s %lld",
+                                 separator, kind, (long long)json_integer_value(count));
+            separator = ", ";
+        }
+    }
+    return size;
+}
+
+const char *hbk_bench_load_failures(const json_t *ours,
+                                    char out_text[static HBK_BENCH_LOAD_FAILURES_BYTES_MAX])
+{
+    out_text[0] = '\0';
+    double failed = number_at(ours, "failed");
+    if (failed > 0) {
+        size_t size = (size_t)snprintf(out_text, HBK_BENCH_LOAD_FAILURES_BYTES_MAX,
+                                       "%.0f requests failed", failed);
+        size = append_kinds(json_object_get(ours, "errors"), ": ", out_text, size);
+        (void)append_kinds(json_object_get(ours, "warm_up_errors"), "; and in warm-up: ", out_text,
+                           size);
+    }
+    return out_text;
+}
+
 /* What it says meanwhile stands in front of its figures and has no bracket. */
 static bool read_figures(struct hbk_slice log, struct hbk_bench_load_figures *out_figures)
 {
@@ -73,6 +103,7 @@ static bool read_figures(struct hbk_slice log, struct hbk_bench_load_figures *ou
         .lateness_us = number_at(json_object_get(ours, "lateness_us"), "p99"),
         .client_us = number_at(json_object_get(ours, "cpu"), "per_request_us"),
     };
+    (void)hbk_bench_load_failures(ours, out_figures->failures);
     bool is_there = json_is_object(response);
     json_decref(root);
     return is_there;

@@ -1,6 +1,8 @@
 /* Runs of `hauberk load` from a place of the topology, and their figures. */
 #pragma once
 
+#include <jansson.h>
+
 #include "bench/program.h"
 
 struct hbk_bench_load_plan {
@@ -19,14 +21,22 @@ struct hbk_bench_load_plan {
 
 #define HBK_BENCH_LOAD_STARTED "started over"
 
+enum { HBK_BENCH_LOAD_FAILURES_BYTES_MAX = 200 };
+
 struct hbk_bench_load_figures {
     double offered_rps, achieved_rps;
     uint64_t requests; /* answered */
     uint64_t failed;
-    double p50_us, p99_us; /* from the intended time of sending */
-    double lateness_us;    /* P99 of how late it sent */
-    double client_us;      /* CPU of the load generator per request */
+    double p50_us, p99_us;                            /* from the intended time of sending */
+    double lateness_us;                               /* P99 of how late it sent */
+    double client_us;                                 /* CPU of the load generator per request */
+    char failures[HBK_BENCH_LOAD_FAILURES_BYTES_MAX]; /* as hbk_bench_load_failures() says */
 };
+
+/* "59 requests failed: timeout 57, connect 2; and in warm-up: connect 9", from what a result has
+ * under "hauberk"; empty without any. */
+const char *hbk_bench_load_failures(const json_t *ours,
+                                    char out_text[static HBK_BENCH_LOAD_FAILURES_BYTES_MAX]);
 
 /* Starts a run. Fails as hbk_program_start(). */
 HBK_MUST_USE hbk_status hbk_bench_load_start(const struct hbk_topology *topology,

@@ -35,6 +35,13 @@ void hbk_page_element(struct hbk_page *page, const char *tag, const char *text)
     hbk_page_put(page, "</%s>\n", tag);
 }
 
+void hbk_page_heading(struct hbk_page *page, const char *id, const char *text)
+{
+    hbk_page_put(page, "<h3 id=\"%s\">", id);
+    hbk_page_text(page, text);
+    hbk_page_put(page, "</h3>\n");
+}
+
 void hbk_page_estimate(struct hbk_page *page, const struct hbk_estimate *estimate, bool is_added,
                        int digits)
 {

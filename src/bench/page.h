@@ -22,6 +22,9 @@ void hbk_page_text(struct hbk_page *page, const char *text);
 /* "<tag>text</tag>", escaped. */
 void hbk_page_element(struct hbk_page *page, const char *tag, const char *text);
 
+/* "<h3 id="id">text</h3>", escaped. */
+void hbk_page_heading(struct hbk_page *page, const char *id, const char *text);
+
 /* A table cell: a median with its interval below; a dash when there is none. */
 void hbk_page_estimate(struct hbk_page *page, const struct hbk_estimate *estimate, bool is_added,
                        int digits);

@@ -27,7 +27,7 @@ static bool is_measured(const struct hbk_paper *paper, const struct hbk_paper_sy
     return false;
 }
 
-enum { SERIES_TEXT_BYTES_MAX = 256 };
+enum { SERIES_TEXT_BYTES_MAX = 8192 };
 
 /* ---- the series ---- */
 
@@ -226,23 +226,34 @@ static hbk_status run_series(struct hbk_paper *paper, struct hbk_error *error)
     return HBK_OK;
 }
 
+static hbk_status write_kind(const struct hbk_paper *paper, struct hbk_buffer *out)
+{
+    HBK_TRY(hbk_buffer_print(out, "hauberk %s, agents on core %u, client and server on core %u",
+                             HBK_VERSION, paper->options.agent_core, paper->options.load_core));
+    for (unsigned i = 0; i < paper->options.binary_count; i++) {
+        HBK_TRY(hbk_buffer_print(out, ", %s", paper->options.binaries[i]));
+    }
+    return HBK_OK;
+}
+
 /* Runs of one folder must be of one kind: what is not in a cell's key is in this file. */
 static hbk_status check_series(const struct hbk_paper *paper, struct hbk_error *error)
 {
-    char path[HBK_PATH_BYTES_MAX], text[SERIES_TEXT_BYTES_MAX];
+    char path[HBK_PATH_BYTES_MAX];
     struct hbk_arena arena;
     struct hbk_slice found = {0};
+    HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
+    hbk_buffer_init(&text, SERIES_TEXT_BYTES_MAX);
+    HBK_TRY(write_kind(paper, &text));
     (void)snprintf(path, sizeof path, "%s/series.txt", paper->options.directory);
-    (void)snprintf(text, sizeof text, "hauberk %s, agents on core %u, client and server on core %u",
-                   HBK_VERSION, paper->options.agent_core, paper->options.load_core);
-    struct hbk_slice own = hbk_slice_text(text);
+    struct hbk_slice own = hbk_buffer_slice(&text);
     hbk_arena_init(&arena);
     hbk_status status = hbk_file_read(&arena, path, SERIES_TEXT_BYTES_MAX, &found);
     bool is_other = status == HBK_OK && paper->sample_count > 0 && !hbk_slice_equal(found, own);
     if (is_other) {
-        status = hbk_error_set(error, HBK_INVALID,
-                               "%s was measured with \"%.*s\" and cannot be resumed with \"%s\"",
-                               paper->options.directory, HBK_SLICE_ARGS(found), text);
+        status = hbk_error_set(
+            error, HBK_INVALID, "%s was measured with \"%.*s\" and cannot be resumed with \"%.*s\"",
+            paper->options.directory, HBK_SLICE_ARGS(found), HBK_SLICE_ARGS(own));
     }
     hbk_arena_fini(&arena);
     if (is_other) {

@@ -14,7 +14,7 @@
 #include "bench/scene.h"
 
 enum {
-    HBK_PAPER_SYSTEMS_MAX = 16,
+    HBK_PAPER_SYSTEMS_MAX = 24,
     HBK_PAPER_CELLS_MAX = 128,
     HBK_PAPER_BLOCKS_MAX = 100,
     HBK_PAPER_SAMPLES_MAX = HBK_PAPER_SYSTEMS_MAX * HBK_PAPER_CELLS_MAX * 8,
@@ -27,6 +27,13 @@ enum {
 
 /* In a bootstrap of ours or Envoy's: nothing is counted. */
 #define HBK_PAPER_NO_STATISTICS "stats_config: {stats_matcher: {reject_all: true}}"
+
+/* In an HTTP connection manager of ours: a line for each request, made and written, and kept by no
+ * disk, which would be measured, too, and filled. */
+#define HBK_PAPER_ACCESS_LOG                                                            \
+    "access_log: [{name: envoy.access_loggers.file, typed_config: {\"@type\": "         \
+    "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " \
+    "/dev/null}}]"
 
 /* Tables and figures of the paper; bits of a cell's use. */
 enum hbk_paper_item {
@@ -60,13 +67,16 @@ struct hbk_paper_system {
     char title[HBK_SAMPLE_NAME_BYTES_MAX];
     enum hbk_paper_kind kind;
     bool encrypts;
-    bool is_quiet;   /* a sidecar of ours without statistics */
-    bool is_variant; /* of Figure 7, and in no other */
+    bool is_plain;      /* our agents with mutual TLS switched off in the mesh file */
+    bool is_quiet;      /* a sidecar of ours without statistics */
+    bool is_logging;    /* a sidecar of ours with an access log */
+    bool is_variant;    /* differs by a switch: in Figures 7 and 8 and among the features alone */
+    const char *gather; /* our agents' --gather; NULL: their default */
     bool is_usable;
     char reason[HBK_PAPER_REASON_BYTES_MAX]; /* why it is left out */
     char version[HBK_PAPER_REASON_BYTES_MAX];
     struct hbk_descriptor descriptor; /* of a pair */
-    char binary[HBK_PATH_BYTES_MAX];  /* of a pair */
+    char binary[HBK_PATH_BYTES_MAX];  /* of all but the baselines */
 };
 
 struct hbk_paper_cell {
@@ -125,7 +135,7 @@ void hbk_paper_try_systems(struct hbk_paper *paper);
 
 /* What stands between the applications in one run. */
 struct hbk_paper_agents {
-    pid_t pids[HBK_SIDES]; /* 0: none; equal when one stands on both sides */
+    pid_t nodes[HBK_SIDES]; /* our agents; 0: none; equal when one stands on both sides */
     struct hbk_program programs[HBK_DESCRIPTOR_PROCESSES_MAX];
     enum hbk_side sides[HBK_DESCRIPTOR_PROCESSES_MAX];
     unsigned program_count;

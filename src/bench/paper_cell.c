@@ -12,8 +12,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bench/gauge.h"
+#include "bench/load_run.h"
 #include "bench/paper_control.h"
+#include "bench/paper_look.h"
 #include "bench/request.h"
 
 static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
@@ -24,7 +25,7 @@ static const uint64_t settle_ns = 100 * HBK_NS_PER_MS;
 
 static const uint64_t again_ns = 20 * HBK_NS_PER_MS;
 
-enum { MIB = 1 << 20, ARGUMENT_BYTES_MAX = 64, ANSWER_TRIES = 250 };
+enum { ARGUMENT_BYTES_MAX = 64, ANSWER_TRIES = 250 };
 
 /* Above these a run is kept, with a doubt. */
 static const double lateness_doubt_ms = 5;
@@ -148,74 +149,23 @@ static hbk_status start_load(struct run *run)
 
 /* ---- looking ---- */
 
-enum { CLIENT, SERVER, CLIENT_AGENT, SERVER_AGENT, GROUPS };
-
-struct look {
-    uint64_t at_ns;
-    struct hbk_group_usage groups[GROUPS];
-    struct hbk_machine_usage machine;
-};
-
-static void look(const struct run *run, int with_memory, struct look *look)
+static struct hbk_look_groups groups_of(const struct run *run)
 {
-    const pid_t pids[GROUPS] = {run->load.process.pid, run->server.process.pid,
-                                run->agents.pids[HBK_SIDE_CLIENT],
-                                run->agents.pids[HBK_SIDE_SERVER]};
-    for (unsigned i = 0; i < GROUPS; i++) {
-        look->groups[i] = hbk_gauge_group(pids[i], 0);
-    }
-    look->machine = hbk_gauge_machine();
-    look->at_ns = hbk_clock_monotonic_ns();
-    for (unsigned i = 0; with_memory != 0 && i < GROUPS; i++) {
-        uint64_t cpu_ns = look->groups[i].cpu_ns;
-        look->groups[i] = hbk_gauge_group(pids[i], 1);
-        look->groups[i].cpu_ns = cpu_ns;
-    }
-}
-
-static double cores(uint64_t from_ns, uint64_t to_ns, double window_ns)
-{
-    return to_ns > from_ns ? (double)(to_ns - from_ns) / window_ns : 0;
-}
-
-static void keep_looks(const struct run *run, const struct look *first, const struct look *second,
-                       uint64_t kernel_before)
-{
-    static const enum hbk_measure cpu[GROUPS] = {HBK_CLIENT_CPU, HBK_SERVER_CPU,
-                                                 HBK_CLIENT_AGENT_CPU, HBK_SERVER_AGENT_CPU};
-    static const enum hbk_measure memory[GROUPS] = {HBK_CLIENT_MIB, HBK_SERVER_MIB,
-                                                    HBK_CLIENT_AGENT_MIB, HBK_SERVER_AGENT_MIB};
-    static const enum hbk_measure sockets[GROUPS] = {
-        HBK_CLIENT_SOCKETS, HBK_SERVER_SOCKETS, HBK_CLIENT_AGENT_SOCKETS, HBK_SERVER_AGENT_SOCKETS};
-    double *values = run->sample->values;
-    double window_ns = (double)(second->at_ns - first->at_ns), charged = 0;
-    bool is_shared = run->agents.pids[HBK_SIDE_CLIENT] == run->agents.pids[HBK_SIDE_SERVER];
-    for (unsigned i = 0; i < GROUPS; i++) {
-        if (second->groups[i].processes == 0) {
-            continue; /* no agent */
-        }
-        values[cpu[i]] = cores(first->groups[i].cpu_ns, second->groups[i].cpu_ns, window_ns);
-        values[memory[i]] = (double)second->groups[i].private_bytes / MIB;
-        values[sockets[i]] = second->groups[i].sockets;
-        charged += i == SERVER_AGENT && is_shared ? 0 : values[cpu[i]];
-    }
-    double busy = cores(first->machine.busy_ns, second->machine.busy_ns, window_ns);
-    values[HBK_SOFTIRQ_CPU] =
-        cores(first->machine.softirq_ns, second->machine.softirq_ns, window_ns);
-    values[HBK_UNCHARGED_CPU] = fmax(0, busy - charged);
-    values[HBK_KERNEL_MIB] = ((double)second->machine.kernel_bytes - (double)kernel_before) / MIB;
-    values[HBK_WINDOW_S] = window_ns / (double)HBK_NS_PER_S;
+    struct hbk_look_groups groups = {0};
+    hbk_look_add(&groups, HBK_PARTY_CLIENT, run->load.process.pid);
+    hbk_look_add(&groups, HBK_PARTY_SERVER, run->server.process.pid);
+    hbk_look_add_agents(&groups, &run->agents);
+    return groups;
 }
 
 /* Whatever ended meanwhile should not have. */
-static hbk_status check_alive(const struct run *run, const struct look *second)
+static hbk_status check_alive(const struct run *run, const struct hbk_look *second)
 {
-    if (second->groups[SERVER].processes == 0) {
+    if (second->has_ended[HBK_PARTY_SERVER]) {
         return hbk_program_fail(&run->server, HBK_CLOSED, "the server ended", run->error);
     }
     for (unsigned side = 0; side < HBK_SIDES; side++) {
-        bool is_agent = run->agents.pids[side] > 0;
-        if (is_agent && second->groups[CLIENT_AGENT + side].processes == 0) {
+        if (second->has_ended[HBK_PARTY_CLIENT_AGENT + side]) {
             return hbk_error_set(run->error, HBK_CLOSED, "the %s side's process ended",
                                  side == HBK_SIDE_CLIENT ? "client" : "server");
         }
@@ -230,7 +180,7 @@ static double seconds_since(uint64_t began_ns)
 
 static hbk_status watch_load(struct run *run)
 {
-    static struct look first, second;
+    struct hbk_look first, second;
     uint64_t kernel_before = hbk_gauge_machine().kernel_bytes;
     HBK_TRY(is_control(run) ? hbk_control_start_load(run->paper, run->system, run->cell, &run->load,
                                                      run->sample->command, run->error)
@@ -239,12 +189,13 @@ static hbk_status watch_load(struct run *run)
     HBK_TRY(is_control(run)
                 ? hbk_control_wait_warm(&run->load, run->cell, warm_timeout_ns, run->error)
                 : hbk_program_wait_for(&run->load, "started over", warm_timeout_ns, run->error));
-    look(run, 0, &first);
+    const struct hbk_look_groups groups = groups_of(run);
+    hbk_look_take(&groups, false, &first);
     run->sample->values[HBK_WARM_S] = seconds_since(began_ns);
     uint64_t rest_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS;
     hbk_program_pause(rest_ns > 2 * margin_ns ? rest_ns - margin_ns : rest_ns / 2);
-    look(run, 1, &second);
-    keep_looks(run, &first, &second, kernel_before);
+    hbk_look_take(&groups, true, &second);
+    hbk_look_keep(&groups, &first, &second, kernel_before, run->sample);
     HBK_TRY(check_alive(run, &second));
     int exit_status = 0;
     hbk_status status = hbk_process_wait(&run->load.process, finish_timeout_ns, &exit_status);
@@ -263,7 +214,7 @@ static double number_at(const json_t *object, const char *key)
 
 static void doubt(struct hbk_sample *sample, const char *reason)
 {
-    if (sample->why[0] == '\0' && reason != NULL) {
+    if (sample->why[0] == '\0') {
         (void)snprintf(sample->why, sizeof sample->why, "%s", reason);
     }
 }
@@ -293,10 +244,9 @@ static hbk_status read_load(struct run *run)
     values[HBK_FORTIO_P99_MS] = number_at(fortio, "p99") / 1000;
     values[HBK_LATENESS_P99_MS] = number_at(json_object_get(ours, "lateness_us"), "p99") / 1000;
     double planned = number_at(ours, "planned");
+    char failures[HBK_BENCH_LOAD_FAILURES_BYTES_MAX];
+    doubt(sample, hbk_bench_load_failures(ours, failures));
     json_decref(root);
-    if (values[HBK_FAILED] > 0) {
-        doubt(sample, "requests failed");
-    }
     if (run->cell->rate_rps > 0 && values[HBK_CALLS] < planned * rate_doubt) {
         doubt(sample, "did not reach the rate");
     }

@@ -71,7 +71,7 @@ hbk_status hbk_control_wait_warm(const struct hbk_program *load, const struct hb
                                  uint64_t timeout_ns, struct hbk_error *error)
 {
     uint64_t end_ns = hbk_clock_monotonic_ns() + timeout_ns;
-    while (hbk_gauge_group(load->process.pid, 1).sockets < cell->connections) {
+    while (hbk_gauge_group(load->process.pid, true).sockets < cell->connections) {
         if (!hbk_process_is_running(&load->process)) {
             return hbk_program_fail(load, HBK_CLOSED, "Fortio ended early", error);
         }

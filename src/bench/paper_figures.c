@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOADS = 3, LINE_POINTS_MAX = 32, GROUPS_MAX = HBK_PAPER_SYSTEMS_MAX };
+enum { LOADS = 3, GROUPS_MAX = HBK_PAPER_SYSTEMS_MAX };
 
 static const unsigned load_rates[LOADS] = {320, 3200, 12800};
 
@@ -18,13 +18,6 @@ struct chart {
     struct hbk_figure_series series[HBK_PAPER_SYSTEMS_MAX];
     unsigned group_count, series_count;
 };
-
-static void head(struct hbk_page *page, const char *name, const char *what)
-{
-    hbk_page_put(page, "<h3 id=\"%s\">", name);
-    hbk_page_text(page, what);
-    hbk_page_put(page, "</h3>\n");
-}
 
 static void put_bar(struct chart *chart, unsigned series, unsigned group,
                     const struct hbk_estimate *estimate)
@@ -84,7 +77,7 @@ static void by_load(struct hbk_page *page, const struct hbk_paper *paper, unsign
     memcpy(chart.groups, names, sizeof names);
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
-        if (!has_part(system, kinds)) {
+        if (!has_part(system, kinds) || chart.series_count == HBK_FIGURE_SERIES_MAX) {
             continue;
         }
         for (unsigned k = 0; k < LOADS; k++) {
@@ -101,18 +94,18 @@ static void by_load(struct hbk_page *page, const struct hbk_paper *paper, unsign
 
 static void put_latencies(struct hbk_page *page, const struct hbk_paper *paper)
 {
-    head(page, "figure2", "Figure 2: P99 of the baselines");
+    hbk_page_heading(page, "figure2", "Figure 2: P99 of the baselines");
     by_load(page, paper, HBK_FIGURE_2, BASELINES, HBK_QUANTITY_FORTIO_P99,
             "P99 of the baselines, Fortio's arithmetic", "ms");
-    head(page, "figure9", "Figure 9: P50 of the baselines");
+    hbk_page_heading(page, "figure9", "Figure 9: P50 of the baselines");
     by_load(page, paper, HBK_FIGURE_9, BASELINES, HBK_QUANTITY_FORTIO_P50,
             "P50 of the baselines, Fortio's arithmetic", "ms");
-    head(page, "figure4", "Figure 4: P99 as a function of the load");
+    hbk_page_heading(page, "figure4", "Figure 4: P99 as a function of the load");
     by_load(page, paper, HBK_FIGURE_4, EVERYBODY, HBK_QUANTITY_FORTIO_P99,
             "P99, Fortio's arithmetic", "ms");
     by_load(page, paper, HBK_FIGURE_4, EVERYBODY, HBK_QUANTITY_P99,
             "P99, from when requests were due", "ms");
-    head(page, "figure11", "Figure 11: P50 as a function of the load");
+    hbk_page_heading(page, "figure11", "Figure 11: P50 as a function of the load");
     by_load(page, paper, HBK_FIGURE_11, EVERYBODY, HBK_QUANTITY_FORTIO_P50,
             "P50, Fortio's arithmetic", "ms");
     by_load(page, paper, HBK_FIGURE_11, EVERYBODY, HBK_QUANTITY_RATE, "Achieved rate",
@@ -121,22 +114,22 @@ static void put_latencies(struct hbk_page *page, const struct hbk_paper *paper)
 
 static void put_resources(struct hbk_page *page, const struct hbk_paper *paper)
 {
-    head(page, "figure3", "Figure 3: resources of the baselines, client");
+    hbk_page_heading(page, "figure3", "Figure 3: resources of the baselines, client");
     by_load(page, paper, HBK_FIGURE_3, BASELINES, HBK_QUANTITY_CLIENT_CPU, "CPU of the client",
             "cores");
     by_load(page, paper, HBK_FIGURE_3, BASELINES, HBK_QUANTITY_CLIENT_MIB,
             "Private memory of the client", "MiB");
-    head(page, "figure10", "Figure 10: resources of the baselines, server");
+    hbk_page_heading(page, "figure10", "Figure 10: resources of the baselines, server");
     by_load(page, paper, HBK_FIGURE_10, BASELINES, HBK_QUANTITY_SERVER_CPU, "CPU of the server",
             "cores");
     by_load(page, paper, HBK_FIGURE_10, BASELINES, HBK_QUANTITY_SERVER_MIB,
             "Private memory of the server", "MiB");
-    head(page, "figure5", "Figure 5: resources of the proxies, client's side");
+    hbk_page_heading(page, "figure5", "Figure 5: resources of the proxies, client's side");
     by_load(page, paper, HBK_FIGURE_5, MESHES, HBK_QUANTITY_CLIENT_AGENT,
             "CPU of the proxy on the client's side", "cores");
     by_load(page, paper, HBK_FIGURE_5, MESHES, HBK_QUANTITY_CLIENT_AGENT_MIB,
             "Private memory of the proxy on the client's side", "MiB");
-    head(page, "figure12", "Figure 12: resources of the proxies, server's side");
+    hbk_page_heading(page, "figure12", "Figure 12: resources of the proxies, server's side");
     by_load(page, paper, HBK_FIGURE_12, MESHES, HBK_QUANTITY_SERVER_AGENT,
             "CPU of the proxy on the server's side", "cores");
     by_load(page, paper, HBK_FIGURE_12, MESHES, HBK_QUANTITY_SERVER_AGENT_MIB,
@@ -147,7 +140,7 @@ static void put_resources(struct hbk_page *page, const struct hbk_paper *paper)
 static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
 {
     static struct chart chart;
-    head(page, "figure6", "Figure 6: between nodes and inside a node, P99");
+    hbk_page_heading(page, "figure6", "Figure 6: between nodes and inside a node, P99");
     chart = (struct chart){0};
     for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
@@ -173,7 +166,7 @@ static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
 static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
 {
     static struct chart chart;
-    head(page, "figure7", "Figure 7: throughput at full speed");
+    hbk_page_heading(page, "figure7", "Figure 7: throughput at full speed");
     chart = (struct chart){0};
     const struct hbk_cell *cell =
         hbk_paper_cell_for(paper, HBK_FIGURE_7, HBK_INTER, HBK_FULL_SPEED, 0, -1);
@@ -193,72 +186,9 @@ static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
                        "without metrics, too, "
                        "<code>sidecar-l7-quiet</code>; without HTTP "
                        "<code>sidecar-tcp-plain</code>; without metrics "
-                       "<code>sidecar-tcp-quiet</code>.</p>\n");
-}
-
-static void put_fit(struct hbk_page *page, const char *of, const struct hbk_line *line)
-{
-    hbk_page_put(page, "%s: %.2f KiB a connection", of, line->slope * 1024);
-    if (!isnan(line->slope_low)) {
-        hbk_page_put(page, " (95 %% interval %.2f to %.2f)", line->slope_low * 1024,
-                     line->slope_high * 1024);
-    }
-    hbk_page_put(page, ", %.2f MiB without any, R&sup2; %.3f. ", line->intercept, line->r_squared);
-}
-
-/* Figure 8: memory over connections, with the line through it. */
-static void put_memory_line(struct hbk_page *page, const struct hbk_paper *paper)
-{
-    double x[LINE_POINTS_MAX], y[LINE_POINTS_MAX], kernel[LINE_POINTS_MAX];
-    double ends[2], fitted[2];
-    unsigned count = 0;
-    head(page, "figure8", "Figure 8: memory of the node agent by number of connections");
-    for (unsigned i = 0; i < paper->cell_count && count < LINE_POINTS_MAX; i++) {
-        const struct hbk_cell *cell = &paper->cells[i].cell;
-        if ((paper->cells[i].items & HBK_FIGURE_8) == 0) {
-            continue;
-        }
-        struct hbk_estimate own =
-            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_AGENT_MIB, HBK_ABSOLUTE);
-        struct hbk_estimate set =
-            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_SET, HBK_ABSOLUTE);
-        struct hbk_estimate side =
-            hbk_paper_estimate(paper, cell, "node", HBK_QUANTITY_CLIENT_MIB, HBK_ABSOLUTE);
-        if (own.count > 0) {
-            x[count] = cell->connections;
-            y[count] = own.median;
-            kernel[count++] = own.median + set.median - side.median;
-        }
-    }
-    if (count < 2) {
-        hbk_page_put(page, "<p class=\"none\">Not measured in this run.</p>\n");
-        return;
-    }
-    struct hbk_line line = hbk_line_of(x, y, count);
-    ends[0] = ends[1] = x[0];
-    for (unsigned i = 0; i < count; i++) {
-        ends[0] = fmin(ends[0], x[i]);
-        ends[1] = fmax(ends[1], x[i]);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        fitted[i] = line.intercept + line.slope * ends[i];
-    }
-    const struct hbk_figure figure = {.title = "Client's side, between nodes, 3,200/s in bursts",
-                                      .x_name = "connections",
-                                      .y_name = "MiB"};
-    const struct hbk_figure_series series[] = {
-        {"private memory", HBK_FIGURE_POINTS, x, y, NULL, NULL, count},
-        {"with the kernel's share of this side", HBK_FIGURE_POINTS, x, kernel, NULL, NULL, count},
-        {"line through private memory", HBK_FIGURE_LINE, ends, fitted, NULL, NULL, 2},
-    };
-    hbk_page_lines(page, &figure, series, HBK_COUNT(series));
-    hbk_page_put(page, "<p>");
-    put_fit(page, "Private memory", &line);
-    line = hbk_line_of(x, kernel, count);
-    put_fit(page, "With the kernel's share, which includes the client's own sockets", &line);
-    hbk_page_put(page, "The paper, whose memory is a working set, reports R&sup2; 0.99 for "
-                       "Ambient; its Table I implies 17 KiB a connection there. Anything linear "
-                       "fits well; the slope is what tells.</p>\n");
+                       "<code>sidecar-tcp-quiet</code>. <code>sidecar-l7-log</code> has an access "
+                       "log, and <code>node-plain</code> is our agents with mutual TLS switched "
+                       "off.</p>\n");
 }
 
 /* ---- more pods, which the paper does not have ---- */
@@ -346,7 +276,7 @@ static void put_pods(struct hbk_page *page, const struct hbk_paper *paper)
                                                HBK_QUANTITY_SERVER_AGENT_MIB};
     const struct hbk_cell *cells[GROUPS_MAX];
     unsigned count = pods_cells(paper, cells);
-    head(page, "pods", "More pods: the load of Table II over 1, 10 and 50 pods a node");
+    hbk_page_heading(page, "pods", "More pods: the load of Table II over 1, 10 and 50 pods a node");
     hbk_page_put(
         page, "<p>3,200/s over 1,600 connections, uniform, divided among so many clients on one "
               "node and as many servers on the other, each pair with a service, and each pod "
@@ -372,6 +302,6 @@ void hbk_paper_put_figures(struct hbk_page *page, const struct hbk_paper *paper)
     put_resources(page, paper);
     put_placements(page, paper);
     put_throughput(page, paper);
-    put_memory_line(page, paper);
+    hbk_paper_put_memory_line(page, paper);
     put_pods(page, paper);
 }

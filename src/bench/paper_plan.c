@@ -5,7 +5,7 @@
 enum {
     QUICK_BLOCKS = 3,
     QUICK_MS = 2000,
-    QUICK_CLOSED_MS = 2000,
+    QUICK_CLOSED_MS = 1500,
     FULL_BLOCKS = 3,
     FULL_MS = 300000,
     SERVER_DELAY_MS = 200,
@@ -18,7 +18,7 @@ static const struct load {
 
 static const struct load the_load = {3200, 1600};
 
-/* All but the variants of Figure 7, and inside a node those that do nothing there. */
+/* All but what differs by a switch, and inside a node those that do nothing there. */
 static unsigned all_systems(const struct hbk_paper *paper, enum hbk_placement placement)
 {
     unsigned found = 0;
@@ -27,6 +27,22 @@ static unsigned all_systems(const struct hbk_paper *paper, enum hbk_placement pl
         bool is_idle = placement == HBK_INTRA && system->descriptor.between_nodes;
         bool is_out = system->is_variant || system->kind == HBK_CONTROL || is_idle;
         found |= is_out ? 0 : 1u << i;
+    }
+    return found;
+}
+
+/* Our agents, and beside them those with mutual TLS switched off, or those that never rest. */
+enum beside_nodes { NODES_ALONE, NODES_AND_PLAIN, NODES_WITHOUT_REST };
+
+static unsigned nodes_of(const struct hbk_paper *paper, enum beside_nodes beside)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        bool is_in = beside == NODES_WITHOUT_REST
+                         ? system->gather != NULL
+                         : !system->is_variant || (beside == NODES_AND_PLAIN && system->is_plain);
+        found |= system->kind == HBK_NODE && is_in ? 1u << i : 0;
     }
     return found;
 }
@@ -144,22 +160,43 @@ static void add_throughput(struct hbk_paper *paper)
         .placement = HBK_INTER, .arrivals = HBK_FULL_SPEED, .connections = CLOSED_CONNECTIONS};
     /* One block in a quick series, which has ten minutes for everything. */
     unsigned blocks = paper->options.is_full || paper->options.blocks > 0 ? blocks_of(paper) : 1;
-    add(paper, HBK_FIGURE_7, cell,
-        ((1u << paper->system_count) - 1) & ~systems_of_kind(paper, 1u << HBK_CONTROL), blocks);
+    unsigned left_out =
+        systems_of_kind(paper, 1u << HBK_CONTROL) | nodes_of(paper, NODES_WITHOUT_REST);
+    add(paper, HBK_FIGURE_7, cell, ((1u << paper->system_count) - 1) & ~left_out, blocks);
 }
 
+static void add_memory_point(struct hbk_paper *paper, unsigned connections)
+{
+    unsigned nodes = nodes_of(paper, NODES_AND_PLAIN);
+    bool is_whole = paper->options.is_full || paper->options.items != HBK_ALL_ITEMS;
+    struct load load = {the_load.rate_rps, connections};
+    add(paper, HBK_FIGURE_8, at_rate(HBK_INTER, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+    if (is_whole) {
+        add(paper, HBK_FIGURE_8, at_rate(HBK_INTRA, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+    }
+}
+
+/* With mutual TLS and without; inside a node, too, in a full series or when asked for. */
 static void add_memory_line(struct hbk_paper *paper)
 {
     static const unsigned quick[] = {1000, 1600, 2400, 3200};
-    unsigned nodes = systems_of_kind(paper, 1u << HBK_NODE);
     for (unsigned i = 0; !paper->options.is_full && i < HBK_COUNT(quick); i++) {
-        struct load load = {the_load.rate_rps, quick[i]};
-        add(paper, HBK_FIGURE_8, at_rate(HBK_INTER, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+        add_memory_point(paper, quick[i]);
     }
     for (unsigned count = 1000; paper->options.is_full && count <= 3200; count += 200) {
-        struct load load = {the_load.rate_rps, count};
-        add(paper, HBK_FIGURE_8, at_rate(HBK_INTER, HBK_BURST, load, SERVER_DELAY_MS), nodes, 1);
+        add_memory_point(paper, count);
     }
+}
+
+/* Rests are for many slow connections, so what they save is seen in the tables' load, and not at
+ * full speed. A quick series has no time for it unless it is asked for. */
+static void add_rests(struct hbk_paper *paper)
+{
+    bool is_chosen = paper->options.is_full || paper->options.systems != NULL ||
+                     paper->options.items != HBK_ALL_ITEMS;
+    add(paper, is_chosen ? HBK_TABLE_2 : 0,
+        at_rate(HBK_INTER, HBK_UNIFORM, the_load, SERVER_DELAY_MS),
+        nodes_of(paper, NODES_WITHOUT_REST), blocks_of(paper));
 }
 
 /*
@@ -169,7 +206,7 @@ static void add_memory_line(struct hbk_paper *paper)
 static void add_pods(struct hbk_paper *paper)
 {
     static const unsigned counts[] = {0, 10, HBK_PAIRS_MAX};
-    unsigned nodes = systems_of_kind(paper, 1u << HBK_NODE);
+    unsigned nodes = nodes_of(paper, NODES_ALONE);
     unsigned blocks = paper->options.is_full || paper->options.blocks > 0 ? blocks_of(paper) : 1;
     for (size_t i = 0; i < HBK_COUNT(counts); i++) {
         struct hbk_cell cell = at_rate(HBK_INTER, HBK_UNIFORM, the_load, SERVER_DELAY_MS);
@@ -215,5 +252,6 @@ void hbk_paper_plan(struct hbk_paper *paper)
     add_loads(paper);
     add_throughput(paper);
     add_memory_line(paper);
+    add_rests(paper);
     add_pods(paper);
 }

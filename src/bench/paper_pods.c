@@ -18,16 +18,15 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "bench/gauge.h"
 #include "bench/load_run.h"
-#include "bench/paper.h"
+#include "bench/paper_look.h"
 
 static const uint64_t server_timeout_ns = 20 * HBK_NS_PER_S;
 static const uint64_t warm_timeout_ns = 60 * HBK_NS_PER_S;
 static const uint64_t margin_ns = 300 * HBK_NS_PER_MS;
 static const uint64_t longest_ns = 2 * 3600 * HBK_NS_PER_S; /* of a load that nobody ends */
 
-enum { MIB = 1 << 20, NAME_BYTES_MAX = 32 };
+enum { NAME_BYTES_MAX = 32 };
 
 static const double lateness_doubt_ms = 5, rate_doubt = 0.99;
 
@@ -105,68 +104,15 @@ static hbk_status start_loads(struct pods_run *run)
 
 /* ---- looking ---- */
 
-struct look {
-    uint64_t at_ns;
-    struct hbk_group_usage clients, servers, agents[HBK_SIDES];
-    struct hbk_machine_usage machine;
-};
-
-static struct hbk_group_usage sum_of(const struct hbk_program *programs, unsigned count,
-                                     int with_memory)
+static struct hbk_look_groups groups_of(const struct pods_run *run)
 {
-    struct hbk_group_usage sum = {0};
-    for (unsigned i = 0; i < count; i++) {
-        struct hbk_group_usage one = hbk_gauge_group(programs[i].process.pid, with_memory);
-        sum.cpu_ns += one.cpu_ns;
-        sum.private_bytes += one.private_bytes;
-        sum.sockets += one.sockets;
-        sum.processes += one.processes;
+    struct hbk_look_groups groups = {0};
+    for (unsigned pair = 0; pair < run->cell->pods; pair++) {
+        hbk_look_add(&groups, HBK_PARTY_CLIENT, run->loads[pair].process.pid);
+        hbk_look_add(&groups, HBK_PARTY_SERVER, run->servers[pair].process.pid);
     }
-    return sum;
-}
-
-/* The agents are looked at first: they are what is measured, and a look at all takes its time. */
-static struct look look(const struct pods_run *run, int with_memory)
-{
-    struct look look = {.at_ns = hbk_clock_monotonic_ns(), .machine = hbk_gauge_machine()};
-    for (unsigned side = 0; side < HBK_SIDES; side++) {
-        look.agents[side] = hbk_gauge_group(run->agents.pids[side], with_memory);
-    }
-    look.clients = sum_of(run->loads, run->cell->pods, with_memory);
-    look.servers = sum_of(run->servers, run->cell->pods, with_memory);
-    return look;
-}
-
-static double keep_group(struct hbk_sample *sample, const struct hbk_group_usage *first,
-                         const struct hbk_group_usage *second, double window_ns,
-                         enum hbk_measure cpu, enum hbk_measure memory, enum hbk_measure sockets)
-{
-    sample->values[cpu] = (double)(second->cpu_ns - first->cpu_ns) / window_ns;
-    sample->values[memory] = (double)second->private_bytes / MIB;
-    sample->values[sockets] = second->sockets;
-    return sample->values[cpu];
-}
-
-static void keep_looks(struct hbk_sample *sample, const struct look *first,
-                       const struct look *second, uint64_t kernel_before)
-{
-    double window_ns = (double)(second->at_ns - first->at_ns), *values = sample->values;
-    double charged =
-        keep_group(sample, &first->clients, &second->clients, window_ns, HBK_CLIENT_CPU,
-                   HBK_CLIENT_MIB, HBK_CLIENT_SOCKETS) +
-        keep_group(sample, &first->servers, &second->servers, window_ns, HBK_SERVER_CPU,
-                   HBK_SERVER_MIB, HBK_SERVER_SOCKETS) +
-        keep_group(sample, &first->agents[HBK_SIDE_CLIENT], &second->agents[HBK_SIDE_CLIENT],
-                   window_ns, HBK_CLIENT_AGENT_CPU, HBK_CLIENT_AGENT_MIB,
-                   HBK_CLIENT_AGENT_SOCKETS) +
-        keep_group(sample, &first->agents[HBK_SIDE_SERVER], &second->agents[HBK_SIDE_SERVER],
-                   window_ns, HBK_SERVER_AGENT_CPU, HBK_SERVER_AGENT_MIB, HBK_SERVER_AGENT_SOCKETS);
-    double busy = (double)(second->machine.busy_ns - first->machine.busy_ns) / window_ns;
-    values[HBK_SOFTIRQ_CPU] =
-        (double)(second->machine.softirq_ns - first->machine.softirq_ns) / window_ns;
-    values[HBK_UNCHARGED_CPU] = fmax(0, busy - charged);
-    values[HBK_KERNEL_MIB] = ((double)second->machine.kernel_bytes - (double)kernel_before) / MIB;
-    values[HBK_WINDOW_S] = window_ns / (double)HBK_NS_PER_S;
+    hbk_look_add_agents(&groups, &run->agents);
+    return groups;
 }
 
 static double seconds_since(uint64_t began_ns)
@@ -183,17 +129,20 @@ static hbk_status watch(struct pods_run *run)
         HBK_TRY(hbk_program_wait_for(&run->loads[pair], HBK_BENCH_LOAD_STARTED, warm_timeout_ns,
                                      run->error));
     }
-    struct look first = look(run, 0);
+    const struct hbk_look_groups groups = groups_of(run);
+    struct hbk_look first, second;
+    hbk_look_take(&groups, false, &first);
     run->sample->values[HBK_WARM_S] = seconds_since(began_ns);
     uint64_t window_ns = (uint64_t)run->cell->duration_ms * HBK_NS_PER_MS;
     hbk_program_pause(window_ns > 2 * margin_ns ? window_ns - margin_ns : window_ns / 2);
-    struct look second = look(run, 1);
-    if (second.clients.processes < run->cell->pods || second.servers.processes < run->cell->pods ||
-        second.agents[HBK_SIDE_CLIENT].processes == 0 ||
-        second.agents[HBK_SIDE_SERVER].processes == 0) {
-        return hbk_error_set(run->error, HBK_CLOSED, "an agent, a server or a load ended early");
+    hbk_look_take(&groups, true, &second);
+    for (unsigned party = 0; party < HBK_PARTIES; party++) {
+        if (second.has_ended[party]) {
+            return hbk_error_set(run->error, HBK_CLOSED,
+                                 "an agent, a server or a load ended early");
+        }
     }
-    keep_looks(run->sample, &first, &second, kernel_before);
+    hbk_look_keep(&groups, &first, &second, kernel_before, run->sample);
     for (unsigned pair = 0; pair < run->cell->pods; pair++) {
         hbk_process_signal(&run->loads[pair].process, SIGINT);
     }
@@ -206,6 +155,7 @@ static hbk_status read_loads(struct pods_run *run)
 {
     struct hbk_sample *sample = run->sample;
     double *values = sample->values, planned = 0;
+    char failures[HBK_BENCH_LOAD_FAILURES_BYTES_MAX + 40] = "";
     static const enum hbk_measure sums[] = {HBK_ACHIEVED_RPS, HBK_CALLS, HBK_FAILED};
     static const enum hbk_measure worst[] = {HBK_P50_MS, HBK_P99_MS, HBK_LATENESS_P99_MS};
     for (size_t i = 0; i < HBK_COUNT(sums); i++) {
@@ -220,11 +170,15 @@ static hbk_status read_loads(struct pods_run *run)
         values[HBK_ACHIEVED_RPS] += figures.achieved_rps;
         values[HBK_CALLS] += (double)(figures.requests + figures.failed);
         values[HBK_FAILED] += (double)figures.failed;
+        if (figures.failures[0] != '\0' && failures[0] == '\0') {
+            (void)snprintf(failures, sizeof failures, "in pod %u (and maybe others) %s", pair,
+                           figures.failures);
+        }
         values[HBK_P50_MS] = fmax(values[HBK_P50_MS], figures.p50_us / 1000);
         values[HBK_P99_MS] = fmax(values[HBK_P99_MS], figures.p99_us / 1000);
         values[HBK_LATENESS_P99_MS] = fmax(values[HBK_LATENESS_P99_MS], figures.lateness_us / 1000);
     }
-    const char *doubt = values[HBK_FAILED] > 0                     ? "requests failed"
+    const char *doubt = failures[0] != '\0'                        ? failures
                         : values[HBK_CALLS] < planned * rate_doubt ? "did not reach the rate"
                         : values[HBK_LATENESS_P99_MS] > lateness_doubt_ms
                             ? "the load generator was late"

@@ -236,7 +236,11 @@ static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
                      words[targets[i].verdict]);
     }
     hbk_page_put(page, "</table></div>\n<p>A median decides; with fewer than ten blocks that is an "
-                       "indication and no more.</p>\n");
+                       "indication and no more. Beside other meshes a side is compared with a side "
+                       "between nodes; inside a node, where one agent does the work of both halves "
+                       "of a pair, all processes of a mesh are compared with all of another, each "
+                       "counted once. <code>node-plain</code> encrypts nothing and is no "
+                       "competitor.</p>\n");
 }
 
 static void put_notes(struct hbk_page *page)
@@ -271,15 +275,7 @@ static void put_notes(struct hbk_page *page)
         "one block are meaningful; absolute values hold for this machine, and the paper's were "
         "taken on another.</li>\n"
         "<li>Intervals are bootstrapped over blocks. Where two intervals overlap, this run does "
-        "not tell the systems apart.</li>\n</ul>\n"
-        "<h2 id=\"features\">What a feature costs, and how to turn it off</h2>\n"
-        "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>Feature of hauberk "
-        "node</th><th>What it costs</th>"
-        "<th>How to turn it off</th></tr></thead>\n"
-        "<tr><td>encryption and identity</td><td>the rows of Tables I and II</td><td>protocol TCP "
-        "instead of HBONE in the mesh file: the connection is relayed in plain text</td></tr>\n"
-        "<tr><td>all of it</td><td>the same</td><td><code>hauberk redirect</code> takes a pod out "
-        "of the mesh</td></tr>\n</table></div>\n");
+        "not tell the systems apart.</li>\n</ul>\n");
 }
 
 static void put_runs(struct hbk_page *page, const struct hbk_paper *paper)
@@ -320,6 +316,7 @@ hbk_status hbk_paper_report(const struct hbk_paper *paper, struct hbk_buffer *ou
     put_tables(&page, paper);
     put_machine(&page, paper);
     hbk_paper_put_figures(&page, paper);
+    hbk_paper_put_features(&page, paper);
     put_notes(&page);
     put_runs(&page, paper);
     return page.status;

@@ -23,6 +23,9 @@ enum hbk_quantity {
     HBK_QUANTITY_CLIENT_AGENT_MIB,
     HBK_QUANTITY_SERVER_AGENT_MIB,
     HBK_QUANTITY_UNCHARGED, /* cores that no process of ours was charged for */
+    HBK_QUANTITY_MESH_CPU,  /* cores of all that stands between the applications, each once */
+    HBK_QUANTITY_MESH_MIB,  /* private memory of the same */
+    HBK_QUANTITY_MESH_US,   /* microseconds of its CPU for each request */
     HBK_QUANTITIES,
 };
 
@@ -38,6 +41,11 @@ enum hbk_relation {
 struct hbk_estimate hbk_paper_estimate(const struct hbk_paper *paper, const struct hbk_cell *cell,
                                        const char *system, enum hbk_quantity quantity,
                                        enum hbk_relation relation);
+
+/* What `system` has more of than `beside`, in the blocks that have both. NAN without any. */
+struct hbk_estimate hbk_paper_difference(const struct hbk_paper *paper, const struct hbk_cell *cell,
+                                         const char *system, const char *beside,
+                                         enum hbk_quantity quantity);
 
 /* The cell of the plan that serves `item` with these properties; NULL without one. */
 const struct hbk_cell *hbk_paper_cell_for(const struct hbk_paper *paper, unsigned item,

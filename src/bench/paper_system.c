@@ -20,7 +20,7 @@
 
 enum {
     PEM_BYTES_MAX = 64 << 10,
-    PLACEHOLDERS = 15,
+    PLACEHOLDERS = 16,
     CONNECT_MS = 200,
     NAT_TEXT_BYTES_MAX = 1024,
     IDENTITY_AGE_S_MAX = 3600
@@ -200,6 +200,7 @@ static void fill_values(const struct hbk_paper *paper, const struct hbk_paper_sy
         {"CLIENT_TLS", values->client_tls},
         {"SERVER_TLS", values->server_tls},
         {"STATISTICS", system->is_quiet ? HBK_PAPER_NO_STATISTICS : ""},
+        {"ACCESS_LOG", system->is_logging ? HBK_PAPER_ACCESS_LOG : ""},
     };
     memcpy(values->list, list, sizeof list);
 }
@@ -353,9 +354,6 @@ static hbk_status start_process(struct hbk_paper *paper, const struct hbk_paper_
         return status;
     }
     agents->sides[agents->program_count++] = process->side;
-    if (agents->pids[process->side] == 0) {
-        agents->pids[process->side] = program->process.pid;
-    }
     return wait_ready(paper, program, place, process->port, ready_path, error);
 }
 
@@ -386,13 +384,20 @@ static hbk_status start_pair(struct hbk_paper *paper, const struct hbk_paper_sys
 
 /* ---- all kinds ---- */
 
-static hbk_status start_node(struct hbk_paper *paper, enum hbk_placement placement,
-                             struct hbk_paper_agents *agents, struct hbk_error *error)
+static hbk_status start_node(struct hbk_paper *paper, const struct hbk_paper_system *system,
+                             enum hbk_placement placement, struct hbk_paper_agents *agents,
+                             struct hbk_error *error)
 {
-    const struct hbk_scene_agents options = {.workers = 1, .cpu = (int)paper->options.agent_core};
+    const struct hbk_scene_agents options = {
+        .workers = 1,
+        .cpu = (int)paper->options.agent_core,
+        .binary = system->binary,
+        .gather = system->gather,
+    };
+    HBK_TRY(hbk_scene_set_plain(&paper->scene, system->is_plain, error));
     HBK_TRY(hbk_scene_start_agents(&paper->scene, &options, error));
-    agents->pids[HBK_SIDE_CLIENT] = paper->scene.agents[HBK_PLACE_ALPHA].process.pid;
-    agents->pids[HBK_SIDE_SERVER] =
+    agents->nodes[HBK_SIDE_CLIENT] = paper->scene.agents[HBK_PLACE_ALPHA].process.pid;
+    agents->nodes[HBK_SIDE_SERVER] =
         paper->scene.agents[placement == HBK_INTER ? HBK_PLACE_BETA : HBK_PLACE_ALPHA].process.pid;
     return HBK_OK;
 }
@@ -414,7 +419,7 @@ hbk_status hbk_paper_start_system(struct hbk_paper *paper, const struct hbk_pape
         status = make_identities(paper, system, placement, error);
         break;
     case HBK_NODE:
-        status = start_node(paper, placement, out_agents, error);
+        status = start_node(paper, system, placement, out_agents, error);
         break;
     case HBK_PAIR:
         status = start_pair(paper, system, placement, out_agents, error);

@@ -236,17 +236,43 @@ double hbk_sample_side_private_mib(const struct hbk_sample *sample, bool is_serv
                      : values[HBK_CLIENT_MIB] + or_0(values[HBK_CLIENT_AGENT_MIB]);
 }
 
+/* Inside one node a single agent stands on both sides, with one look for both: what it uses and
+ * holds exists once. */
+static bool is_on_both_sides(const struct hbk_sample *sample)
+{
+    const double *values = sample->values;
+    return sample->cell.placement == HBK_INTRA && values[HBK_CLIENT_AGENT_SOCKETS] > 0 &&
+           values[HBK_CLIENT_AGENT_SOCKETS] == values[HBK_SERVER_AGENT_SOCKETS] &&
+           values[HBK_CLIENT_AGENT_MIB] == values[HBK_SERVER_AGENT_MIB];
+}
+
+static double of_both(const struct hbk_sample *sample, enum hbk_measure client,
+                      enum hbk_measure server)
+{
+    const double *values = sample->values;
+    if (isnan(values[client]) && isnan(values[server])) {
+        return NAN;
+    }
+    return or_0(values[client]) + (is_on_both_sides(sample) ? 0 : or_0(values[server]));
+}
+
+double hbk_sample_mesh_cpu(const struct hbk_sample *sample)
+{
+    return of_both(sample, HBK_CLIENT_AGENT_CPU, HBK_SERVER_AGENT_CPU);
+}
+
+double hbk_sample_mesh_private_mib(const struct hbk_sample *sample)
+{
+    return of_both(sample, HBK_CLIENT_AGENT_MIB, HBK_SERVER_AGENT_MIB);
+}
+
 double hbk_sample_side_working_set_mib(const struct hbk_sample *sample, bool is_server)
 {
     const double *values = sample->values;
     double client = values[HBK_CLIENT_SOCKETS], server = values[HBK_SERVER_SOCKETS];
     double client_agent = or_0(values[HBK_CLIENT_AGENT_SOCKETS]);
     double server_agent = or_0(values[HBK_SERVER_AGENT_SOCKETS]);
-    /* Inside one node a single agent stands on both sides: its sockets exist once. */
-    bool is_shared = sample->cell.placement == HBK_INTRA && client_agent > 0 &&
-                     client_agent == server_agent &&
-                     values[HBK_CLIENT_AGENT_MIB] == values[HBK_SERVER_AGENT_MIB];
-    double all = client + server + client_agent + (is_shared ? 0 : server_agent);
+    double all = client + server + client_agent + (is_on_both_sides(sample) ? 0 : server_agent);
     double own = is_server ? server + server_agent : client + client_agent;
     double kernel = all > 0 ? values[HBK_KERNEL_MIB] * own / all : 0;
     return hbk_sample_side_private_mib(sample, is_server) + kernel;

@@ -102,3 +102,8 @@ HBK_MUST_USE hbk_status hbk_sample_csv(const struct hbk_sample *sample, struct h
 double hbk_sample_side_cpu(const struct hbk_sample *sample, bool is_server);
 double hbk_sample_side_private_mib(const struct hbk_sample *sample, bool is_server);
 double hbk_sample_side_working_set_mib(const struct hbk_sample *sample, bool is_server);
+
+/* What stands between the applications, all of it: of a pair both sides, of an agent that is on
+ * both sides itself, once. NAN where nothing does. */
+double hbk_sample_mesh_cpu(const struct hbk_sample *sample);
+double hbk_sample_mesh_private_mib(const struct hbk_sample *sample);

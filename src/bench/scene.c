@@ -95,14 +95,26 @@ static const char policies[] = "\n"
                                "        - {Exact: cluster.local/ns/shop/sa/front}\n"
                                "        - {Exact: cluster.local/ns/shop/sa/neighbour}\n";
 
-static const char mode_and_pods[] = "\n"
-                                    "# No plain text gets in.\n"
-                                    "peerAuthentications:\n"
-                                    "- name: default\n"
-                                    "  namespace: shop\n"
-                                    "  mode: STRICT\n"
-                                    "\n"
-                                    "pods:\n";
+static hbk_status write_policies(struct hbk_buffer *text, unsigned pairs)
+{
+    HBK_TRY(hbk_buffer_append(text, hbk_slice_text(policies)));
+    return pairs == 0
+               ? HBK_OK
+               : hbk_buffer_print(text, "        - {Prefix: cluster.local/ns/shop/sa/client-}\n");
+}
+
+static hbk_status write_mode(struct hbk_buffer *text, bool is_plain)
+{
+    return hbk_buffer_print(text,
+                            "\n"
+                            "# %s\n"
+                            "peerAuthentications:\n"
+                            "- name: default\n"
+                            "  namespace: shop\n"
+                            "  mode: %s\n",
+                            is_plain ? "Nobody is dialled over HBONE." : "No plain text gets in.",
+                            is_plain ? "DISABLE" : "STRICT");
+}
 
 static hbk_status write_pod(struct hbk_buffer *text, const struct hbk_topology_place *pod)
 {
@@ -120,12 +132,11 @@ hbk_status hbk_scene_render_mesh(const struct hbk_topology *topology,
                              engine == NULL ? "" : "\n"));
     HBK_TRY(write_workloads(out_text, topology, mesh->pairs));
     HBK_TRY(write_services(out_text, topology, mesh->pairs));
-    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(policies)));
-    if (mesh->pairs > 0) {
-        HBK_TRY(
-            hbk_buffer_print(out_text, "        - {Prefix: cluster.local/ns/shop/sa/client-}\n"));
+    if (!mesh->is_plain) {
+        HBK_TRY(write_policies(out_text, mesh->pairs));
     }
-    HBK_TRY(hbk_buffer_append(out_text, hbk_slice_text(mode_and_pods)));
+    HBK_TRY(write_mode(out_text, mesh->is_plain));
+    HBK_TRY(hbk_buffer_print(out_text, "\npods:\n"));
     for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         HBK_TRY(write_pod(out_text, &topology->places[place]));
     }
@@ -149,20 +160,29 @@ static hbk_status write_mesh(struct hbk_scene *scene, const struct hbk_scene_mes
         return hbk_error_set(error, status, "cannot write %s: %s", scene->mesh_path,
                              hbk_status_text(status));
     }
-    scene->pairs = mesh->pairs;
+    scene->mesh = *mesh;
     return HBK_OK;
 }
 
 hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char *engine,
                                 struct hbk_error *error)
 {
-    const struct hbk_scene_mesh mesh = {.engine = engine, .pairs = scene->pairs};
+    struct hbk_scene_mesh mesh = scene->mesh;
+    mesh.engine = engine;
     return write_mesh(scene, &mesh, error);
+}
+
+hbk_status hbk_scene_set_plain(struct hbk_scene *scene, bool is_plain, struct hbk_error *error)
+{
+    struct hbk_scene_mesh mesh = scene->mesh;
+    mesh.is_plain = is_plain;
+    return is_plain == scene->mesh.is_plain ? HBK_OK : write_mesh(scene, &mesh, error);
 }
 
 hbk_status hbk_scene_set_pairs(struct hbk_scene *scene, unsigned pairs, struct hbk_error *error)
 {
-    const struct hbk_scene_mesh mesh = {.pairs = pairs};
+    struct hbk_scene_mesh mesh = scene->mesh;
+    mesh.pairs = pairs;
     HBK_TRY(hbk_topology_add_pairs(&scene->topology, pairs, error));
     return write_mesh(scene, &mesh, error);
 }
@@ -216,21 +236,23 @@ static hbk_status start_agent(struct hbk_scene *scene, enum hbk_place host,
 {
     char workers[16];
     (void)snprintf(workers, sizeof workers, "%u", options->workers);
-    const char *arguments[] = {
-        "node",
-        "--mesh",
-        scene->mesh_path,
-        "--node",
-        scene->topology.places[host].name,
-        "--workers",
-        workers,
-        "--ca",
-        scene->ca_path,
-        NULL,
-        options->certificate_ttl,
-        NULL,
-    };
-    arguments[9] = options->certificate_ttl == NULL ? NULL : "--cert-ttl";
+    const char *const fixed[] = {
+        "node",      "--mesh", scene->mesh_path, "--node",      scene->topology.places[host].name,
+        "--workers", workers,  "--ca",           scene->ca_path};
+    const char *const optional[][2] = {{"--cert-ttl", options->certificate_ttl},
+                                       {"--gather", options->gather}};
+    const char *arguments[1 + HBK_COUNT(fixed) + 2 * HBK_COUNT(optional) + 1] = {options->binary};
+    size_t count = options->binary == NULL ? 0 : 1;
+    for (size_t i = 0; i < HBK_COUNT(fixed); i++) {
+        arguments[count++] = fixed[i];
+    }
+    for (size_t i = 0; i < HBK_COUNT(optional); i++) {
+        if (optional[i][1] != NULL) {
+            arguments[count++] = optional[i][0];
+            arguments[count++] = optional[i][1];
+        }
+    }
+    arguments[count] = NULL;
     char name[32];
     (void)snprintf(name, sizeof name, "agent-%s", scene->topology.places[host].name);
     struct hbk_program_spec spec = {
@@ -238,6 +260,7 @@ static hbk_status start_agent(struct hbk_scene *scene, enum hbk_place host,
         .place = host,
         .cpu = options->cpu,
         .arguments = arguments,
+        .is_foreign = options->binary != NULL,
     };
     return hbk_program_start(&scene->topology, &spec, &scene->agents[host], error);
 }
@@ -294,7 +317,7 @@ hbk_status hbk_scene_stop_agents(struct hbk_scene *scene, struct hbk_error *erro
     for (enum hbk_place place = HBK_PLACE_FRONT; place < HBK_PLACES_OF_MESH; place++) {
         HBK_TRY(hbk_redirect_remove(scene->topology.places[place].netns_fd, error));
     }
-    for (unsigned i = HBK_PLACES; i < HBK_PLACES + 2 * scene->pairs; i++) {
+    for (unsigned i = HBK_PLACES; i < HBK_PLACES + 2 * scene->mesh.pairs; i++) {
         HBK_TRY(hbk_redirect_remove(scene->topology.places[i].netns_fd, error));
     }
     return HBK_OK;

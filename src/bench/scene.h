@@ -28,6 +28,8 @@ enum {
 struct hbk_scene_mesh {
     const char *engine; /* the agents' TLS engine; NULL: their default */
     unsigned pairs;     /* of more pods: each server is a service of its own, with its account */
+    bool is_plain;      /* mutual TLS is switched off: mode DISABLE, and no policy, which would
+                         * need to know callers */
 };
 
 /* The mesh file for the pods of a topology: cart is a service, the intruder is refused by policy,
@@ -45,7 +47,7 @@ struct hbk_scene {
     char mesh_path[HBK_PROGRAM_PATH_BYTES_MAX];
     char ca_path[HBK_PROGRAM_PATH_BYTES_MAX];
     bool has_authority;
-    unsigned pairs; /* in the mesh file */
+    struct hbk_scene_mesh mesh; /* what the mesh file says */
 };
 
 /* Builds so many places of the topology, writes the mesh file and makes the authority. Nothing is
@@ -63,13 +65,19 @@ HBK_MUST_USE hbk_status hbk_scene_set_engine(struct hbk_scene *scene, const char
 HBK_MUST_USE hbk_status hbk_scene_set_pairs(struct hbk_scene *scene, unsigned pairs,
                                             struct hbk_error *error);
 
+/* Switches mutual TLS off or on again in the mesh file, for agents that start behind it. */
+HBK_MUST_USE hbk_status hbk_scene_set_plain(struct hbk_scene *scene, bool is_plain,
+                                            struct hbk_error *error);
+
 /* Makes the certificate authority at ca_path unless it is there. */
 HBK_MUST_USE hbk_status hbk_scene_make_authority(struct hbk_scene *scene, struct hbk_error *error);
 
 struct hbk_scene_agents {
     const char *certificate_ttl; /* "20s"; NULL: the agent's default */
     unsigned workers;
-    int cpu; /* to pin them to; -1: any */
+    int cpu;            /* to pin them to; -1: any */
+    const char *binary; /* another build of this program; NULL: this one */
+    const char *gather; /* of --gather; NULL: the agent's default */
 };
 
 /* Starts both agents and waits until they are ready: then the pods' traffic is captured.

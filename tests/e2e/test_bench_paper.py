@@ -46,7 +46,8 @@ def children_of(pid):
     return {one[0]: one[2] for one in parents if one[0] in family and one[0] != str(pid)}
 
 
-SIDECARS = ["sidecar-l7", "sidecar-l7-plain", "sidecar-tcp-plain", "sidecar-tcp-quiet"]
+SIDECARS = ["sidecar-l7", "sidecar-l7-log", "sidecar-l7-plain", "sidecar-tcp-plain",
+            "sidecar-tcp-quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,8 @@ def series(private_namespaces, tmp_path_factory):
     """One series of our own systems, for all tests that only look at what comes out."""
     folder = tmp_path_factory.mktemp("series") / "out"
     done = hauberk("bench", "paper", "-o", folder, *SHORT, "--only",
-                   "table2,fig6,fig7,fig8,pods", "--systems", ",".join(["node", *SIDECARS]),
+                   "table2,fig6,fig7,pods", "--systems",
+                   ",".join(["node", "node-plain", *SIDECARS]),
                    timeout=300)
     assert done.returncode == 0, done.stderr
     return folder
@@ -82,7 +84,7 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(series)
     assert report["indicative"] is True
     assert re.search(r"[\d.]+ us of the client's CPU a request", report["calibration"]), report
     assert {one["name"] for one in report["systems"] if one["measured"]} == {
-        "baseline", "node", *SIDECARS}
+        "baseline", "node", "node-plain", *SIDECARS}
     assert all(target["verdict"] in ("met", "missed", "unknown") for target in report["targets"])
     page = (folder / "report.html").read_text()
     assert "Table II" in page and "Indicative" in page
@@ -104,6 +106,25 @@ def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_a
     tables, rest = page.split("Table III", 1)
     assert "sidecar pair, HTTP" in tables and "plain text" not in tables
     assert "sidecar-l7-plain" in rest and "Figure 7" in rest
+
+
+def test_the_features_have_their_measured_costs_and_what_was_not_measured_says_so(series):
+    page = (series / "report.html").read_text()
+    rows = page.split('id="features"')[1].split("</table>")[0].split("<tr><td>")[1:]
+    measured = {pair for row in rows if "not measured in this run" not in row
+                for pair in re.findall(r"<td>(\S+) &minus; (\S+)</td>", row)}
+    assert measured == {
+        ("node", "node-plain"), ("node", "baseline"), ("sidecar-l7", "sidecar-l7-plain"),
+        ("sidecar-l7-plain", "sidecar-tcp-plain"), ("sidecar-tcp-plain", "sidecar-tcp-quiet"),
+        ("sidecar-l7-log", "sidecar-l7")}
+    assert sum("not measured in this run" in row for row in rows) >= 5
+    values = {run["system"]: run["values"] for run in samples(series)
+              if run["arrivals"] == "closed"}
+    us = [1e6 * (values[name]["client_agent_cpu_cores"] + values[name]["server_agent_cpu_cores"]) /
+          values[name]["achieved_rps"] for name in ("sidecar-l7-log", "sidecar-l7")]
+    row = next(row for row in rows if "sidecar-l7-log &minus; sidecar-l7<" in row)
+    told = float(re.search(r"([+-][\d.]+) us a request", row).group(1))
+    assert told == pytest.approx(us[0] - us[1], abs=0.006)
 
 
 def test_the_same_load_over_more_pods_is_held_by_one_agent_a_node(series):
@@ -163,12 +184,17 @@ def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_p
     page = (folder / "report.html").read_text()
     row = page.split("<td>control: Fortio and a Go server</td>")[1].split("</tr>")[0]
     assert re.match(r"\s*<td>[+-]\d", row), row
+    report = json.loads((folder / "results.json").read_text())
+    versions = {one["name"]: one["version"] for one in report["systems"]}
+    assert re.fullmatch(r"fortio v\d+\.\d+\.\d+, server of go\d+\.\S+ net/http",
+                        versions["fortio"]), versions
+    assert f"<td>{versions['fortio']}</td>" in page
 
 
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
-                              "1500ms", "--only", "table2", "--systems", "node"])
+                              "1s", "--only", "table2", "--systems", "node"])
 
     def agents():
         return [int(pid) for pid, command in children_of(series.pid).items()
@@ -349,6 +375,65 @@ def test_one_core_is_enough(paper):
     assert all(run["ok"] for run in samples(folder))
 
 
+# What stands in these files is no number: whoever read one would fail or tell something else.
+CONTROL_GROUPS = {
+    "none seen": [],
+    "version 1": ["cpu/cpuacct.usage", "cpuacct/cpuacct.usage", "memory/memory.usage_in_bytes"],
+}
+
+
+@pytest.mark.parametrize("told", CONTROL_GROUPS)
+def test_without_control_groups_or_with_their_first_version_everything_is_measured(
+        series, tmp_path, told):
+    script = "mount -t tmpfs none /sys/fs/cgroup && cd /sys/fs/cgroup && " + "".join(
+        f"mkdir -p {os.path.dirname(file)} && echo nothing > {file} && "
+        for file in CONTROL_GROUPS[told]) + 'cd / && exec "$0" "$@"'
+    folder = tmp_path / "out"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, BINARY, "bench", "paper", "-o", folder,
+         *SHORTEST, "--only", "fig7", "--systems", "node"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "results.json").read_text())["machine"]["Control groups"] == told
+    runs = {run["system"]: run for run in samples(folder)}
+    assert set(runs) == {"baseline", "node"} and all(run["ok"] for run in runs.values()), runs
+    usual = {run["system"]: run for run in samples(series) if run["arrivals"] == "closed"}
+    for system, run in runs.items():
+        assert set(run["values"]) == set(usual[system]["values"])
+        assert run["values"]["client_cpu_cores"] > 0 < run["values"]["server_private_mib"], run
+    agent = runs["node"]["values"]
+    assert agent["client_agent_cpu_cores"] > 0 < agent["client_agent_private_mib"], agent
+
+
+def test_two_builds_are_compared_by_naming_the_program_of_a_system(paper, tmp_path):
+    build = tmp_path / "build" / "hauberk"
+    build.parent.mkdir()
+    build.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/started\nexec {BINARY} "$@"\n')
+    build.chmod(0o755)
+    folder, _ = paper(*SHORTEST, "--only", "fig7", "--systems", "node,sidecar-tcp", "--binary",
+                      f"node={build}", "--binary", f"sidecar-tcp={build}")
+    assert all(run["ok"] for run in samples(folder)), samples(folder)
+    started = (tmp_path / "started").read_text()
+    assert started.count("node --mesh") == 2 and started.count("gateway -c") == 2, started
+    report = json.loads((folder / "results.json").read_text())
+    versions = {one["name"]: one["version"] for one in report["systems"]}
+    for name in ("node", "sidecar-tcp"):
+        assert re.fullmatch(rf"hauberk \d[\w.]* \({re.escape(str(build))}\)", versions[name])
+    # What was measured with this build is not gone on with by another one.
+    _, complaints = paper(*SHORTEST, "--only", "fig7", "--systems", "node,sidecar-tcp", "--resume",
+                          status=1)
+    assert "cannot be resumed" in complaints
+
+
+@pytest.mark.parametrize("given, found", [
+    ("nobody=/bin/true", 'no system of this series is called "nobody"'),
+    ("baseline=/bin/true", "load and echo"),
+])
+def test_a_binary_for_nobody_is_refused(paper, given, found):
+    _, complaints = paper("--systems", "node", "--binary", given, status=1)
+    assert given in complaints and found in complaints
+
+
 def test_two_results_are_compared_and_a_worse_one_is_a_status(tmp_path):
     def write(name, cpu):
         folder = tmp_path / name
@@ -437,6 +522,38 @@ def test_no_table_is_wider_than_the_page_on_a_screen_or_a_telephone(paper, find_
     assert all(table["table"] <= table["box"] for table in measured[1200]["tables"]), measured[1200]
 
 
+def test_figure_8_has_two_lines_and_tells_the_difference_of_their_slopes(paper, tmp_path):
+    """All points but one are there already; that one is measured."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    points = [(system, placement, count) for system in ("node", "node-plain")
+              for placement in ("inter", "intra") for count in (1000, 1600, 2400, 3200)]
+    slopes_kib = {"node": 3, "node-plain": 1}
+    with (folder / "samples.jsonl").open("w") as lines:
+        for system, placement, count in points:
+            if (system, placement, count) != ("node-plain", "inter", 1000):
+                run = fabricated(system, 0, placement, "burst")
+                run |= {"connections": count, "duration_ms": max(500, 2000 * count // 3200)}
+                mib = 2 + slopes_kib[system] * count / 1024
+                run["values"] |= {"client_agent_private_mib": mib, "server_agent_private_mib": mib}
+                lines.write(json.dumps(run) + "\n")
+    paper(*SHORTEST, "--only", "fig8", "--systems", "node,node-plain", "--resume")
+    runs = samples(folder)
+    assert len(runs) == len(points) and all(run["ok"] for run in runs), runs[-1]
+    values = runs[-1]["values"]
+    assert values["failed"] == 0, runs[-1]
+    # A relay of plain text holds a socket on either side for each connection.
+    assert values["client_agent_sockets"] >= 2000 <= values["server_agent_sockets"], values
+    part = (folder / "report.html").read_text().split('id="figure8"')[1].split("<h3")[0]
+    assert part.count("<figure") == 6 and "ot measured" not in part
+    assert part.count(" MiB without any, R&sup2; ") == 12
+    assert part.count("so mutual TLS adds ") == 6
+    inside = part.split("the one agent of both sides, private memory:")[1]
+    assert "with mutual TLS: 3.00 KiB a connection" in inside
+    assert "switched off: 1.00 KiB a connection" in inside
+    assert "so mutual TLS adds +2.00 KiB to each connection" in inside
+
+
 def test_the_page_opens_in_a_browser_and_shows_its_figures(series, find_peer_program, tmp_path):
     browser = find_peer_program("chromium")
     folder = series
@@ -450,7 +567,7 @@ def test_the_page_opens_in_a_browser_and_shows_its_figures(series, find_peer_pro
         assert f'id="{name}"' in dom, name
     drawn = dict(re.findall(r'<h3 id="(figure\d+)">.*?</h3>\s*(<figure|<p)', dom, re.DOTALL))
     assert {name for name, tag in drawn.items() if tag == "<figure"} >= {
-        "figure6", "figure7", "figure8"}
+        "figure6", "figure7"}
     assert "http" not in re.sub(r'xmlns="[^"]*"|<code>.*?</code>|<td>.*?</td>', "",
                                 dom.split("</style>")[1])  # nothing is fetched
     picture = tmp_path / "page.png"

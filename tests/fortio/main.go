@@ -6,6 +6,7 @@
 //	hbk-fortio load [flags] URL     a run as `fortio load` makes it, its result as JSON
 //	hbk-fortio server [flags]       the paper's server, with TLS when it is given a certificate
 //	hbk-fortio report ADDRESS DIR   `fortio report`: reads results in DIR and serves them
+//	hbk-fortio version              of Fortio's module and of Go, with whose net/http the server answers
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -140,12 +142,27 @@ func report(arguments []string) {
 	select {}
 }
 
+func version([]string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		fail(fmt.Errorf("built without its modules' versions"))
+	}
+	for _, module := range info.Deps {
+		if module.Path == "fortio.org/fortio" {
+			fmt.Printf("fortio %s, server of %s net/http\n", module.Version, info.GoVersion)
+			return
+		}
+	}
+	fail(fmt.Errorf("no module is Fortio's"))
+}
+
 func main() {
 	commands := map[string]func([]string){
 		"histogram": histogram, "load": load, "server": server, "report": report,
+		"version": version,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: hbk-fortio histogram|load|server|report ...")
+		fmt.Fprintln(os.Stderr, "usage: hbk-fortio histogram|load|server|report|version ...")
 		os.Exit(2)
 	}
 	commands[os.Args[1]](os.Args[2:])

@@ -52,14 +52,52 @@ static void a_process_that_burnt_so_much_cpu_reads_so_much(void **state)
     assert_int_equal(hbk_process_start(&spec, &process, NULL), HBK_OK);
     /* It ends by itself at that: look until it does no more. */
     while (usage.cpu_ns < burnt_ns) {
-        usage = hbk_gauge_group(process.pid, 1);
+        usage = hbk_gauge_group(process.pid, true);
         assert_int_equal(usage.processes, 1);
     }
     assert_in_range(usage.cpu_ns, burnt_ns, burnt_ns + burnt_ns / 10);
     assert_int_equal(usage.sockets, SOCKETS);
     assert_true(usage.private_bytes > 0);
     hbk_process_stop(&process, 0);
-    assert_int_equal(hbk_gauge_group(process.pid, 1).processes, 0);
+    assert_int_equal(hbk_gauge_group(process.pid, true).processes, 0);
+}
+
+static int wait_to_be_looked_at(void *argument)
+{
+    (void)argument;
+    (void)pause();
+    return 0;
+}
+
+static void one_pass_tells_groups_apart_and_the_same_group_twice_is_the_same(void **state)
+{
+    (void)state;
+    enum { GROUPS = 4 };
+    uint64_t burnt_ns = 20 * HBK_NS_PER_MS;
+    struct hbk_process burner, waiter;
+    struct hbk_process_spec spec = hbk_process_spec_call(burn, &burnt_ns);
+    spec.has_own_group = true;
+    spec.death_signal = SIGKILL;
+    assert_int_equal(hbk_process_start(&spec, &burner, NULL), HBK_OK);
+    spec = hbk_process_spec_call(wait_to_be_looked_at, NULL);
+    spec.has_own_group = true;
+    spec.death_signal = SIGKILL;
+    assert_int_equal(hbk_process_start(&spec, &waiter, NULL), HBK_OK);
+    const pid_t groups[GROUPS] = {burner.pid, 0, waiter.pid, burner.pid};
+    struct hbk_group_usage usages[GROUPS] = {0};
+    while (usages[0].cpu_ns < burnt_ns) {
+        hbk_gauge_groups(groups, GROUPS, true, usages);
+    }
+    assert_true(usages[0].processes == 1 && usages[2].processes == 1);
+    assert_int_equal(usages[0].sockets, SOCKETS);
+    assert_int_equal(usages[2].sockets, 0);
+    assert_true(usages[2].cpu_ns < burnt_ns);
+    assert_memory_equal(&usages[0], &usages[3], sizeof usages[0]);
+    assert_true(usages[1].processes == 0 && usages[1].cpu_ns == 0);
+    hbk_process_stop(&burner, 0);
+    hbk_gauge_groups(groups, GROUPS, false, usages);
+    assert_true(usages[0].processes == 0 && usages[2].processes == 1);
+    hbk_process_stop(&waiter, 0);
 }
 
 struct holding {
@@ -122,7 +160,7 @@ static int64_t bytes_of_a_socket(unsigned pairs)
         found[i] = (int64_t)hbk_gauge_machine().kernel_bytes - (int64_t)before_bytes;
         found[i] /= 2 * (int64_t)pairs;
     }
-    unsigned sockets = hbk_gauge_group(process.pid, 1).sockets;
+    unsigned sockets = hbk_gauge_group(process.pid, true).sockets;
     hbk_process_stop(&process, 0);
     (void)close(asked[1]);
     (void)close(told[0]);
@@ -163,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_burnt_so_much_cpu_reads_so_much),
+        cmocka_unit_test(one_pass_tells_groups_apart_and_the_same_group_twice_is_the_same),
         cmocka_unit_test(connections_that_are_only_held_show_in_the_kernels_memory),
         cmocka_unit_test(the_machine_is_busy_and_its_kernel_holds_memory),
     };

@@ -65,9 +65,9 @@ static bool is_planned(const char *name, unsigned item, unsigned pods)
 static void figure_7_has_the_five_variants_of_the_paper_and_those_without_statistics(void **state)
 {
     (void)state;
-    static const char *const variants[] = {"sidecar-l7",        "sidecar-l7-plain",
-                                           "sidecar-l7-quiet",  "sidecar-tcp-plain",
-                                           "sidecar-tcp-quiet", "baseline"};
+    static const char *const variants[] = {
+        "sidecar-l7",        "sidecar-l7-plain", "sidecar-l7-quiet", "sidecar-tcp-plain",
+        "sidecar-tcp-quiet", "sidecar-l7-log",   "node-plain",       "baseline"};
     paper = (struct hbk_paper){.options = {.items = HBK_ALL_ITEMS}};
     find_all();
     for (size_t i = 0; i < HBK_COUNT(variants); i++) {
@@ -75,6 +75,47 @@ static void figure_7_has_the_five_variants_of_the_paper_and_those_without_statis
     }
     assert_false(is_planned("sidecar-tcp-quiet", HBK_TABLE_1 | HBK_TABLE_2, 0));
     hbk_arena_fini(&paper.arena);
+}
+
+/* Whether a cell of Figure 8 has our agents with mutual TLS and without. */
+static bool has_both_lines(enum hbk_placement placement, unsigned connections)
+{
+    unsigned both = 0;
+    for (unsigned i = 0; i < paper.cell_count; i++) {
+        const struct hbk_paper_cell *cell = &paper.cells[i];
+        for (unsigned k = 0; k < paper.system_count; k++) {
+            bool is_in = (cell->items & HBK_FIGURE_8) != 0 && cell->cell.placement == placement &&
+                         cell->cell.connections == connections && (cell->systems >> k & 1) != 0;
+            both += is_in && (strcmp(paper.systems[k].name, "node") == 0 ||
+                              strcmp(paper.systems[k].name, "node-plain") == 0);
+        }
+    }
+    return both == 2;
+}
+
+static void figure_8_has_the_agents_with_mutual_tls_and_with_it_switched_off(void **state)
+{
+    (void)state;
+    static const struct hbk_paper_options cases[] = {
+        {.items = HBK_ALL_ITEMS}, /* quick: between nodes */
+        {.items = HBK_FIGURE_8},
+        {.items = HBK_ALL_ITEMS, .is_full = true},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        paper = (struct hbk_paper){.options = cases[i]};
+        find_all();
+        for (unsigned count = 1000; count <= 3200; count += 2200) {
+            assert_true(has_both_lines(HBK_INTER, count));
+            assert_true(has_both_lines(HBK_INTRA, count) == (i > 0));
+        }
+        assert_true(cases[i].is_full == has_both_lines(HBK_INTER, 1200));
+        for (unsigned k = 0; k < paper.system_count; k++) {
+            bool is_plain = strcmp(paper.systems[k].name, "node-plain") == 0;
+            assert_false(is_plain && paper.systems[k].encrypts);
+        }
+        assert_false(is_planned("node-plain", HBK_ALL_ITEMS, 10));
+        hbk_arena_fini(&paper.arena);
+    }
 }
 
 static void more_pods_are_ten_and_fifty_beside_the_one_of_table_2(void **state)
@@ -137,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quick_series_of_all_systems_is_planned_for_less_than_nine_minutes),
         cmocka_unit_test(figure_7_has_the_five_variants_of_the_paper_and_those_without_statistics),
+        cmocka_unit_test(figure_8_has_the_agents_with_mutual_tls_and_with_it_switched_off),
         cmocka_unit_test(more_pods_are_ten_and_fifty_beside_the_one_of_table_2),
         cmocka_unit_test(
             a_burst_lasts_for_two_calls_of_each_connection_however_short_runs_are_asked_for),

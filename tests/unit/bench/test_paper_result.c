@@ -125,6 +125,113 @@ static void a_target_is_met_or_missed_by_the_figures_alone(void **state)
     }
 }
 
+/* As the bench sees them: inside a node one agent is on both sides, with one look for both. */
+static void inside_a_node_all_of_a_mesh_is_compared_with_all_of_another(void **state)
+{
+    (void)state;
+    static struct hbk_target targets[HBK_TARGETS_MAX];
+    static const struct {
+        double pair_cpu; /* of each half */
+        enum hbk_verdict_of_target verdict;
+    } cases[] = {{0.06, HBK_TARGET_MET}, {0.04, HBK_TARGET_MISSED}};
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        assert_int_equal(begin(state), 0);
+        paper.cells[0].cell.placement = HBK_INTRA;
+        paper.cells[0].items = HBK_TABLE_1;
+        for (unsigned block = 0; block < 3; block++) {
+            struct hbk_sample *agent = add("node", block, 205), *pair = add("other", block, 205);
+            add_agent(agent, 0.1, 6);
+            add_agent(pair, cases[i].pair_cpu, 4);
+            pair->values[HBK_SERVER_AGENT_SOCKETS]++;
+            agent->cell.placement = pair->cell.placement = HBK_INTRA;
+            assert_true(fabs(hbk_quantity_of(agent, HBK_QUANTITY_MESH_CPU) - 0.1) < 1e-9);
+            assert_true(hbk_quantity_of(pair, HBK_QUANTITY_MESH_MIB) == 8);
+        }
+        unsigned count = hbk_paper_targets(&paper, targets);
+        assert_int_equal(find(targets, count, "CPU of all the mesh's processes: lower")->verdict,
+                         cases[i].verdict);
+        assert_int_equal(find(targets, count, "memory of all the mesh's processes: lower")->verdict,
+                         HBK_TARGET_MET);
+        for (unsigned k = 0; k < count; k++) { /* sides are not comparable there */
+            assert_true(strstr(targets[k].text, "lower than every") == NULL ||
+                        strstr(targets[k].text, " side") == NULL);
+        }
+    }
+}
+
+static void what_does_not_encrypt_is_no_competitor(void **state)
+{
+    (void)state;
+    static struct hbk_target targets[HBK_TARGETS_MAX];
+    paper.systems[paper.system_count++] = (struct hbk_paper_system){
+        .name = "node-plain", .kind = HBK_NODE, .is_plain = true, .is_usable = true};
+    add_agent(add("node", 0, 205), 0.02, 3);
+    add_agent(add("node-plain", 0, 201), 0.01, 2);
+    add_agent(add("other", 0, 210), 0.03, 4);
+    unsigned count = hbk_paper_targets(&paper, targets);
+    const struct hbk_target *best = find(targets, count, "P99: lower than every other");
+    assert_int_equal(best->verdict, HBK_TARGET_MET);
+    assert_non_null(strstr(best->found, "(other)"));
+}
+
+static void a_feature_costs_what_its_switch_changes_in_the_blocks_that_have_both(void **state)
+{
+    (void)state;
+    for (unsigned block = 0; block < 3; block++) {
+        add_agent(add("node", block, 205 + block), 0.02, 3);
+        add_agent(add("node-plain", block, 202 + block), 0.005, 2.5);
+    }
+    add_agent(add("node", 3, 900), 0.5, 30); /* beside nothing */
+    struct hbk_estimate p99 =
+        hbk_paper_difference(&paper, &the_cell, "node", "node-plain", HBK_QUANTITY_FORTIO_P99);
+    assert_true(p99.count == 3 && p99.median == 3);
+    struct hbk_estimate mib =
+        hbk_paper_difference(&paper, &the_cell, "node", "node-plain", HBK_QUANTITY_CLIENT_MIB);
+    assert_true(mib.median == 0.5);
+    assert_int_equal(
+        hbk_paper_difference(&paper, &the_cell, "node", "baseline", HBK_QUANTITY_RATE).count, 0);
+}
+
+static void
+the_largest_load_is_held_without_an_error_in_each_run_or_the_target_is_missed(void **state)
+{
+    (void)state;
+    static struct hbk_target targets[HBK_TARGETS_MAX];
+    enum { RUNS = 3 };
+    static const struct {
+        double calls[RUNS], failed[RUNS];
+        bool is_good[RUNS];
+        enum hbk_verdict_of_target verdict;
+    } cases[] = {
+        {{25600, 25600, 25600}, {0, 0, 0}, {true, true, true}, HBK_TARGET_MET},
+        {{25600, 25600, 25600}, {0, 0, 1}, {true, true, true}, HBK_TARGET_MISSED}, /* a median: 0 */
+        {{25600, 25600, 19000}, {0, 0, 0}, {true, true, true}, HBK_TARGET_MISSED},
+        {{25600, 25600, 25600}, {0, 0, 0}, {true, true, false}, HBK_TARGET_MISSED},
+        {{25600, 25600, 25600}, {0, 0, 0}, {false, false, false}, HBK_TARGET_MISSED},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        assert_int_equal(begin(state), 0);
+        struct hbk_cell *cell = &paper.cells[0].cell;
+        unsigned count = hbk_paper_targets(&paper, targets);
+        assert_int_equal(find(targets, count, "12,800")->verdict, HBK_TARGET_UNKNOWN);
+        cell->rate_rps = 12800;
+        cell->connections = 6400;
+        cell->duration_ms = 2000;
+        paper.cells[0].items = HBK_FIGURE_4;
+        count = hbk_paper_targets(&paper, targets);
+        assert_int_equal(find(targets, count, "12,800")->verdict, HBK_TARGET_UNKNOWN);
+        for (unsigned block = 0; block < RUNS; block++) {
+            struct hbk_sample *sample = add("node", block, 250);
+            sample->cell = *cell;
+            sample->is_good = cases[i].is_good[block];
+            sample->values[HBK_CALLS] = cases[i].calls[block];
+            sample->values[HBK_FAILED] = cases[i].failed[block];
+        }
+        count = hbk_paper_targets(&paper, targets);
+        assert_int_equal(find(targets, count, "12,800")->verdict, cases[i].verdict);
+    }
+}
+
 static void what_was_not_measured_is_neither_met_nor_missed(void **state)
 {
     (void)state;
@@ -179,7 +286,7 @@ static void a_plan_runs_a_cell_once_for_all_that_need_it(void **state)
     assert_int_equal(paper.cell_count, 3); /* who asks for the figure gets its three loads */
     paper.options = (struct hbk_paper_options){.items = HBK_FIGURE_8};
     hbk_paper_plan(&paper);
-    assert_int_equal(paper.cell_count, 4);
+    assert_int_equal(paper.cell_count, 8);       /* between nodes and inside one */
     assert_int_equal(paper.cells[0].systems, 2); /* the node agent alone */
 }
 
@@ -190,6 +297,12 @@ int main(void)
         cmocka_unit_test_setup(a_side_is_application_and_agent_with_their_share_of_the_kernel,
                                begin),
         cmocka_unit_test_setup(a_target_is_met_or_missed_by_the_figures_alone, begin),
+        cmocka_unit_test_setup(inside_a_node_all_of_a_mesh_is_compared_with_all_of_another, begin),
+        cmocka_unit_test_setup(what_does_not_encrypt_is_no_competitor, begin),
+        cmocka_unit_test_setup(a_feature_costs_what_its_switch_changes_in_the_blocks_that_have_both,
+                               begin),
+        cmocka_unit_test_setup(
+            the_largest_load_is_held_without_an_error_in_each_run_or_the_target_is_missed, begin),
         cmocka_unit_test_setup(what_was_not_measured_is_neither_met_nor_missed, begin),
         cmocka_unit_test_setup(a_sample_survives_its_line, begin),
         cmocka_unit_test_setup(a_plan_runs_a_cell_once_for_all_that_need_it, begin),

@@ -6,16 +6,15 @@
 #include "harness.h"
 #include "policy/authorize.h"
 
-static struct hbk_mesh *load_scene(const char *engine, unsigned pairs)
+static struct hbk_mesh *load_mesh(const struct hbk_scene_mesh *scene_mesh)
 {
     static struct hbk_topology topology;
     struct hbk_buffer text;
     struct hbk_mesh *mesh = NULL;
     struct hbk_report report;
-    const struct hbk_scene_mesh scene_mesh = {.engine = engine, .pairs = pairs};
     hbk_topology_plan(&topology, HBK_PLACES_OF_MESH);
     hbk_buffer_init(&text, HBK_SCENE_MESH_BYTES_MAX);
-    assert_int_equal(hbk_scene_render_mesh(&topology, &scene_mesh, &text), HBK_OK);
+    assert_int_equal(hbk_scene_render_mesh(&topology, scene_mesh, &text), HBK_OK);
     hbk_status status =
         hbk_mesh_file_parse("mesh.yaml", hbk_buffer_slice(&text), NULL, &mesh, &report);
     hbk_buffer_fini(&text);
@@ -23,6 +22,12 @@ static struct hbk_mesh *load_scene(const char *engine, unsigned pairs)
         fail_msg("%s", report.lines[0]);
     }
     return mesh;
+}
+
+static struct hbk_mesh *load_scene(const char *engine, unsigned pairs)
+{
+    const struct hbk_scene_mesh scene_mesh = {.engine = engine, .pairs = pairs};
+    return load_mesh(&scene_mesh);
 }
 
 /* Whether cart takes a connection of that account, and the sentence of the log if not. */
@@ -70,6 +75,23 @@ static void cart_takes_no_plain_text(void **state)
     hbk_mesh_unref(mesh);
 }
 
+static void with_mutual_tls_switched_off_plain_text_is_sent_and_taken_from_everybody(void **state)
+{
+    (void)state;
+    static const struct hbk_scene_mesh plain = {.is_plain = true};
+    struct hbk_mesh *mesh = load_mesh(&plain);
+    const struct hbk_workload *cart = hbk_mesh_workload(mesh, HBK_SLICE("demo//Pod/shop/cart"));
+    assert_non_null(cart);
+    assert_int_equal(hbk_mesh_peer_mode(mesh, cart, HBK_SCENE_PORT), HBK_PEER_DISABLE);
+    assert_true(hbk_inbound_plain_allowed(mesh, cart, HBK_SCENE_PORT));
+    assert_true(hbk_mesh_allows_outbound_plain_text(mesh, HBK_SLICE("shop")));
+    struct hbk_authorize_input nobody = {.destination = {.port = HBK_SCENE_PORT}};
+    struct hbk_authorization verdict;
+    hbk_authorize(mesh, cart, &nobody, &verdict);
+    assert_true(verdict.is_allowed);
+    hbk_mesh_unref(mesh);
+}
+
 static void the_agent_understands_the_mesh_file_of_the_scene(void **state)
 {
     (void)state;
@@ -112,6 +134,7 @@ int main(void)
         cmocka_unit_test(the_agent_understands_the_mesh_file_of_the_scene),
         cmocka_unit_test(the_intruder_is_refused_by_the_policy_that_the_log_will_name),
         cmocka_unit_test(cart_takes_no_plain_text),
+        cmocka_unit_test(with_mutual_tls_switched_off_plain_text_is_sent_and_taken_from_everybody),
         cmocka_unit_test(each_pair_of_pods_is_a_service_with_an_account_that_is_let_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

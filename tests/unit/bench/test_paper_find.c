@@ -1,0 +1,106 @@
+#include "bench/paper.h"
+
+#include "harness.h"
+
+static struct hbk_paper paper; /* too large for a stack */
+
+static hbk_status find(const char *systems, const char *const *binaries, struct hbk_error *error)
+{
+    paper = (struct hbk_paper){.options = {.items = HBK_ALL_ITEMS, .systems = systems}};
+    for (; binaries[paper.options.binary_count] != NULL; paper.options.binary_count++) {
+        paper.options.binaries[paper.options.binary_count] = binaries[paper.options.binary_count];
+    }
+    hbk_arena_init(&paper.arena);
+    return hbk_paper_find_systems(&paper, error);
+}
+
+static const struct hbk_paper_system *system_called(const char *name)
+{
+    for (unsigned i = 0; i < paper.system_count; i++) {
+        if (strcmp(paper.systems[i].name, name) == 0) {
+            return &paper.systems[i];
+        }
+    }
+    fail_msg("no system is called %s", name);
+    return NULL;
+}
+
+static void another_build_stands_for_the_system_that_was_named_and_for_no_other(void **state)
+{
+    (void)state;
+    static const char *const binaries[] = {"node=/bin/echo", "sidecar-l7-plain=/bin/echo", NULL};
+    static const struct {
+        const char *name, *binary;
+    } cases[] = {
+        {"node", "/bin/echo"},
+        {"node-plain", "/proc/self/exe"},
+        {"sidecar-l7", "/proc/self/exe"},
+        {"sidecar-l7-plain", "/bin/echo"},
+        {"sidecar-l7-quiet", "/proc/self/exe"},
+    };
+    struct hbk_error error = {0};
+    assert_int_equal(
+        find("node,node-plain,sidecar-l7,sidecar-l7-plain,sidecar-l7-quiet", binaries, &error),
+        HBK_OK);
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        const struct hbk_paper_system *system = system_called(cases[i].name);
+        assert_true(system->is_usable);
+        assert_string_equal(system->binary, cases[i].binary);
+    }
+    /* What it says when it is asked for its version, and its path. */
+    assert_string_equal(system_called("node")->version, "version (/bin/echo)");
+    assert_string_equal(system_called("node-plain")->version, "hauberk " HBK_VERSION);
+    hbk_arena_fini(&paper.arena);
+}
+
+static void a_build_that_is_not_there_leaves_its_system_out_with_its_path(void **state)
+{
+    (void)state;
+    static const char *const binaries[] = {"node=/no/such/build", NULL};
+    struct hbk_error error = {0};
+    assert_int_equal(find("node", binaries, &error), HBK_OK);
+    assert_false(system_called("node")->is_usable);
+    assert_non_null(strstr(system_called("node")->reason, "/no/such/build"));
+    hbk_arena_fini(&paper.arena);
+}
+
+static void a_program_that_cannot_tell_its_version_is_said_not_to(void **state)
+{
+    (void)state;
+    static const char *const binaries[] = {"node=/bin/false", NULL};
+    struct hbk_error error = {0};
+    assert_int_equal(find("node", binaries, &error), HBK_OK);
+    assert_non_null(strstr(system_called("node")->version, "unknown"));
+    hbk_arena_fini(&paper.arena);
+}
+
+static void a_binary_for_nobody_for_a_baseline_or_given_twice_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *binaries[3];
+        const char *found;
+    } cases[] = {
+        {{"nobody=/bin/true"}, "no system of this series is called \"nobody\""},
+        {{"haproxy=/bin/true"}, "no system of this series is called \"haproxy\""},
+        {{"baseline=/bin/true"}, "load and echo"},
+        {{"node=/bin/true", "node=/bin/false"}, "has its program already"},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_error error = {0};
+        assert_int_equal(find("node", cases[i].binaries, &error), HBK_INVALID);
+        assert_non_null(strstr(error.text, cases[i].found));
+        hbk_arena_fini(&paper.arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_build_stands_for_the_system_that_was_named_and_for_no_other),
+        cmocka_unit_test(a_build_that_is_not_there_leaves_its_system_out_with_its_path),
+        cmocka_unit_test(a_program_that_cannot_tell_its_version_is_said_not_to),
+        cmocka_unit_test(a_binary_for_nobody_for_a_baseline_or_given_twice_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
