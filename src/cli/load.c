@@ -106,6 +106,10 @@ static int finish(const struct hbk_load_command *command, const struct hbk_load_
         is_written = false;
     }
     bool are_met = judge(command, result, &judges_errors);
+    if (hbk_load_result_calls(result) == 0 && !result->was_interrupted) {
+        fputs("hauberk load: not one request was made in the timed part\n", stderr);
+        return HBK_EXIT_FAILED;
+    }
     if (!is_written) {
         return HBK_EXIT_FAILED;
     }
@@ -121,7 +125,8 @@ static int run(struct hbk_load_command *command)
     static const int signals[] = {SIGINT, SIGTERM};
     struct hbk_error error = {0};
     struct hbk_load_result result;
-    struct hbk_load_course course;
+    struct hbk_load_course course = {0};
+    int exit_status = HBK_EXIT_FAILED;
     HBK_CLEANUP(hbk_fd_close) int signal_fd = -1;
     uint64_t files_max;
     if (hbk_limits_raise_open_files(&files_max) != HBK_OK) {
@@ -147,15 +152,15 @@ static int run(struct hbk_load_command *command)
         status = hbk_load_run(&command->plan, signal_fd, &result, &error);
         hbk_load_course_end(&course);
     }
-    if (status != HBK_OK) {
+    if (status == HBK_OK) {
+        exit_status = finish(command, &result, &course);
+        hbk_load_result_fini(&result);
+    } else {
         fprintf(stderr, "hauberk load: %s\n",
                 error.status == HBK_OK ? hbk_status_text(status) : error.text);
-        return HBK_EXIT_FAILED;
     }
-    int exit_status = finish(command, &result, &course);
     hbk_tls_context_unref(command->plan.tls);
     hbk_load_course_fini(&course);
-    hbk_load_result_fini(&result);
     return exit_status;
 }
 

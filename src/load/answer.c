@@ -33,10 +33,16 @@ void hbk_answer_expect(struct hbk_answer *answer, struct hbk_slice message)
     answer->expected = message;
 }
 
+static enum hbk_answer_step fault(struct hbk_answer *answer, const char *text)
+{
+    answer->fault = text;
+    return HBK_ANSWER_MALFORMED;
+}
+
 static enum hbk_answer_step read_echo(struct hbk_answer *answer, struct hbk_slice bytes)
 {
     if (!hbk_slice_starts_with(answer->expected, bytes)) {
-        return HBK_ANSWER_MALFORMED;
+        return fault(answer, "the echo is not what was sent");
     }
     answer->body_bytes += bytes.size;
     answer->expected = hbk_slice_part(answer->expected, bytes.size, answer->expected.size);
@@ -60,11 +66,11 @@ static enum hbk_answer_step read_body(struct hbk_answer *answer, struct hbk_slic
             return HBK_ANSWER_MORE;
         case HBK_HTTP1_BODY_END:
             if (bytes.size > 0) {
-                return HBK_ANSWER_MALFORMED; /* nobody asked for what comes behind */
+                return fault(answer, "bytes behind the end of the answer");
             }
             return answer->is_keep_alive ? HBK_ANSWER_WHOLE : HBK_ANSWER_LAST;
         case HBK_HTTP1_BODY_INVALID:
-            return HBK_ANSWER_MALFORMED;
+            return fault(answer, "a chunk, or what stands between chunks, breaks HTTP");
         }
     }
 }
@@ -111,13 +117,13 @@ static enum hbk_answer_step read_head(struct hbk_answer *answer, struct hbk_slic
     struct hbk_slice head;
     do {
         if (answer->interim_count > HBK_LOAD_INTERIM_MAX) {
-            return HBK_ANSWER_MALFORMED;
+            return fault(answer, "more than 100 heads with status 1xx");
         }
         switch (hbk_http1_read_response(&answer->reader, *bytes, answer->is_to_head, &response)) {
         case HBK_HTTP1_NEED_MORE:
             return HBK_ANSWER_MORE;
         case HBK_HTTP1_INVALID:
-            return HBK_ANSWER_MALFORMED;
+            return fault(answer, answer->reader.fault_text);
         case HBK_HTTP1_READY:
             break;
         }
@@ -146,7 +152,7 @@ enum hbk_answer_step hbk_answer_read(struct hbk_answer *answer, struct hbk_slice
     }
     if (was_held) {
         if (hbk_buffer_append(&answer->held, bytes) != HBK_OK) {
-            return HBK_ANSWER_MALFORMED;
+            return fault(answer, "a head in pieces could not be held");
         }
         bytes = hbk_buffer_slice(&answer->held);
     }
@@ -158,7 +164,7 @@ enum hbk_answer_step hbk_answer_read(struct hbk_answer *answer, struct hbk_slice
     if (was_held) {
         hbk_buffer_consume(&answer->held, bytes.size - rest.size);
     } else if (step == HBK_ANSWER_MORE && hbk_buffer_append(&answer->held, rest) != HBK_OK) {
-        return HBK_ANSWER_MALFORMED;
+        return fault(answer, "a head in pieces could not be held");
     }
     return step;
 }

@@ -45,7 +45,8 @@ struct hbk_answer {
     uint8_t interim_count; /* heads with 1xx so far */
     bool is_in_body;
     bool is_keep_alive;
-    bool is_to_head; /* no body follows, whatever the head says; stays over resets */
+    const char *fault; /* after MALFORMED: static, what was wrong */
+    bool is_to_head;   /* no body follows, whatever the head says; stays over resets */
 };
 
 /* Before the first use; the answer holds no memory. */

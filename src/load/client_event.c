@@ -272,6 +272,7 @@ void hbk_load_on_answer(struct hbk_load_call *call, bool is_last, uint64_t now_n
         dispose(connection, false, now_ns);
     } else {
         hbk_load_on_room(connection, now_ns);
+        settle(connection); /* though the server may allow no further call */
     }
 }
 
@@ -293,7 +294,7 @@ void hbk_load_on_lost(struct hbk_load_connection *connection, enum hbk_load_fail
         dispose(connection, false, now_ns);
     } else if (failure == HBK_LOAD_MALFORMED) {
         client->result.failures[failure]++;
-        dispose(connection, false, now_ns);
+        dispose(connection, !connection->is_proven, now_ns);
     } else if (connection->is_proven || opens_late(client)) {
         dispose(connection, false, now_ns); /* the server was free to */
     } else {

@@ -41,6 +41,13 @@ struct hbk_buffer *hbk_load_frames(struct hbk_load_connection *connection)
     return is_secure(connection) ? &connection->plain : &connection->out;
 }
 
+/* What the peer did, for the first failure of this kind. */
+static void explain(struct hbk_load_connection *connection, enum hbk_load_failure failure,
+                    const char *text)
+{
+    hbk_load_result_explain(&connection->client->result, failure, text);
+}
+
 /* The socket failed: in the life of the connection, or while it was being opened. */
 static void lose(struct hbk_load_connection *connection, enum hbk_load_failure failure,
                  uint64_t now_ns)
@@ -183,6 +190,7 @@ static void take_plain(struct hbk_load_connection *connection, struct hbk_slice 
     }
     if (connection->busy == 0) {
         /* Nobody asked. What a call of ours would read next could not be trusted. */
+        explain(connection, HBK_LOAD_MALFORMED, "bytes that nobody asked for");
         hbk_load_on_lost(connection, HBK_LOAD_MALFORMED, now_ns);
         return;
     }
@@ -196,6 +204,7 @@ static void take_plain(struct hbk_load_connection *connection, struct hbk_slice 
         finish_call(connection, true, now_ns);
         break;
     case HBK_ANSWER_MALFORMED:
+        explain(connection, HBK_LOAD_MALFORMED, connection->answer.fault);
         hbk_load_on_lost(connection, HBK_LOAD_MALFORMED, now_ns);
         break;
     }
@@ -230,6 +239,7 @@ static void keep_ticket(struct hbk_load_connection *connection)
 static void advance(struct hbk_load_connection *connection)
 {
     struct hbk_slice plain;
+    enum hbk_load_failure failure;
     while (connection->secure.session != NULL) {
         enum hbk_secure_answer answer =
             hbk_secure_next(&connection->secure, &connection->out, &plain);
@@ -252,8 +262,9 @@ static void advance(struct hbk_load_connection *connection)
             lose(connection, HBK_LOAD_EARLY_CLOSE, hbk_clock_monotonic_ns());
             return;
         case HBK_SECURE_FAILED:
-            lose(connection, connection->is_proven ? HBK_LOAD_MALFORMED : HBK_LOAD_HANDSHAKE,
-                 hbk_clock_monotonic_ns());
+            failure = connection->is_proven ? HBK_LOAD_MALFORMED : HBK_LOAD_HANDSHAKE;
+            explain(connection, failure, hbk_secure_failure_text(&connection->secure));
+            lose(connection, failure, hbk_clock_monotonic_ns());
             return;
         }
     }
@@ -290,6 +301,8 @@ static void take_end(struct hbk_load_connection *connection, bool is_reset)
 {
     uint64_t now_ns = hbk_clock_monotonic_ns();
     if (connection->is_connecting) {
+        explain(connection, HBK_LOAD_HANDSHAKE,
+                is_reset ? "the server reset the connection" : "the server closed the connection");
         hbk_load_on_open_failed(connection, HBK_LOAD_HANDSHAKE, now_ns);
         return;
     }

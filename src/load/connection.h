@@ -29,7 +29,8 @@ struct hbk_load_call {
     struct hbk_load_connection *connection;
     const struct hbk_load_request *request;
     uint64_t intended_ns, sent_ns, deadline_ns;
-    uint64_t body_bytes; /* of the answer, as head and status */
+    uint64_t body_bytes;     /* of the answer, as head and status */
+    uint64_t promised_bytes; /* HTTP/2: what its head said of its body; UINT64_MAX: nothing */
     uint32_t head_bytes;
     uint16_t status;
     uint8_t path;                /* index of the request */

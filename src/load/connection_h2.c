@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "load/connection.h"
 
+enum { STATUS_NOT_MODIFIED = 304 };
+
 /* DATA of one stream that is put into `out` at a time, so that streams take turns. */
 enum { BODY_BYTES_PER_TURN_MAX = 256 * 1024 };
 
@@ -96,6 +98,7 @@ void hbk_load_h2_send(struct hbk_load_connection *connection, struct hbk_load_ca
     const struct hbk_load_request *request = call->request;
     call->stream = (struct hbk_h2_stream){0};
     call->body_sent = 0;
+    call->promised_bytes = UINT64_MAX;
     hbk_status status = hbk_h2_open(connection->h2, &call->stream, &request->h2, request->fields,
                                     request->field_count, request->body.size == 0);
     if (status != HBK_OK) {
@@ -105,12 +108,29 @@ void hbk_load_h2_send(struct hbk_load_connection *connection, struct hbk_load_ca
     send_body(connection, call);
 }
 
+/* The sum of the DATA frames must be what the head promised (RFC 9113, 8.1.1), where the head is
+ * that of the body and not of one that was only asked about. */
+static bool keeps_promise(const struct hbk_load_call *call)
+{
+    bool has_no_body = call->connection->answer.is_to_head || call->status == STATUS_NOT_MODIFIED;
+    return call->promised_bytes == UINT64_MAX ||
+           call->body_bytes == (has_no_body ? 0 : call->promised_bytes);
+}
+
 /* The answer has ended. A stream whose body the server did not want is given up. */
 static void finish(struct hbk_load_connection *connection, struct hbk_load_call *call,
                    uint64_t now_ns)
 {
+    bool is_whole = keeps_promise(call);
     if (!hbk_h2_is_closed(&call->stream)) {
-        hbk_h2_reset(connection->h2, &call->stream, HBK_H2_NO_ERROR);
+        hbk_h2_reset(connection->h2, &call->stream,
+                     is_whole ? HBK_H2_NO_ERROR : HBK_H2_PROTOCOL_ERROR);
+    }
+    if (!is_whole) {
+        hbk_load_result_explain(&connection->client->result, HBK_LOAD_MALFORMED,
+                                "a body that is not as long as its content-length");
+        hbk_load_on_call_failed(call, HBK_LOAD_MALFORMED, now_ns);
+        return;
     }
     hbk_load_on_answer(call, connection->is_draining && connection->busy == 1, now_ns);
 }
@@ -123,6 +143,10 @@ static void take_response(struct hbk_load_connection *connection, const struct h
     for (uint32_t i = 0; event->fields != NULL && i < event->fields->count; i++) {
         const struct hbk_h2_field *field = &event->fields->list[i];
         call->head_bytes += (uint32_t)(field->name.size + field->value.size);
+        if (hbk_slice_equal(field->name, HBK_SLICE("content-length")) &&
+            !hbk_slice_to_u64(field->value, UINT64_MAX - 1, &call->promised_bytes)) {
+            call->promised_bytes = UINT64_MAX - 1; /* which no body keeps */
+        }
     }
     if (event->is_last) {
         finish(connection, call, now_ns);
@@ -149,6 +173,8 @@ static void take_goaway(struct hbk_load_connection *connection, const struct hbk
         struct hbk_load_call *call = &connection->calls[i];
         if (call->request != NULL && call->stream.id > event->last_stream_id) {
             hbk_h2_reset(connection->h2, &call->stream, HBK_H2_CANCEL);
+            hbk_load_result_explain(&connection->client->result, HBK_LOAD_RESET,
+                                    "the server went away (GOAWAY) before it took the request");
             hbk_load_on_call_failed(call, HBK_LOAD_RESET, now_ns);
         }
     }
@@ -173,6 +199,9 @@ static void take_event(struct hbk_load_connection *connection, const struct hbk_
         finish(connection, call_of(event->stream), now_ns);
         break;
     case HBK_H2_RESET:
+        hbk_load_result_explain(&connection->client->result,
+                                event->is_ours ? HBK_LOAD_MALFORMED : HBK_LOAD_RESET,
+                                hbk_h2_code_text(event->code));
         hbk_load_on_call_failed(call_of(event->stream),
                                 event->is_ours ? HBK_LOAD_MALFORMED : HBK_LOAD_RESET, now_ns);
         break;
@@ -203,6 +232,8 @@ void hbk_load_h2_take(struct hbk_load_connection *connection, struct hbk_slice b
         case HBK_H2_NEED_MORE:
             return;
         case HBK_H2_FAILED:
+            hbk_load_result_explain(&connection->client->result, HBK_LOAD_MALFORMED,
+                                    connection->h2->failure_text);
             hbk_load_on_lost(connection, HBK_LOAD_MALFORMED, now_ns);
             return;
         case HBK_H2_EVENT:

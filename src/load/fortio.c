@@ -364,6 +364,18 @@ static json_t *failures_object(const uint64_t failures[static HBK_LOAD_FAILURE_C
     return object;
 }
 
+static json_t *reasons_object(const struct hbk_load_result *result)
+{
+    json_t *object = json_object();
+    for (unsigned i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
+        if (result->reasons[i][0] != '\0') {
+            json_object_set_new(object, hbk_load_failure_key((enum hbk_load_failure)i),
+                                json_string(result->reasons[i]));
+        }
+    }
+    return object;
+}
+
 static json_t *cpu_object(const struct hbk_load_result *result)
 {
     double busy_ns = (double)result->cpu_user_ns + (double)result->cpu_system_ns;
@@ -398,7 +410,7 @@ static json_t *our_part(const struct hbk_load_plan *plan, const struct hbk_load_
     const struct hbk_histogram *service = is_open ? &result->service : &result->response;
     return json_pack(
         "{s:s, s:s, s:f, s:f, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:b, s:f, s:f, s:s?, s:o, s:I, s:I, s:o}",
+        "s:o, s:o, s:b, s:f, s:f, s:s?, s:o, s:I, s:I, s:o}",
         "loop", is_open ? "open" : "closed", "arrival", arrivals[plan->arrival], "offered_rps",
         plan->rate_per_s, "achieved_rps", hbk_load_result_rate(result), "connections",
         (int)plan->connections, "threads", (int)plan->threads, "planned",
@@ -408,11 +420,12 @@ static json_t *our_part(const struct hbk_load_plan *plan, const struct hbk_load_
         percentiles_us(plan, service), "lateness_us", percentiles_us(plan, &result->lateness),
         "connect_us", percentiles_us(plan, &result->connect), "cpu", cpu_object(result), "errors",
         failures_object(result->failures), "warm_up_errors",
-        failures_object(result->warm_up_failures), "interrupted", (int)result->was_interrupted,
-        "busy_share", result->busy_share, "wait_share", result->wait_share, "bottleneck",
-        hbk_load_result_bottleneck(plan, result), "urls", paths_array(plan, result),
-        "handshakes_full", (json_int_t)result->handshakes_full, "handshakes_resumed",
-        (json_int_t)result->handshakes_resumed, "fortio_us", fortio_us(plan, &result->fortio));
+        failures_object(result->warm_up_failures), "error_reasons", reasons_object(result),
+        "interrupted", (int)result->was_interrupted, "busy_share", result->busy_share, "wait_share",
+        result->wait_share, "bottleneck", hbk_load_result_bottleneck(plan, result), "urls",
+        paths_array(plan, result), "handshakes_full", (json_int_t)result->handshakes_full,
+        "handshakes_resumed", (json_int_t)result->handshakes_resumed, "fortio_us",
+        fortio_us(plan, &result->fortio));
 }
 
 char *hbk_fortio_text(const struct hbk_load_plan *plan, const struct hbk_load_result *result)

@@ -73,12 +73,16 @@ static void print_latencies(const struct hbk_load_plan *plan, const struct hbk_l
 }
 
 static void print_failures(const char *title,
-                           const uint64_t failures[static HBK_LOAD_FAILURE_COUNT], FILE *stream)
+                           const uint64_t failures[static HBK_LOAD_FAILURE_COUNT],
+                           const struct hbk_load_result *result, FILE *stream)
 {
     for (unsigned i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
         if (failures[i] > 0) {
-            fprintf(stream, "  %-11s %s: %" PRIu64 "\n", title,
-                    hbk_load_failure_text((enum hbk_load_failure)i), failures[i]);
+            const char *reason = result->reasons[i];
+            bool has_reason = reason[0] != '\0';
+            fprintf(stream, "  %-11s %s: %" PRIu64 "%s%s%s\n", title,
+                    hbk_load_failure_text((enum hbk_load_failure)i), failures[i],
+                    has_reason ? " (the first: " : "", reason, has_reason ? ")" : "");
             title = "";
         }
     }
@@ -203,8 +207,8 @@ void hbk_load_report(const struct hbk_load_plan *plan, const struct hbk_load_res
     print_latencies(plan, result, stream);
     print_statuses(plan, result, stream);
     print_paths(plan, result, stream);
-    print_failures("errors", result->failures, stream);
-    print_failures("in warm-up", result->warm_up_failures, stream);
+    print_failures("errors", result->failures, result, stream);
+    print_failures("in warm-up", result->warm_up_failures, result, stream);
     fprintf(stream, "  sockets     %" PRIu64 " opened\n", result->connections_opened);
     if (result->handshakes_full + result->handshakes_resumed > 0) {
         fprintf(stream, "  handshakes  %" PRIu64 " full, %" PRIu64 " resumed\n",

@@ -85,6 +85,19 @@ void hbk_load_result_record(struct hbk_load_result *result, unsigned path,
     }
 }
 
+void hbk_load_result_explain(struct hbk_load_result *result, enum hbk_load_failure failure,
+                             const char *text)
+{
+    HBK_ASSERT(failure < HBK_LOAD_FAILURE_COUNT);
+    char *reason = result->reasons[failure];
+    if (text == NULL || reason[0] != '\0') {
+        return;
+    }
+    for (size_t i = 0; i + 1 < HBK_LOAD_REASON_BYTES_MAX && text[i] != '\0'; i++) {
+        reason[i] = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
+    }
+}
+
 void hbk_load_result_note_share(struct hbk_load_result *result)
 {
     double elapsed = (double)result->elapsed_ns;
@@ -214,6 +227,10 @@ void hbk_load_result_merge(struct hbk_load_result *to, const struct hbk_load_res
     merge_counts(to->statuses, from->statuses, HBK_COUNT(to->statuses));
     merge_counts(to->failures, from->failures, HBK_COUNT(to->failures));
     merge_counts(to->warm_up_failures, from->warm_up_failures, HBK_COUNT(to->warm_up_failures));
+    for (unsigned i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
+        hbk_load_result_explain(to, (enum hbk_load_failure)i,
+                                from->reasons[i][0] == '\0' ? NULL : from->reasons[i]);
+    }
     to->planned += from->planned;
     to->waited += from->waited;
     to->connections_opened += from->connections_opened;

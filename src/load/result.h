@@ -42,7 +42,7 @@ enum hbk_load_failure {
 const char *hbk_load_failure_text(enum hbk_load_failure failure);
 const char *hbk_load_failure_key(enum hbk_load_failure failure);
 
-enum { HBK_LOAD_STATUS_MAX = 999 };
+enum { HBK_LOAD_STATUS_MAX = 999, HBK_LOAD_REASON_BYTES_MAX = 128 };
 
 /* Sums without a histogram, for sizes. */
 struct hbk_load_tally {
@@ -77,15 +77,17 @@ struct hbk_load_result {
     uint64_t statuses[HBK_LOAD_STATUS_MAX + 1];        /* answers by status code */
     uint64_t failures[HBK_LOAD_FAILURE_COUNT];         /* in the timed part */
     uint64_t warm_up_failures[HBK_LOAD_FAILURE_COUNT]; /* before it */
-    uint64_t planned;                                  /* calls of the schedule; 0: no number */
-    uint64_t waited;                                   /* calls that waited for a connection */
-    uint64_t connections_opened;                       /* in warm-up and later */
-    uint64_t sent_bytes, received_bytes;               /* in the timed part */
-    int64_t start_realtime_ns;                         /* of the timed part */
-    uint64_t elapsed_ns;                               /* from there to the last call's end */
-    uint64_t cpu_user_ns, cpu_system_ns;               /* of the threads, in the timed part */
-    uint64_t cpu_wait_ns;                              /* ready to run, without a CPU */
-    double busy_share, wait_share; /* of the busiest thread: of the time, on and for a CPU */
+    /* In words, what was wrong the first time, warm-up included; empty where nothing is known. */
+    char reasons[HBK_LOAD_FAILURE_COUNT][HBK_LOAD_REASON_BYTES_MAX];
+    uint64_t planned;                    /* calls of the schedule; 0: no number */
+    uint64_t waited;                     /* calls that waited for a connection */
+    uint64_t connections_opened;         /* in warm-up and later */
+    uint64_t sent_bytes, received_bytes; /* in the timed part */
+    int64_t start_realtime_ns;           /* of the timed part */
+    uint64_t elapsed_ns;                 /* from there to the last call's end */
+    uint64_t cpu_user_ns, cpu_system_ns; /* of the threads, in the timed part */
+    uint64_t cpu_wait_ns;                /* ready to run, without a CPU */
+    double busy_share, wait_share;       /* of the busiest thread: of the time, on and for a CPU */
     uint64_t handshakes_full, handshakes_resumed; /* TLS, in the timed part */
     bool was_interrupted;
 };
@@ -103,6 +105,11 @@ void hbk_load_result_set_unit(struct hbk_load_result *result, double unit_s, dou
 /* A call that has ended, of the URL with index `path`. */
 void hbk_load_result_record(struct hbk_load_result *result, unsigned path,
                             const struct hbk_load_times *times);
+
+/* What was wrong, if it is the first of its kind. The text is copied, without what is not ASCII;
+ * NULL: nothing is known. */
+void hbk_load_result_explain(struct hbk_load_result *result, enum hbk_load_failure failure,
+                             const char *text);
 
 /* When one thread's result is complete: its shares of the time. */
 void hbk_load_result_note_share(struct hbk_load_result *result);

@@ -9,6 +9,7 @@
  */
 #include "load/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -20,6 +21,9 @@
 
 /* Time for the threads to hear of the start. */
 static const uint64_t start_delay_ns = 5 * HBK_NS_PER_MS;
+
+/* Of a kind of failure and the words of its first time. */
+enum { REASON_BYTES_MAX = HBK_LOAD_REASON_BYTES_MAX + 64 };
 
 struct run;
 
@@ -35,6 +39,7 @@ struct part {
     struct hbk_message warm, done, abort;
     uint64_t connections_opened; /* at the end of warm-up, with what failed until then */
     uint64_t failures[HBK_LOAD_FAILURE_COUNT];
+    char reasons[HBK_LOAD_FAILURE_COUNT][HBK_LOAD_REASON_BYTES_MAX];
     hbk_status status; /* of opening the client */
 };
 
@@ -78,6 +83,7 @@ static void on_client_warm(struct hbk_load_client *client)
     struct part *part = client->owner;
     part->connections_opened = client->result.connections_opened;
     memcpy(part->failures, client->result.failures, sizeof part->failures);
+    memcpy(part->reasons, client->result.reasons, sizeof part->reasons);
     tell_control(part, &part->warm);
 }
 
@@ -240,23 +246,31 @@ static void start_ticking(struct run *run)
                    start_delay_ns + lead_ns + run->plan->watch->interval_ns);
 }
 
-/* The most frequent way in which connections could not be opened. */
-static const char *reason(const struct run *run)
+/* The most frequent way in which connections could not be opened, and what the first time was
+ * wrong. */
+static const char *reason(const struct run *run, char out_text[static REASON_BYTES_MAX])
 {
     uint64_t sums[HBK_LOAD_FAILURE_COUNT] = {0};
     unsigned worst = 0;
+    const char *words = "";
     for (unsigned i = 0; i < HBK_LOAD_FAILURE_COUNT; i++) {
         for (unsigned k = 0; k < run->team.count; k++) {
             sums[i] += run->parts[k].failures[i];
         }
         worst = sums[i] > sums[worst] ? i : worst;
     }
-    return hbk_load_failure_text((enum hbk_load_failure)worst);
+    for (unsigned k = 0; k < run->team.count && words[0] == '\0'; k++) {
+        words = run->parts[k].reasons[worst];
+    }
+    (void)snprintf(out_text, REASON_BYTES_MAX, "%s%s%s",
+                   hbk_load_failure_text((enum hbk_load_failure)worst),
+                   words[0] == '\0' ? "" : ": ", words);
+    return out_text;
 }
 
 static void start_threads(struct run *run)
 {
-    char address[HBK_ADDRESS_TEXT_BYTES_MAX];
+    char address[HBK_ADDRESS_TEXT_BYTES_MAX], text[REASON_BYTES_MAX];
     uint64_t opened = 0, failed = 0;
     bool has_trial = run->plan->calls == 0 || !hbk_load_plan_opens_late(run->plan);
     for (unsigned i = 0; i < run->team.count; i++) {
@@ -275,13 +289,13 @@ static void start_threads(struct run *run)
         fail_run(run, hbk_error_set(run->error, HBK_NO_ROUTE,
                                     "%llu failures in warm-up (%s); -allow-initial-errors goes on "
                                     "nevertheless",
-                                    (unsigned long long)failed, reason(run)));
+                                    (unsigned long long)failed, reason(run, text)));
         return;
     }
     if (opened == 0 && has_trial) {
         fail_run(run, hbk_error_set(run->error, HBK_NO_ROUTE,
                                     "not one connection to %s could be opened: %s",
-                                    hbk_address_text(&run->address, address), reason(run)));
+                                    hbk_address_text(&run->address, address), reason(run, text)));
         return;
     }
     run->start_ns = hbk_clock_monotonic_ns() + start_delay_ns;

@@ -124,6 +124,7 @@ static void a_head_without_end_is_malformed_at_the_limit(void **state)
         step = hbk_answer_read(&answer, HBK_SLICE("yyyyyyyyyyyyyyyy"));
     }
     assert_int_equal(step, HBK_ANSWER_MALFORMED);
+    assert_non_null(answer.fault);
     hbk_answer_reset(&answer);
 }
 
