@@ -184,18 +184,6 @@ static void send_interim(struct hbk_gw_stream *stream)
     }
 }
 
-static hbk_status write_data(struct hbk_gw_stream *stream, struct hbk_slice data, bool is_last)
-{
-    struct hbk_buffer *out = &stream->connection->pipe.out;
-    bool is_chunked = server_of(stream)->is_chunked;
-    if (data.size > 0) {
-        HBK_TRY(is_chunked ? hbk_buffer_print(out, "%zx\r\n", data.size) : HBK_OK);
-        HBK_TRY(hbk_buffer_append(out, data));
-        HBK_TRY(is_chunked ? hbk_buffer_append(out, HBK_SLICE("\r\n")) : HBK_OK);
-    }
-    return is_last && is_chunked ? hbk_buffer_append(out, HBK_SLICE("0\r\n\r\n")) : HBK_OK;
-}
-
 static void send_data(struct hbk_gw_stream *stream, struct hbk_slice data, bool is_last)
 {
     struct hbk_gw_connection *connection = stream->connection;
@@ -206,7 +194,9 @@ static void send_data(struct hbk_gw_stream *stream, struct hbk_slice data, bool 
         data = HBK_SLICE("");
     }
     connection->http1.unsent_bytes += data.size;
-    check_sent(connection, write_data(stream, data, is_last));
+    check_sent(connection, connection->http1.is_chunked
+                               ? hbk_http1_write_chunk(&connection->pipe.out, data, is_last)
+                               : hbk_buffer_append(&connection->pipe.out, data));
     if (is_last) {
         finish(stream);
     }

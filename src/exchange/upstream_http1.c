@@ -82,23 +82,14 @@ void hbk_gw_http1_client_send(struct hbk_gw_upstream *upstream, struct hbk_gw_st
     hbk_gw_stream_bound(stream);
 }
 
-static hbk_status write_data(struct hbk_gw_upstream *upstream, struct hbk_slice data, bool is_last)
-{
-    struct hbk_buffer *out = &upstream->pipe.out;
-    bool is_chunked = upstream->is_request_chunked;
-    if (data.size > 0) {
-        HBK_TRY(is_chunked ? hbk_buffer_print(out, "%zx\r\n", data.size) : HBK_OK);
-        HBK_TRY(hbk_buffer_append(out, data));
-        HBK_TRY(is_chunked ? hbk_buffer_append(out, HBK_SLICE("\r\n")) : HBK_OK);
-    }
-    return is_last && is_chunked ? hbk_buffer_append(out, HBK_SLICE("0\r\n\r\n")) : HBK_OK;
-}
-
 static void send_data(struct hbk_gw_stream *stream, struct hbk_slice data, bool is_last)
 {
     struct hbk_gw_upstream *upstream = stream->upstream;
     upstream->unsent_bytes += data.size;
-    if (write_data(upstream, data, is_last) != HBK_OK) {
+    hbk_status status = upstream->is_request_chunked
+                            ? hbk_http1_write_chunk(&upstream->pipe.out, data, is_last)
+                            : hbk_buffer_append(&upstream->pipe.out, data);
+    if (status != HBK_OK) {
         hbk_gw_upstream_fail(upstream, HBK_GW_FAILED_CLOSED, "the upstream does not read");
         return;
     }

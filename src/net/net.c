@@ -1,7 +1,9 @@
 #include "net/net.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/assert.h"
 #include "net/tunnel.h"
 
 hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
@@ -31,4 +33,15 @@ void hbk_net_fini(struct hbk_net *net)
     free(net->input.bytes);
     free(net->output.bytes);
     *net = (struct hbk_net){0};
+}
+
+struct hbk_span hbk_net_take_back(struct hbk_net *net, struct hbk_buffer *partial)
+{
+    struct hbk_slice kept = hbk_buffer_slice(partial);
+    HBK_ASSERT(kept.size <= net->input.size);
+    if (kept.size > 0) {
+        memcpy(net->input.bytes, kept.bytes, kept.size);
+        hbk_buffer_consume(partial, kept.size);
+    }
+    return hbk_span_of(net->input.bytes, kept.size);
 }

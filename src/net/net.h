@@ -86,3 +86,6 @@ struct hbk_net {
 HBK_MUST_USE hbk_status hbk_net_init(struct hbk_net *net, struct hbk_loop *loop,
                                      const struct hbk_net_config *config);
 void hbk_net_fini(struct hbk_net *net); /* every tunnel and relay must be gone */
+
+/* Moves what was left of a connection's input to the front of `input`; that much is there now. */
+struct hbk_span hbk_net_take_back(struct hbk_net *net, struct hbk_buffer *partial);

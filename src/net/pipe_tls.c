@@ -223,17 +223,6 @@ static void take_input(struct hbk_pipe *pipe, struct hbk_span input)
     }
 }
 
-/* Moves what was left over to the front of the worker's scratch; returns its size. */
-static size_t take_partial(struct hbk_pipe *pipe)
-{
-    struct hbk_slice partial = hbk_buffer_slice(&pipe->partial);
-    if (partial.size > 0) {
-        memcpy(pipe->net->input.bytes, partial.bytes, partial.size);
-        hbk_buffer_consume(&pipe->partial, partial.size);
-    }
-    return partial.size;
-}
-
 void hbk_pipe_tls_begin(struct hbk_pipe *pipe)
 {
     take_input(pipe, hbk_span_of(pipe->net->input.bytes, 0));
@@ -245,7 +234,7 @@ bool hbk_pipe_tls_go_on(struct hbk_pipe *pipe)
         return false;
     }
     size_t before = hbk_buffer_size(&pipe->partial);
-    take_input(pipe, hbk_span_of(pipe->net->input.bytes, take_partial(pipe)));
+    take_input(pipe, hbk_net_take_back(pipe->net, &pipe->partial));
     return !pipe->is_closed && hbk_buffer_size(&pipe->partial) < before;
 }
 
@@ -260,7 +249,7 @@ struct hbk_span hbk_pipe_tls_room(const struct hbk_pipe *pipe)
 
 void hbk_pipe_tls_received(struct hbk_pipe *pipe, size_t size)
 {
-    size_t kept = take_partial(pipe);
+    size_t kept = hbk_net_take_back(pipe->net, &pipe->partial).size;
     take_input(pipe, hbk_span_of(pipe->net->input.bytes, kept + size));
 }
 
@@ -268,7 +257,7 @@ static void on_flight(struct hbk_task *task)
 {
     struct hbk_pipe *pipe = HBK_CONTAINER(task, struct hbk_pipe, flight);
     pipe->is_waiting = false;
-    take_input(pipe, hbk_span_of(pipe->net->input.bytes, take_partial(pipe)));
+    take_input(pipe, hbk_net_take_back(pipe->net, &pipe->partial));
     if (!pipe->is_closed) {
         hbk_pipe_flush_now(pipe);
         hbk_loop_post(pipe->net->loop, HBK_PHASE_READ, &pipe->task);

@@ -571,17 +571,6 @@ static void take_input(struct hbk_tunnel *tunnel, struct hbk_span input)
     }
 }
 
-/* Moves the input that was left over to the front of the worker's scratch; returns its size. */
-static size_t take_partial(struct hbk_tunnel *tunnel)
-{
-    struct hbk_slice partial = hbk_buffer_slice(&tunnel->partial);
-    if (partial.size > 0) {
-        memcpy(tunnel->net->input.bytes, partial.bytes, partial.size);
-        hbk_buffer_consume(&tunnel->partial, partial.size);
-    }
-    return partial.size;
-}
-
 /* Receives once into the worker's scratch, behind what was left over earlier. */
 static void read_once(struct hbk_tunnel *tunnel)
 {
@@ -613,7 +602,7 @@ static void read_once(struct hbk_tunnel *tunnel)
     if (size < room.size && (tunnel->source.ready & (HBK_ENDED | HBK_HUNG_UP)) == 0) {
         tunnel->source.ready &= ~(uint32_t)HBK_READABLE;
     }
-    (void)take_partial(tunnel);
+    (void)hbk_net_take_back(tunnel->net, &tunnel->partial);
     take_input(tunnel, hbk_span_of(scratch.bytes, kept + size));
 }
 
@@ -658,7 +647,7 @@ static void on_flight_task(struct hbk_task *task)
 {
     struct hbk_tunnel *tunnel = HBK_CONTAINER(task, struct hbk_tunnel, flight_task);
     tunnel->is_waiting = false;
-    take_input(tunnel, hbk_span_of(tunnel->net->input.bytes, take_partial(tunnel)));
+    take_input(tunnel, hbk_net_take_back(tunnel->net, &tunnel->partial));
     flush(tunnel);
     if (tunnel->state != HBK_TUNNEL_CLOSED && (tunnel->source.ready & HBK_READABLE) != 0 &&
         !tunnel->is_waiting) {

@@ -1,9 +1,9 @@
 /*
- * HTTP/1.1 messages in (RFC 9112), without I/O and without copies: for the load generator, the echo
- * server and the admin server. A head is parsed where it lies, in one piece; a body is passed on in
- * the parts in which it comes. What two parsers could understand differently is refused: both
- * lengths, repeated lengths, folded lines, bare line feeds, blanks before a colon. One thread at a
- * time.
+ * HTTP/1.1 messages in (RFC 9112), and chunks out, without I/O and, inwards, without copies: for
+ * the gateway, the load generator, the echo server and the admin server. A head is parsed where it
+ * lies, in one piece; a body is passed on in the parts in which it comes. What two parsers could
+ * understand differently is refused: both lengths, repeated lengths, folded lines, bare line feeds,
+ * blanks before a colon. One thread at a time.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/slice.h"
 
 enum {
@@ -104,6 +105,14 @@ enum hbk_http1_body_answer {
 HBK_MUST_USE enum hbk_http1_body_answer hbk_http1_read_body(struct hbk_http1_body *body,
                                                             struct hbk_slice *input,
                                                             struct hbk_slice *out_data);
+
+/*
+ * Appends a part of a chunked body (RFC 9112, 7.1), and its end when it is the last, without
+ * extensions and trailers. A part may be empty. Fails: HBK_LIMIT, HBK_NO_MEMORY; some of it may
+ * have been appended.
+ */
+HBK_MUST_USE hbk_status hbk_http1_write_chunk(struct hbk_buffer *out, struct hbk_slice data,
+                                              bool is_last);
 
 /* Of `count` fields, the value of the first with that name (any case); false without one. */
 HBK_MUST_USE bool hbk_http1_find_field(const struct hbk_http1_field *fields, size_t count,

@@ -165,3 +165,13 @@ enum hbk_http1_body_answer hbk_http1_read_body(struct hbk_http1_body *body, stru
     }
     HBK_UNREACHABLE();
 }
+
+hbk_status hbk_http1_write_chunk(struct hbk_buffer *out, struct hbk_slice data, bool is_last)
+{
+    if (data.size > 0) {
+        HBK_TRY(hbk_buffer_print(out, "%zx\r\n", data.size));
+        HBK_TRY(hbk_buffer_append(out, data));
+        HBK_TRY(hbk_buffer_append(out, HBK_SLICE("\r\n")));
+    }
+    return is_last ? hbk_buffer_append(out, HBK_SLICE("0\r\n\r\n")) : HBK_OK;
+}

@@ -304,6 +304,26 @@ static enum hbk_http1_body_answer read_in_steps(struct hbk_http1_body body, stru
     return answer;
 }
 
+static void chunks_are_written_as_they_are_read(void **state)
+{
+    (void)state;
+    struct hbk_buffer out;
+    hbk_buffer_init(&out, 100);
+    assert_int_equal(hbk_http1_write_chunk(&out, HBK_SLICE("abc"), false), HBK_OK);
+    /* Nothing is no part: a chunk of no bytes would be the end. */
+    assert_int_equal(hbk_http1_write_chunk(&out, HBK_SLICE(""), false), HBK_OK);
+    assert_int_equal(hbk_http1_write_chunk(&out, HBK_SLICE("0123456789abcdef"), true), HBK_OK);
+    assert_slice_equal(hbk_buffer_slice(&out),
+                       HBK_SLICE("3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"));
+    hbk_buffer_clear(&out);
+    assert_int_equal(hbk_http1_write_chunk(&out, HBK_SLICE(""), true), HBK_OK);
+    assert_slice_equal(hbk_buffer_slice(&out), HBK_SLICE("0\r\n\r\n"));
+    hbk_buffer_fini(&out);
+    hbk_buffer_init(&out, 12); /* of the 13 that it takes */
+    assert_int_equal(hbk_http1_write_chunk(&out, HBK_SLICE("abc"), true), HBK_LIMIT);
+    hbk_buffer_fini(&out);
+}
+
 /* RFC 9112, 7.1. */
 static void chunked_bodies_are_the_same_however_they_are_split(void **state)
 {
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(the_version_and_the_connection_field_decide_what_stays_open),
         cmocka_unit_test(limits_of_a_head_are_exact),
         cmocka_unit_test(the_length_of_a_response_follows_from_status_and_fields),
+        cmocka_unit_test(chunks_are_written_as_they_are_read),
         cmocka_unit_test(chunked_bodies_are_the_same_however_they_are_split),
         cmocka_unit_test(foreign_text_between_chunks_has_limits),
         cmocka_unit_test(bodies_of_other_kinds_end_where_they_should),
