@@ -42,7 +42,8 @@ struct hbk_net_config {
     uint64_t gather_ns;        /* longest rest of the loop, runtime/gather.h; 0: none */
     uint64_t expired_grace_ns; /* for streams of a tunnel whose peer's certificate has expired */
     uint32_t streams_max;      /* per tunnel */
-    uint32_t mark;             /* on every socket that we open (ambient.md 3e) */
+    uint32_t mark;             /* on every socket that we open (ambient.md 3e), */
+    uint32_t workload_mark;    /* but for those to a workload with a namespace of its own */
     const struct hbk_batcher_options *batcher; /* borrowed; NULL: what is usual */
 };
 
@@ -57,6 +58,7 @@ struct hbk_net_config {
         .expired_grace_ns = 60 * HBK_NS_PER_S,     \
         .streams_max = 2048,                       \
         .mark = 0x539,                             \
+        .workload_mark = 0x111,                    \
     })
 
 struct hbk_relay;

@@ -152,6 +152,19 @@ static hbk_status for_both_families(delivery_fn *change, struct hbk_error *error
     return has_ipv6() ? change(netlink, true, error) : HBK_OK;
 }
 
+/*
+ * Accepted sockets inherit the mark of the agent that calls them, and with it the way back. It
+ * saves a routing decision for each reply; where it may not be set, replies take the mark of their
+ * connection as before. Last, since the table keeps the agent's own mark from being inherited.
+ */
+static void let_replies_inherit_marks(void)
+{
+    HBK_CLEANUP(hbk_fd_close)
+    int fd = open("/proc/sys/net/ipv4/tcp_fwmark_accept", O_WRONLY | O_CLOEXEC);
+    ssize_t written = fd < 0 ? -1 : write(fd, "1", 1);
+    (void)written;
+}
+
 hbk_status hbk_redirect_apply_here(const struct hbk_redirect_spec *spec, struct hbk_error *error)
 {
     HBK_CLEANUP(hbk_buffer_fini) struct hbk_buffer text;
@@ -159,7 +172,11 @@ hbk_status hbk_redirect_apply_here(const struct hbk_redirect_spec *spec, struct 
     HBK_TRY(hbk_redirect_render(spec, &text, error));
     HBK_TRY(hbk_buffer_append(&text, hbk_slice_of("", 1)));
     HBK_TRY(for_both_families(set_delivery, error));
-    return run_nft((const char *)hbk_buffer_slice(&text).bytes, NULL, error);
+    HBK_TRY(run_nft((const char *)hbk_buffer_slice(&text).bytes, NULL, error));
+    if (spec->kind == HBK_REDIRECT_POD) {
+        let_replies_inherit_marks();
+    }
+    return HBK_OK;
 }
 
 hbk_status hbk_redirect_remove_here(struct hbk_error *error)

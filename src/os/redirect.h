@@ -27,7 +27,8 @@ enum {
     HBK_REDIRECT_PORT_HBONE = 15008,
 
     /* Marks, in the low twelve bits. Every socket of the agent in a workload's namespace carries
-     * the first; connections that it made carry the second on their replies. */
+     * the first, but for its connections to a workload with a namespace of its own: they, and the
+     * replies on them, carry the second. */
     HBK_REDIRECT_MARK_AGENT = 0x539,
     HBK_REDIRECT_MARK_REPLY = 0x111,
     HBK_REDIRECT_MARK_MASK = 0xfff,
@@ -81,8 +82,10 @@ HBK_MUST_USE hbk_status hbk_redirect_render(const struct hbk_redirect_spec *spec
 
 /*
  * Applies the spec to a namespace, or takes table, rules and routes away again (taking away what is
- * not there is fine). The work is done by a short-lived child of this program, since libnftables
- * costs memory that it never gives back; this waits for it, some tens of milliseconds.
+ * not there is fine). Of kind pod net.ipv4.tcp_fwmark_accept is switched on, where that is
+ * permitted, and stays on; without marks it does nothing. The work is done by a short-lived child
+ * of this program, since libnftables costs memory that it never gives back; this waits for it, some
+ * tens of milliseconds.
  *
  * Fails: HBK_DENIED, HBK_INVALID, HBK_UNSUPPORTED (kernel or library without nftables), HBK_LIMIT,
  * HBK_IO; the error holds what nftables said, and the old table stands. Thread: control only.

@@ -1,19 +1,33 @@
 /*
  * The text of the table. A packet meets the chains in this order:
  *
- *   arriving   mark_replies (mangle) -> inbound (nat)
+ *   arriving   mark_replies (mangle; kind host only) -> inbound (nat)
  *   leaving    route_replies (mangle) -> outbound (nat)
+ *
+ * Chains of type nat see the first packet of a connection, the others every packet: what can be
+ * done once stands in the former.
  *
  * Why marks at all: the agent connects to the workload under the caller's address, so the
  * workload's replies are addressed to the caller and would leave for it. The connection is
- * therefore marked when its first packet passes (0x539 on the packet becomes 0x111 on the
- * connection; the agent's answers on accepted connections are no first packets), replies take that
- * mark over, and a routing rule delivers marked packets to this host. (ambient.md 3e) What the
- * agent itself sends on such a connection keeps its own mark: the way of the first packet is good
- * for the others, and a packet whose mark changes is routed once more.
+ * therefore marked with its first packet (0x111), and replies that carry its mark are delivered to
+ * this host by a routing rule. (ambient.md 3e) There are two ways for a reply to get the mark:
+ *
+ * - From its socket. In a namespace of its own (kind pod) net.ipv4.tcp_fwmark_accept lets the
+ * socket that the workload accepts inherit the mark with which the agent calls it. It is routed
+ * once, when it is accepted.
+ * - From its connection (ct mark), for what has no such socket: a refusal, a program that changes
+ *   the mark, a kernel where the setting may not be changed, and all of kind host, whose other
+ *   sockets such a setting would change, too. Each packet is routed twice then: as it is sent, and
+ *   again with the mark.
+ *
+ * What the agent itself sends on such a connection keeps its own mark: a packet whose mark changes
+ * is routed once more.
  *
  * Invariants:
  *  1. What the agent sends (mark 0x539) is never redirected, or it would talk to itself for ever.
+ *     So no socket of a workload may have that mark, and what is inherited is the other one: an
+ *     accepted socket can be disconnected and connected again, to anywhere. With 0x111 that leads
+ *     to this host and nowhere else, and where the routing rule is gone it is captured.
  *  2. Loopback traffic is the workload talking to itself; it is never captured.
  *  3. In kind host no rule accepts, drops or redirects a packet that the spec does not list; chains
  *     only return to the policy, so ssh and other tables are untouched.
@@ -91,7 +105,17 @@ static void put_chain(struct text *text, const char *name, const char *hook, con
         why, hook);
 }
 
-static void put_mark_chains(struct text *text)
+/* Takes the mark of the connection over and is routed again. */
+static void put_replies(struct text *text)
+{
+    put(text,
+        "        ct direction reply ct mark & 0x%x == 0x%x meta mark set meta mark & 0x%x | 0x%x "
+        "comment \"a rule sends this mark to routing table %u, which delivers here\"\n    }\n",
+        HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY, ~(unsigned)HBK_REDIRECT_MARK_MASK,
+        HBK_REDIRECT_MARK_REPLY, HBK_REDIRECT_TABLE);
+}
+
+static void put_mark_chains_of_host(struct text *text)
 {
     put_chain(text, "mark_replies", "filter hook prerouting priority mangle",
               "remembers connections that the agent makes to the workload");
@@ -102,11 +126,22 @@ static void put_mark_chains(struct text *text)
         HBK_REDIRECT_MARK_REPLY);
     put_chain(text, "route_replies", "route hook output priority mangle",
               "routes the workload's replies on those connections back to the agent");
+    put_replies(text);
+}
+
+static void put_mark_chains_of_pod(struct text *text)
+{
+    put_chain(text, "route_replies", "route hook output priority mangle",
+              "routes the workload's replies on those connections back to the agent");
+    put(text, "        meta mark & 0x%x == 0x%x return comment \"routed by its socket's mark\"\n",
+        HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY);
     put(text,
-        "        ct direction reply ct mark & 0x%x == 0x%x meta mark set meta mark & 0x%x | 0x%x "
-        "comment \"a rule sends this mark to routing table %u, which delivers here\"\n    }\n",
-        HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY, ~(unsigned)HBK_REDIRECT_MARK_MASK,
-        HBK_REDIRECT_MARK_REPLY, HBK_REDIRECT_TABLE);
+        "        meta mark & 0x%x == 0x%x oif \"lo\" ct direction original meta mark set meta mark "
+        "& "
+        "0x%x | 0x%x comment \"what is called here must not inherit the agent's own mark\"\n",
+        HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_AGENT, ~(unsigned)HBK_REDIRECT_MARK_MASK,
+        HBK_REDIRECT_MARK_REPLY);
+    put_replies(text);
 }
 
 static void put_inbound(struct text *text, const struct hbk_redirect_spec *spec)
@@ -160,8 +195,16 @@ static void put_outbound(struct text *text, const struct hbk_redirect_spec *spec
     put_chain(text, "outbound", "nat hook output priority -100",
               "brings the workload's connections to its agent");
     put_never(text);
-    put(text, "        meta mark & 0x%x == 0x%x return comment \"replies to the agent\"\n",
-        HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY);
+    if (spec->kind == HBK_REDIRECT_POD) {
+        put(text,
+            "        meta mark & 0x%x == 0x%x oif \"lo\" ct mark set ct mark & 0x%x | 0x%x return "
+            "comment \"made by the agent under the caller's address: so are its replies\"\n",
+            HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY, ~(unsigned)HBK_REDIRECT_MARK_MASK,
+            HBK_REDIRECT_MARK_REPLY);
+    } else {
+        put(text, "        meta mark & 0x%x == 0x%x return comment \"replies to the agent\"\n",
+            HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY);
+    }
     put(text, "        oif \"lo\" return comment \"to an address of this workload: to itself\"\n");
     put_ports(text, "tcp dport", spec->excluded_outbound, "return", "excluded ports");
     put_cidrs(text, spec);
@@ -248,7 +291,11 @@ hbk_status hbk_redirect_render(const struct hbk_redirect_spec *spec, struct hbk_
         "    comment \"brings the connections of a %s to the Hauberk agent; stays when the agent "
         "stops\"\n",
         spec->kind == HBK_REDIRECT_POD ? "pod" : "host's workloads");
-    put_mark_chains(&text);
+    if (spec->kind == HBK_REDIRECT_POD) {
+        put_mark_chains_of_pod(&text);
+    } else {
+        put_mark_chains_of_host(&text);
+    }
     put_inbound(&text, spec);
     put_outbound(&text, spec);
     put(&text, "}\n");

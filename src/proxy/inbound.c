@@ -194,7 +194,7 @@ static hbk_status dial(struct hbk_inbound *inbound)
     bool is_self = hbk_ip_equal(&source.ip, &inbound->base.target.ip) ||
                    source.ip.size != inbound->base.target.ip.size;
     int fd = -1;
-    HBK_TRY(hbk_pod_connect(pod, &inbound->base.target, is_self ? NULL : &source, !is_self, &fd));
+    HBK_TRY(hbk_pod_connect(pod, &inbound->base.target, is_self ? NULL : &source, true, &fd));
     return hbk_relay_connect(&inbound->relay, fd);
 }
 

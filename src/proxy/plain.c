@@ -42,7 +42,7 @@ static struct hbk_plain *start(struct hbk_pod_proxy *pod, bool is_inbound, int f
 {
     struct hbk_shard *shard = pod->shard;
     int onward = -1;
-    hbk_status status = hbk_pod_connect(pod, target, source, source != NULL, &onward);
+    hbk_status status = hbk_pod_connect(pod, target, source, is_inbound, &onward);
     if (status != HBK_OK) {
         refuse(pod, is_inbound, fd, peer, target, HBK_COUNTER_CONNECT_REFUSED,
                hbk_status_text(status));

@@ -64,12 +64,14 @@ const struct hbk_workload *hbk_pod_workload(const struct hbk_pod_proxy *pod)
 }
 
 hbk_status hbk_pod_connect(struct hbk_pod_proxy *pod, const struct hbk_address *to,
-                           const struct hbk_address *source, bool is_spoofed, int *out_fd)
+                           const struct hbk_address *source, bool is_to_workload, int *out_fd)
 {
+    const struct hbk_net_config *config = &pod->shard->net.config;
+    bool is_inherited = is_to_workload && pod->netns_fd >= 0;
     struct hbk_connect_options options = {
         .source = source,
-        .is_spoofed = is_spoofed,
-        .mark = pod->shard->net.config.mark,
+        .is_spoofed = is_to_workload && source != NULL,
+        .mark = is_inherited ? config->workload_mark : config->mark,
     };
     HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
     if (pod->netns_fd >= 0) {

@@ -72,11 +72,12 @@ const struct hbk_workload *hbk_pod_workload(const struct hbk_pod_proxy *pod);
 uint64_t hbk_shard_random(struct hbk_shard *shard);
 
 /*
- * Opens a TCP connection from the pod's namespace.
+ * Opens a TCP connection from the pod's namespace, from `source` (NULL: the kernel chooses); to the
+ * pod's own workload also from an address that is somebody else's.
  * Fails: as hbk_socket_connect(), HBK_DENIED when the namespace cannot be entered.
  */
 HBK_MUST_USE hbk_status hbk_pod_connect(struct hbk_pod_proxy *pod, const struct hbk_address *to,
-                                        const struct hbk_address *source, bool is_spoofed,
+                                        const struct hbk_address *source, bool is_to_workload,
                                         int *out_fd);
 
 /* Takes listening sockets, in the order of the ports above; owns them and the rest of the arguments

@@ -97,12 +97,26 @@ static void only_replies_take_over_the_mark_of_their_connection(void **state)
     for (size_t i = 0; i < HBK_COUNT(kinds); i++) {
         struct hbk_redirect_spec spec = {.kind = kinds[i]};
         char *text = rendered(&spec);
-        assert_int_equal(count_of(text, "meta mark set"), 1);
         assert_int_equal(
             count_of(text, "\n        ct direction reply ct mark & 0xfff == 0x111 meta mark set"),
             1);
+        assert_int_equal(count_of(text, "ct mark set"), 1);
         free(text);
     }
+}
+
+static void of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet(void **state)
+{
+    (void)state;
+    struct hbk_redirect_spec spec = {.kind = HBK_REDIRECT_POD};
+    char *text = rendered(&spec);
+    assert_int_equal(count_of(text, "type filter"), 0);
+    assert_int_equal(count_of(text, "type route"), 1);
+    const char *chain = strstr(text, "type route hook output priority mangle; policy accept;\n");
+    const char *rule = strstr(text, "\n        meta mark & 0xfff == 0x111 return");
+    assert_non_null(chain);
+    assert_ptr_equal(rule, strchr(chain, '\n'));
+    free(text);
 }
 
 static void exclusions_stand_before_the_redirection(void **state)
@@ -242,6 +256,7 @@ int main(void)
         cmocka_unit_test(every_chain_and_rule_says_why),
         cmocka_unit_test(of_a_pod_everything_is_captured_and_of_a_host_only_what_is_listed),
         cmocka_unit_test(only_replies_take_over_the_mark_of_their_connection),
+        cmocka_unit_test(of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet),
         cmocka_unit_test(exclusions_stand_before_the_redirection),
         cmocka_unit_test(what_could_break_out_of_the_text_is_refused),
         cmocka_unit_test(lists_beyond_their_limit_are_refused),

@@ -7,7 +7,9 @@
 
 #include "netns_harness.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "os/netlink.h"
 
@@ -156,22 +158,146 @@ static void assert_passes(int from, int to, const char *text)
     assert_string_equal(found, text);
 }
 
+/* A connection of the agent's to the workload at port 80. */
+struct call {
+    int agent, accepted;
+};
+
+static void end_call(struct call *call)
+{
+    hbk_fd_close(&call->agent);
+    hbk_fd_close(&call->accepted);
+}
+
+static struct call call_workload(int app, const char *to, const char *source, uint32_t mark)
+{
+    int error = -1;
+    struct hbk_address peer;
+    struct call call = {.agent = connect_in(pod, to, source, mark, &error)};
+    assert_int_equal(error, 0);
+    call.accepted = accept_at(app, &peer);
+    if (source != NULL) {
+        struct hbk_address caller = address_of(source);
+        assert_true(hbk_ip_equal(&peer.ip, &caller.ip));
+    }
+    return call;
+}
+
+static void assert_passes_both_ways(const struct call *call)
+{
+    assert_passes(call->agent, call->accepted, "ask");
+    assert_passes(call->accepted, call->agent, "answer");
+}
+
+/* The first is how the agent calls, the second what it must not be harmed by. */
+static const uint32_t marks_of_agent[] = {HBK_REDIRECT_MARK_REPLY, HBK_REDIRECT_MARK_AGENT};
+
 static void replies_on_a_connection_under_the_callers_address_come_back(void **state)
 {
     (void)state;
     HBK_CLEANUP(hbk_fd_close) int app = listen_in(pod, "[::]:80", 0);
+    for (size_t i = 0; i < HBK_COUNT(families) * HBK_COUNT(marks_of_agent); i++) {
+        size_t family = i / 2;
+        HBK_CLEANUP(end_call)
+        struct call call = call_workload(app, families[family].pod_80, families[family].stranger_0,
+                                         marks_of_agent[i % 2]);
+        assert_passes_both_ways(&call);
+    }
+}
+
+static uint32_t mark_of(int fd)
+{
+    uint32_t mark = 0;
+    socklen_t size = sizeof mark;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size), 0);
+    return mark;
+}
+
+static void a_socket_of_the_workload_inherits_the_mark_of_replies_and_never_the_agents(void **state)
+{
+    (void)state;
+    HBK_CLEANUP(hbk_fd_close) int app = listen_in(pod, "[::]:80", 0);
+    for (size_t i = 0; i < HBK_COUNT(families) * HBK_COUNT(marks_of_agent); i++) {
+        size_t family = i / 2;
+        uint32_t mark = marks_of_agent[i % 2];
+        HBK_CLEANUP(end_call)
+        struct call spoofed =
+            call_workload(app, families[family].pod_80, families[family].stranger_0, mark);
+        HBK_CLEANUP(end_call)
+        struct call self = call_workload(app, families[family].pod_80, NULL, mark);
+        assert_int_equal(mark_of(spoofed.accepted), HBK_REDIRECT_MARK_REPLY);
+        assert_int_equal(mark_of(self.accepted), HBK_REDIRECT_MARK_REPLY);
+        assert_passes_both_ways(&self);
+    }
+}
+
+static void a_workload_that_changes_the_mark_is_still_answered_for(void **state)
+{
+    (void)state;
+    static const uint32_t marks[] = {0, 0x42};
+    HBK_CLEANUP(hbk_fd_close) int app = listen_in(pod, "[::]:80", 0);
+    for (size_t i = 0; i < HBK_COUNT(families) * HBK_COUNT(marks); i++) {
+        size_t family = i / 2;
+        HBK_CLEANUP(end_call)
+        struct call call = call_workload(app, families[family].pod_80, families[family].stranger_0,
+                                         HBK_REDIRECT_MARK_REPLY);
+        assert_int_equal(
+            setsockopt(call.accepted, SOL_SOCKET, SO_MARK, &marks[i % 2], sizeof marks[0]), 0);
+        assert_passes_both_ways(&call);
+    }
+}
+
+static void a_refusal_of_the_workload_reaches_the_agent(void **state)
+{
+    (void)state;
     for (size_t i = 0; i < HBK_COUNT(families); i++) {
         int error = -1;
-        struct hbk_address peer;
-        struct hbk_address caller = address_of(families[i].stranger_0);
         HBK_CLEANUP(hbk_fd_close)
         int agent = connect_in(pod, families[i].pod_80, families[i].stranger_0,
-                               HBK_REDIRECT_MARK_AGENT, &error);
-        assert_int_equal(error, 0);
-        HBK_CLEANUP(hbk_fd_close) int accepted = accept_at(app, &peer);
-        assert_true(hbk_ip_equal(&peer.ip, &caller.ip));
-        assert_passes(agent, accepted, "ask");
-        assert_passes(accepted, agent, "answer");
+                               HBK_REDIRECT_MARK_REPLY, &error);
+        assert_int_equal(error, ECONNREFUSED);
+    }
+}
+
+/* An accepted socket may be disconnected, and connects again with the mark that it inherited. */
+static int connect_again(int fd, const char *to)
+{
+    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    struct hbk_address address = address_of(to);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } name = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address.port)}};
+    socklen_t size = sizeof name.v6;
+    memcpy(&name.v6.sin6_addr, address.ip.bytes, address.ip.size);
+    if (address.ip.size == 4) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+        memcpy(&name.v6.sin6_addr, mapped, sizeof mapped);
+        memcpy(name.v6.sin6_addr.s6_addr + sizeof mapped, address.ip.bytes, 4);
+    }
+    assert_int_equal(connect(fd, &nowhere, sizeof nowhere), 0);
+    if (connect(fd, &name.any, size) < 0 && errno != EINPROGRESS) {
+        return errno;
+    }
+    assert_true(wait_ready(fd, POLLOUT));
+    return hbk_socket_error(fd);
+}
+
+static void an_inherited_mark_leads_nowhere_else(void **state)
+{
+    (void)state;
+    HBK_CLEANUP(hbk_fd_close) int there = listen_in(stranger, "[::]:80", 0);
+    for (size_t i = 0; i < HBK_COUNT(families) * HBK_COUNT(marks_of_agent); i++) {
+        size_t family = i / 2;
+        HBK_CLEANUP(hbk_fd_close) int app = listen_in(pod, "[::]:80", 0);
+        HBK_CLEANUP(end_call)
+        struct call call = call_workload(app, families[family].pod_80, families[family].stranger_0,
+                                         marks_of_agent[i % 2]);
+        hbk_fd_close(&app);
+        int error = connect_again(call.accepted, families[family].stranger_80);
+        assert_true(error == ECONNREFUSED || error == ENETUNREACH);
+        assert_false(has_caller(there));
     }
 }
 
@@ -304,6 +430,13 @@ static int run(void *argument)
         cmocka_unit_test_setup(a_workload_reaches_itself_directly, use_pod_redirection),
         cmocka_unit_test_setup(replies_on_a_connection_under_the_callers_address_come_back,
                                use_pod_redirection),
+        cmocka_unit_test_setup(
+            a_socket_of_the_workload_inherits_the_mark_of_replies_and_never_the_agents,
+            use_pod_redirection),
+        cmocka_unit_test_setup(a_workload_that_changes_the_mark_is_still_answered_for,
+                               use_pod_redirection),
+        cmocka_unit_test_setup(a_refusal_of_the_workload_reaches_the_agent, use_pod_redirection),
+        cmocka_unit_test_setup(an_inherited_mark_leads_nowhere_else, use_pod_redirection),
         cmocka_unit_test_setup(without_its_agent_a_workload_has_no_network, use_pod_redirection),
         cmocka_unit_test_setup(applying_again_replaces_the_table_and_a_bad_one_leaves_it,
                                use_pod_redirection),
