@@ -339,7 +339,7 @@ void hbk_gw_health_set_tls(struct hbk_gw_health *health, uint32_t cluster,
 uint64_t hbk_gw_health_stat(const struct hbk_gw_health *health, uint32_t cluster,
                             enum hbk_gw_health_stat stat)
 {
-    return health->clusters[cluster].stats[stat];
+    return health == NULL ? 0 : health->clusters[cluster].stats[stat];
 }
 
 void hbk_gw_health_stop(struct hbk_gw_health *health)

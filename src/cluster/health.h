@@ -62,6 +62,7 @@ HBK_MUST_USE bool hbk_gw_health_await(struct hbk_gw_health *health);
 void hbk_gw_health_set_tls(struct hbk_gw_health *health, uint32_t cluster,
                            struct hbk_tls_context *context);
 
+/* NULL: the admin port asks before names are known and checks begin, or after they have ended. */
 uint64_t hbk_gw_health_stat(const struct hbk_gw_health *health, uint32_t cluster,
                             enum hbk_gw_health_stat stat);
 

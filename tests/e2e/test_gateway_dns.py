@@ -298,3 +298,20 @@ def test_a_resolver_that_is_none_is_refused(tmp_path):
         result = program.hauberk("gateway", "-c", path, "--mode", "validate")
         assert result.returncode != 0, text
         assert reason in result.stdout + result.stderr, result.stderr
+
+
+ASKED = ["stats", "stats/prometheus", "clusters", "clusters?format=json", "listeners", "certs"]
+ASKED += ["config_dump", "server_info", "memory", ""]
+
+
+def test_the_admin_port_answers_before_names_are_known_and_hosts_are_checked(ours):
+    """A scrape that comes early, while the look-up that checks wait for is under way."""
+    checked = "health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, "
+    checked += "healthy_threshold: 1, http_health_check: {path: /}}]"
+    with dns.Server(DNS, lambda *_: []) as server:
+        running = ours(cluster(checked, tries=3), waits=False)
+        wait.until(lambda: server.queries, "a query")
+        for path in ASKED:
+            assert running.admin(f"/{path}"), path
+        assert running.admin("/ready") == "INITIALIZING\n"
+        assert running.stat("cluster.up.health_check.attempt") == 0
