@@ -1,5 +1,6 @@
 /* hauberk echo: the server at which loads, demonstrations and tests are aimed. */
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,10 @@ static const char usage[] =
     "  --status S             status, or statuses with percents: 503:10\n"
     "  --close P              closes behind each answer (true), or behind so many percent\n"
     "  --header 'NAME: TEXT'  header of every answer; may be repeated\n"
-    "  --bodies-max N         bytes of requests' bodies that a thread holds at once to send them\n"
-    "                         back (268435456), at most 16 MiB of each; above it: 413\n"
+    "  --bodies-max N         bytes of requests that a thread holds at once (268435456): bodies "
+    "to\n"
+    "                         send back, at most 16 MiB of each, above it 413; what waits to be\n"
+    "                         read, above it closed\n"
     "  --tcp                  sends back the bytes of every TCP connection\n"
     "  --sink                 swallows the bytes of every TCP connection\n"
     "  --source N             sends N bytes over every TCP connection, then ends it\n"
@@ -250,6 +253,26 @@ static hbk_status read_arguments(int argc, char **argv, struct hbk_echo_options 
     return HBK_OK;
 }
 
+/* Which limits were met, if any were. */
+static void print_refused(const struct hbk_echo_counts *counts)
+{
+    const struct {
+        uint64_t count;
+        const char *what;
+    } parts[] = {
+        {counts->connections, "connections (too many at once)"},
+        {counts->bodies, "bodies (413)"},
+        {counts->held, "connections with requests above --bodies-max"},
+        {counts->heads, "heads that were not complete in 30 s (408)"},
+        {counts->malformed, "requests that are not HTTP/1.1"},
+    };
+    for (size_t i = 0; i < HBK_COUNT(parts); i++) {
+        if (parts[i].count > 0) {
+            fprintf(stderr, "refused %" PRIu64 " %s\n", parts[i].count, parts[i].what);
+        }
+    }
+}
+
 static void print_listening(const struct hbk_address *bound, void *argument)
 {
     char text[HBK_ADDRESS_TEXT_BYTES_MAX];
@@ -267,6 +290,8 @@ static int run(struct hbk_echo_options *echo, const struct hbk_secure_options *t
     if (hbk_limits_raise_open_files(&files_max) != HBK_OK) {
         fputs("hauberk echo: the limit of open files could not be raised\n", stderr);
     }
+    struct hbk_echo_counts counts = {0};
+    echo->counts = &counts;
     hbk_status status = hbk_signal_open(signals, HBK_COUNT(signals), &signal_fd);
     if (status == HBK_OK && tls->cert_path != NULL) {
         status = hbk_secure_context_new(tls, &echo->tls, &error);
@@ -275,6 +300,7 @@ static int run(struct hbk_echo_options *echo, const struct hbk_secure_options *t
         status = hbk_echo_run(echo, signal_fd, print_listening, NULL, &error);
     }
     hbk_tls_context_unref(echo->tls);
+    print_refused(&counts);
     if (status != HBK_OK) {
         fprintf(stderr, "hauberk echo: %s\n",
                 error.status == HBK_OK ? hbk_status_text(status) : error.text);

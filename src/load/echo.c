@@ -39,6 +39,8 @@ void hbk_echo_close(struct hbk_echo_connection *connection)
     hbk_link_remove(&connection->link);
     hbk_due_heap_remove(&connection->server->waiting, &connection->due);
     hbk_echo_let_body_go(connection);
+    hbk_echo_let_held_go(connection);
+    hbk_link_remove(&connection->unfinished);
     hbk_task_cancel(&connection->task);
     hbk_task_cancel(&connection->progress);
     connection->task.run = bury;
@@ -249,6 +251,7 @@ static void add_connection(struct hbk_echo_server *server, int fd)
         hbk_loop_add(server->loop, &connection->source, fd, on_ready) != HBK_OK) {
         hbk_pool_give(&server->connections, connection);
         hbk_fd_close(&fd);
+        server->counts.connections++;
         return;
     }
     connection->server = server;
@@ -257,6 +260,7 @@ static void add_connection(struct hbk_echo_server *server, int fd)
     hbk_buffer_init(&connection->headers, HBK_ECHO_HEADERS_BYTES_MAX);
     hbk_buffer_init(&connection->copy, HBK_ECHO_COPY_BYTES_MAX);
     hbk_link_init(&connection->link);
+    hbk_link_init(&connection->unfinished);
     hbk_task_init(&connection->task, on_again);
     hbk_task_init(&connection->progress, on_progress_task);
     hbk_buffer_init(&connection->sealed, HBK_ECHO_SEALED_BYTES_MAX);
@@ -297,17 +301,32 @@ static void on_alarm(struct hbk_alarm *alarm)
         serve(HBK_CONTAINER(due, struct hbk_echo_connection, due));
     }
     alarm->due_ns = hbk_due_heap_first_ns(&server->waiting);
+    while (!hbk_list_is_empty(&server->unfinished)) {
+        struct hbk_echo_connection *oldest =
+            HBK_CONTAINER(server->unfinished.head.next, struct hbk_echo_connection, unfinished);
+        if (oldest->head_due_ns > now_ns) {
+            hbk_echo_wake_at(server, oldest->head_due_ns);
+            break;
+        }
+        hbk_link_remove(&oldest->unfinished);
+        hbk_echo_http_expire(oldest);
+        if (!oldest->is_dead) {
+            serve(oldest);
+        }
+    }
 }
 
 static hbk_status open_server(struct hbk_echo_server *server, struct hbk_loop *loop, int listener)
 {
     server->loop = loop;
     hbk_list_init(&server->all);
+    hbk_list_init(&server->unfinished);
+    server->head_ns = server->options->head_ns > 0 ? server->options->head_ns : HBK_ECHO_HEAD_NS;
     server->defaults = server->options->defaults;
     server->has_defaults = server->defaults.delay.count > 0 || server->defaults.status.count > 0 ||
                            server->defaults.close.count > 0 || server->defaults.headers.size > 0;
     (void)snprintf(server->too_many, sizeof server->too_many,
-                   "the bodies held here are more than %llu bytes together; ask again",
+                   "the requests held here are more than %llu bytes together; ask again",
                    (unsigned long long)server->options->bodies_bytes_max);
     if (server->options->delay_ns > 0) {
         server->defaults.delay =
@@ -521,6 +540,22 @@ static hbk_status prepare(struct echo *echo)
     return HBK_OK;
 }
 
+static void sum_counts(const struct echo *echo)
+{
+    struct hbk_echo_counts sum = {0};
+    for (unsigned i = 0; i < echo->options->threads; i++) {
+        const struct hbk_echo_counts *counts = &echo->servers[i].counts;
+        sum.connections += counts->connections;
+        sum.bodies += counts->bodies;
+        sum.held += counts->held;
+        sum.heads += counts->heads;
+        sum.malformed += counts->malformed;
+    }
+    if (echo->options->counts != NULL) {
+        *echo->options->counts = sum;
+    }
+}
+
 hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
                         void (*on_listening)(const struct hbk_address *bound, void *argument),
                         void *argument, struct hbk_error *error)
@@ -540,6 +575,7 @@ hbk_status hbk_echo_run(const struct hbk_echo_options *options, int stop_fd,
     hbk_status status = prepare(echo);
     if (status == HBK_OK) {
         status = run_loop(echo);
+        sum_counts(echo);
     }
     for (unsigned i = 0; echo->servers != NULL && i < options->threads; i++) {
         if (echo->servers[i].options != NULL) {

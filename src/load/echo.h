@@ -26,16 +26,31 @@ enum hbk_echo_mode {
  */
 #define HBK_ECHO_BODIES_BYTES (UINT64_C(256) << 20)
 
+/* A head must be complete in this time; above it: 408. */
+#define HBK_ECHO_HEAD_NS (UINT64_C(30) * 1000 * 1000 * 1000)
+
+/* What was refused, over all threads. */
+struct hbk_echo_counts {
+    uint64_t connections; /* closed at once: too many, or no memory */
+    uint64_t bodies;      /* 413: too large, or too much held for all together */
+    uint64_t held;        /* closed: too much held for all together, of what waits to be read */
+    uint64_t heads;       /* 408: not complete in time */
+    uint64_t malformed;   /* 4xx or 5xx: not HTTP/1.1 */
+};
+
 struct hbk_echo_options {
     enum hbk_echo_mode mode;
     struct hbk_address listen;         /* port 0: any */
     struct hbk_echo_defaults defaults; /* HTTP: mixes, and headers of every answer */
     uint64_t delay_ns;                 /* between an HTTP request and its answer */
     uint64_t size_bytes; /* HTTP: of the body, 0: "ok"; HBK_ECHO_SOURCE: sent per connection */
-    uint64_t bodies_bytes_max;   /* HTTP: of requests' bodies that a thread holds; above it: 413 */
-    struct hbk_tls_context *tls; /* borrowed; NULL: plain. HBK_ECHO_HTTP and HBK_ECHO_TCP */
-    unsigned threads;            /* 1 to HBK_WORKERS_MAX */
-    int first_core;              /* thread i runs on core first_core + i; negative: anywhere */
+    uint64_t bodies_bytes_max; /* HTTP: of requests that a thread holds: of bodies, above it 413,
+                                  and of what waits to be read, above it closed */
+    uint64_t head_ns;          /* HTTP: a head's time; 0: HBK_ECHO_HEAD_NS */
+    struct hbk_echo_counts *counts; /* borrowed; written at the end; NULL: nobody asks */
+    struct hbk_tls_context *tls;    /* borrowed; NULL: plain. HBK_ECHO_HTTP and HBK_ECHO_TCP */
+    unsigned threads;               /* 1 to HBK_WORKERS_MAX */
+    int first_core;                 /* thread i runs on core first_core + i; negative: anywhere */
 };
 
 /*

@@ -22,6 +22,8 @@ enum {
     TAIL_BYTES = 64 * 1024,
     STATUS_NO_CONTENT = 204,
     STATUS_SAME = 304,
+    STATUS_BAD = 400,
+    STATUS_TOO_SLOW = 408,
     STATUS_TOO_LARGE = 413,
 };
 
@@ -238,6 +240,27 @@ void hbk_echo_let_body_go(struct hbk_echo_connection *connection)
     connection->body_bytes = 0;
 }
 
+void hbk_echo_let_held_go(struct hbk_echo_connection *connection)
+{
+    connection->server->bodies_bytes -= connection->held_bytes;
+    connection->held_bytes = 0;
+}
+
+/* Counts what waits to be read against the thread's limit; false when it is above it. */
+static bool count_held(struct hbk_echo_connection *connection)
+{
+    struct hbk_echo_server *server = connection->server;
+    size_t size = hbk_buffer_size(&connection->held);
+    hbk_echo_let_held_go(connection);
+    if (size > server->options->bodies_bytes_max - server->bodies_bytes) {
+        server->counts.held++;
+        return false;
+    }
+    server->bodies_bytes += size;
+    connection->held_bytes = size;
+    return true;
+}
+
 /* Keeps a part of the request's body to send it back, within this connection's limit and the
  * thread's; what goes beyond refuses all of it, in words. */
 static void keep_copy(struct hbk_echo_connection *connection, struct hbk_slice data)
@@ -255,6 +278,7 @@ static void keep_copy(struct hbk_echo_connection *connection, struct hbk_slice d
         connection->body_bytes += data.size;
         return;
     }
+    server->counts.bodies++;
     hbk_buffer_fini(&connection->copy);
     hbk_echo_let_body_go(connection);
 }
@@ -265,17 +289,25 @@ static void owe(struct hbk_echo_connection *connection, struct hbk_slice answer)
     connection->owed++;
 }
 
-/* What breaks HTTP is told why, and nothing behind it can be believed. */
-static void refuse(struct hbk_echo_connection *connection)
+/* What breaks HTTP, or takes too long, is told why; nothing behind it can be believed. */
+static void refuse(struct hbk_echo_connection *connection, unsigned status, const char *text)
 {
-    const struct hbk_http1_reader *reader = &connection->reader;
     connection->is_last = true;
+    connection->is_in_body = connection->has_wish = false;
+    hbk_buffer_fini(&connection->copy);
+    hbk_echo_let_body_go(connection);
     if (make_special(connection,
                      "HTTP/1.1 %u Refused\r\nContent-Type: text/plain\r\nConnection: close\r\n"
                      "Content-Length: %zu\r\n\r\n%s",
-                     reader->fault_status, strlen(reader->fault_text), reader->fault_text)) {
+                     status, strlen(text), text)) {
         owe(connection, connection->next);
     }
+}
+
+void hbk_echo_http_expire(struct hbk_echo_connection *connection)
+{
+    connection->server->counts.heads++;
+    refuse(connection, STATUS_TOO_SLOW, "the head of the request was not complete in time");
 }
 
 static bool is_same(struct hbk_slice a, struct hbk_slice b)
@@ -315,12 +347,14 @@ static enum take take_head(struct hbk_echo_connection *connection, struct hbk_sl
         return TAKE_NO_MORE;
     case HBK_HTTP1_INVALID:
         if (connection->owed == 0) {
-            refuse(connection);
+            connection->server->counts.malformed++;
+            refuse(connection, connection->reader.fault_status, connection->reader.fault_text);
         }
         return TAKE_NO_MORE;
     case HBK_HTTP1_READY:
         break;
     }
+    hbk_link_remove(&connection->unfinished); /* the next one has its own time */
     connection->reader = (struct hbk_http1_reader){0};
     if (!choose_answer(connection, &request, hbk_slice_part(*bytes, 0, request.head_bytes))) {
         return TAKE_NO_MORE;
@@ -347,7 +381,12 @@ static enum take take_body(struct hbk_echo_connection *connection, struct hbk_sl
     case HBK_HTTP1_BODY_NEED_MORE:
         return TAKE_NO_MORE;
     case HBK_HTTP1_BODY_INVALID:
-        hbk_echo_close(connection);
+        if (connection->owed == 0) {
+            connection->server->counts.malformed++;
+            refuse(connection, STATUS_BAD, "a chunk, or what stands between chunks, breaks HTTP");
+        } else {
+            hbk_echo_close(connection);
+        }
         return TAKE_NO_MORE;
     case HBK_HTTP1_BODY_END:
         break;
@@ -386,9 +425,7 @@ static void delay(struct hbk_echo_connection *connection)
         return;
     }
     hbk_due_heap_add(&server->waiting, &connection->due, due_ns);
-    if (due_ns < server->alarm.due_ns) {
-        server->alarm.due_ns = due_ns;
-    }
+    hbk_echo_wake_at(server, due_ns);
 }
 
 static bool must_delay(const struct hbk_echo_connection *connection)
@@ -405,6 +442,7 @@ static bool take_more(struct hbk_echo_connection *connection)
     if (was_held) {
         hbk_buffer_consume(&connection->held,
                            take_requests(connection, hbk_buffer_slice(&connection->held)));
+        (void)count_held(connection); /* less than before */
         if (connection->owed > 0 || connection->is_dead) {
             return !connection->is_dead;
         }
@@ -414,14 +452,30 @@ static bool take_more(struct hbk_echo_connection *connection)
     }
     size_t used = hbk_buffer_is_empty(&connection->held) ? take_requests(connection, bytes) : 0;
     bytes = hbk_slice_part(bytes, used, bytes.size);
-    if (!connection->is_dead && bytes.size > 0 &&
-        hbk_buffer_append(&connection->held, bytes) != HBK_OK) {
+    if (!connection->is_dead && bytes.size > 0 && !connection->is_last &&
+        (hbk_buffer_append(&connection->held, bytes) != HBK_OK || !count_held(connection))) {
         hbk_echo_close(connection);
     }
     return !connection->is_dead;
 }
 
-void hbk_echo_http_serve(struct hbk_echo_connection *connection)
+/* Whether the peer owes the rest of a head, and since when. */
+static void watch_head(struct hbk_echo_connection *connection)
+{
+    struct hbk_echo_server *server = connection->server;
+    bool is_unfinished = !connection->is_dead && !connection->is_last && !connection->is_in_body &&
+                         connection->owed == 0 && connection->tail_left == 0 &&
+                         connection->held_bytes > 0;
+    if (!is_unfinished) {
+        hbk_link_remove(&connection->unfinished);
+    } else if (!hbk_link_is_linked(&connection->unfinished)) {
+        connection->head_due_ns = hbk_clock_monotonic_ns() + server->head_ns;
+        hbk_list_append(&server->unfinished, &connection->unfinished);
+        hbk_echo_wake_at(server, connection->head_due_ns);
+    }
+}
+
+static void serve(struct hbk_echo_connection *connection)
 {
     if (hbk_due_is_waiting(&connection->due)) {
         /* An end may be half a close, and then the answer is still wanted; this is not. */
@@ -452,4 +506,10 @@ void hbk_echo_http_serve(struct hbk_echo_connection *connection)
         }
     }
     hbk_echo_again(connection);
+}
+
+void hbk_echo_http_serve(struct hbk_echo_connection *connection)
+{
+    serve(connection);
+    watch_head(connection);
 }

@@ -48,6 +48,9 @@ struct hbk_echo_connection {
     struct hbk_buffer copy;             /* HTTP: the request's body, to be sent back */
     uint64_t tail_left;                 /* HTTP: pattern still to send behind the special answer */
     size_t body_bytes;                  /* HTTP: of it, as counted by the server */
+    size_t held_bytes;                  /* HTTP: of `held`, as counted by the server */
+    struct hbk_link unfinished;         /* HTTP: on the server's list while a head is incomplete */
+    uint64_t head_due_ns;               /* HTTP: when it must be complete */
     const char *refusal;                /* HTTP: why it is not sent back; static; NULL: it is */
     char type[HBK_ECHO_TYPE_BYTES_MAX]; /* HTTP: the request's content type */
     struct hbk_http1_reader reader;
@@ -70,7 +73,10 @@ struct hbk_echo_server {
     struct hbk_pool connections;
     struct hbk_list all;
     struct hbk_due_heap waiting; /* connections with delayed answers */
-    uint64_t bodies_bytes;       /* held to be sent back, at most options->bodies_bytes_max */
+    struct hbk_list unfinished;  /* connections with incomplete heads, the oldest first */
+    uint64_t head_ns;            /* what they have */
+    uint64_t bodies_bytes;       /* held to be sent back or read, at most bodies_bytes_max */
+    struct hbk_echo_counts counts;
     char too_many[HBK_ECHO_REFUSAL_BYTES_MAX]; /* what is said above it */
     struct hbk_echo_defaults defaults;
     bool has_defaults; /* every answer is made by wish */
@@ -88,8 +94,21 @@ void hbk_echo_tcp_serve(struct hbk_echo_connection *connection);
 /* Stops the connection now; its memory goes at the end of the turn. */
 void hbk_echo_close(struct hbk_echo_connection *connection);
 
-/* What it held of its request's body no longer counts against the server's limit. */
+/* What it held of its request's body, and of what is to be read, no longer counts against the
+ * server's limit. */
 void hbk_echo_let_body_go(struct hbk_echo_connection *connection);
+void hbk_echo_let_held_go(struct hbk_echo_connection *connection);
+
+/* Its head was not complete in time. */
+void hbk_echo_http_expire(struct hbk_echo_connection *connection);
+
+/* The server's alarm rings at `due_ns`, or before. */
+static inline void hbk_echo_wake_at(struct hbk_echo_server *server, uint64_t due_ns)
+{
+    if (due_ns < server->alarm.due_ns) {
+        server->alarm.due_ns = due_ns;
+    }
+}
 
 /* Serves the connection again later in this turn, or in the next. */
 void hbk_echo_again(struct hbk_echo_connection *connection);

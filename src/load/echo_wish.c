@@ -1,5 +1,6 @@
 #include "load/echo_wish.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "load/plan.h"
@@ -179,11 +180,13 @@ static hbk_status read_argument(struct reading *reading, struct hbk_slice name,
         return hbk_echo_mix_parse(value, HBK_ECHO_CLOSE, &reading->close, reading->error);
     }
     if (hbk_slice_equal(name, HBK_SLICE("size"))) {
+        char copy[QUOTED_BYTES_MAX];
         reading->wish->has_size = true;
         return hbk_slice_to_u64(value, HBK_ECHO_SIZE_BYTES_MAX, &reading->wish->size_bytes)
                    ? HBK_OK
                    : hbk_error_set(reading->error, HBK_INVALID,
-                                   "0 to 1099511627776 bytes are allowed");
+                                   "\"%s\": 0 to %" PRIu64 " bytes are allowed",
+                                   quoted(value, copy), HBK_ECHO_SIZE_BYTES_MAX);
     }
     if (hbk_slice_equal(name, HBK_SLICE("header"))) {
         return hbk_echo_header_add(value, reading->headers, reading->error);

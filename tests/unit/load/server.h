@@ -38,7 +38,9 @@ static inline void server_start(struct server *server, enum hbk_echo_mode mode)
     server->options.mode = mode;
     server->options.threads = server->options.threads == 0 ? 1 : server->options.threads;
     server->options.first_core = -1;
-    server->options.bodies_bytes_max = HBK_ECHO_BODIES_BYTES;
+    if (server->options.bodies_bytes_max == 0) {
+        server->options.bodies_bytes_max = HBK_ECHO_BODIES_BYTES;
+    }
     assert_true(hbk_address_parse(HBK_SLICE("127.0.0.1:0"), &server->options.listen));
     assert_int_equal(sem_init(&server->is_listening, 0, 0), 0);
     assert_int_equal(hbk_event_open(&server->stop), HBK_OK);

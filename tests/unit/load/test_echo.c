@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "harness.h"
 #include "os/socket.h"
 #include "server.h"
@@ -47,6 +48,24 @@ static size_t get(int fd, char *text, size_t size_max)
         total += size;
     }
     return total;
+}
+
+struct sending {
+    int fd;
+    unsigned count, sizes;
+};
+
+static void *send_requests(void *argument)
+{
+    struct sending *sending = argument;
+    for (unsigned i = 0; i < sending->count; i++) {
+        char request[64];
+        snprintf(request, sizeof request, "GET /?size=%u HTTP/1.1\r\nHost: a\r\n\r\n",
+                 i % sending->sizes);
+        put(sending->fd, request);
+    }
+    hbk_socket_end(sending->fd);
+    return NULL;
 }
 
 #define ANSWER "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
@@ -143,6 +162,105 @@ static void echo_keeps_no_more_than_it_must_for_a_reader_that_is_slow(void **sta
     server_stop(&server);
 }
 
+static void a_head_that_is_not_complete_in_time_is_refused_and_others_are_not(void **state)
+{
+    (void)state;
+    struct hbk_echo_counts counts = {0};
+    struct server server = {.options = {.head_ns = HBK_NS_PER_MS, .counts = &counts}};
+    static const char *const beginnings[] = {"G", "GET / HTTP/1.1\r\nHost: a\r\nX: y"};
+    char text[1024];
+    server_start(&server, HBK_ECHO_HTTP);
+    int idle = dial(&server);
+    for (size_t i = 0; i < HBK_COUNT(beginnings); i++) {
+        int fd = dial(&server);
+        put(fd, beginnings[i]);
+        size_t size = get(fd, text, sizeof text); /* to the end */
+        assert_true(hbk_slice_starts_with(hbk_slice_of(text, size), HBK_SLICE("HTTP/1.1 408 ")));
+        hbk_fd_close(&fd);
+    }
+    /* A body has all the time it wants, and so has a connection without a request. */
+    put(idle, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nh");
+    int other = dial(&server);
+    put(other, "x");
+    assert_true(get(other, text, sizeof text) > 0); /* a head's time has passed */
+    put(idle, "i");
+    size_t size = get(idle, text, sizeof text);
+    assert_slice_equal(hbk_slice_of(text, size), HBK_SLICE(BACK("2", "hi")));
+    hbk_fd_close(&other);
+    hbk_fd_close(&idle);
+    server_stop(&server);
+    assert_int_equal(counts.heads, HBK_COUNT(beginnings) + 1);
+}
+
+static void a_broken_chunk_is_told(void **state)
+{
+    (void)state;
+    struct hbk_echo_counts counts = {0};
+    struct server server = {.options.counts = &counts};
+    char text[1024];
+    server_start(&server, HBK_ECHO_HTTP);
+    int fd = dial(&server);
+    put(fd, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n");
+    size_t size = get(fd, text, sizeof text);
+    assert_true(hbk_slice_starts_with(hbk_slice_of(text, size), HBK_SLICE("HTTP/1.1 400 ")));
+    hbk_fd_close(&fd);
+    server_stop(&server);
+    assert_int_equal(counts.malformed, 1);
+}
+
+static void ten_thousand_requests_at_once_are_answered_each_by_its_wish(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 10000, SIZES = 10 };
+    struct server server = {.stop = -1};
+    static char text[1 << 16];
+    struct sending sending = {.count = REQUESTS, .sizes = SIZES};
+    pthread_t sender;
+    server_start(&server, HBK_ECHO_HTTP);
+    sending.fd = dial(&server);
+    assert_int_equal(pthread_create(&sender, NULL, send_requests, &sending), 0);
+    size_t total = 0, expected = 0;
+    for (size_t size; (size = get(sending.fd, text, sizeof text)) > 0;) {
+        total += size;
+    }
+    assert_int_equal(pthread_join(sender, NULL), 0);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        expected +=
+            strlen("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n") +
+            i % SIZES;
+    }
+    assert_int_equal(total, expected);
+    hbk_fd_close(&sending.fd);
+    server_stop(&server);
+}
+
+static void what_waits_to_be_read_has_a_limit_for_all_together(void **state)
+{
+    (void)state;
+    struct hbk_echo_counts counts = {0};
+    struct server server = {.options = {.counts = &counts, .bodies_bytes_max = 150}};
+    char text[1024];
+    server_start(&server, HBK_ECHO_HTTP);
+    int first = dial(&server), second = dial(&server);
+    char head[101];
+    memset(head, 'x', sizeof head - 1);
+    memcpy(head, "GET / HTTP/1.1\r\nX: ", strlen("GET / HTTP/1.1\r\nX: "));
+    head[sizeof head - 1] = '\0';
+    /* Whoever comes second is above the limit; which of the two that is, is up to the server. */
+    put(first, head);
+    put(second, head);
+    struct pollfd closed[] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+    assert_int_equal(poll(closed, 2, -1), 1);
+    int other = closed[0].revents != 0 ? second : first;
+    put(other, "\r\nHost: a\r\nConnection: close\r\n\r\n");
+    size_t size = get(other, text, sizeof text);
+    assert_slice_equal(hbk_slice_of(text, size), HBK_SLICE(ANSWER));
+    hbk_fd_close(&first);
+    hbk_fd_close(&second);
+    server_stop(&server);
+    assert_int_equal(counts.held, 1);
+}
+
 static void whoami_shows_the_caller_and_its_request(void **state)
 {
     (void)state;
@@ -230,6 +348,10 @@ int main(void)
         cmocka_unit_test(echo_answers_what_http_1_1_asks),
         cmocka_unit_test(echo_understands_requests_that_come_byte_by_byte),
         cmocka_unit_test(echo_keeps_no_more_than_it_must_for_a_reader_that_is_slow),
+        cmocka_unit_test(a_head_that_is_not_complete_in_time_is_refused_and_others_are_not),
+        cmocka_unit_test(a_broken_chunk_is_told),
+        cmocka_unit_test(ten_thousand_requests_at_once_are_answered_each_by_its_wish),
+        cmocka_unit_test(what_waits_to_be_read_has_a_limit_for_all_together),
         cmocka_unit_test(whoami_shows_the_caller_and_its_request),
         cmocka_unit_test(tcp_echo_sends_everything_back_after_the_callers_end),
         cmocka_unit_test(source_pours_out_exactly_its_bytes_and_ends),
