@@ -173,12 +173,12 @@ static int digit(uint8_t byte)
 static bool read_hex(struct hbk_slice text, struct fingerprint *out_print)
 {
     size_t used = 0;
-    for (size_t i = 0; i < text.size && used < 2 * SHA256_BYTES; i++) {
+    for (size_t i = 0; i < text.size; i++) {
         if (text.bytes[i] == ':') {
             continue;
         }
         int value = digit(text.bytes[i]);
-        if (value < 0) {
+        if (value < 0 || used == 2 * SHA256_BYTES) {
             return false;
         }
         uint8_t *byte = &out_print->bytes[used / 2];
