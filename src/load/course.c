@@ -11,13 +11,19 @@ enum { INTERVALS_OF_SHORT_RUN = 100 };
 hbk_status hbk_load_course_init(struct hbk_load_course *course, FILE *stream, bool is_terminal)
 {
     *course = (struct hbk_load_course){.stream = stream, .is_terminal = is_terminal};
+    HBK_TRY(hbk_histogram_init(&course->times));
     course->points = calloc(HBK_LOAD_POINTS_MAX, sizeof *course->points);
-    return course->points == NULL ? HBK_NO_MEMORY : HBK_OK;
+    if (course->points == NULL) {
+        hbk_load_course_fini(course);
+        return HBK_NO_MEMORY;
+    }
+    return HBK_OK;
 }
 
 void hbk_load_course_fini(struct hbk_load_course *course)
 {
     free(course->points);
+    hbk_histogram_fini(&course->times);
     *course = (struct hbk_load_course){0};
 }
 
@@ -39,11 +45,14 @@ void hbk_load_course_begin(void *owner, uint64_t connections)
     }
 }
 
+/* A line of what happened since the last one. */
 static void tell(struct hbk_load_course *course, const struct hbk_load_point *point)
 {
     char p50[HBK_LOAD_DURATION_BYTES_MAX], p99[HBK_LOAD_DURATION_BYTES_MAX];
-    double seconds = (double)point->length_ns / (double)HBK_NS_PER_S;
+    const struct hbk_histogram *times = &course->times;
     uint64_t at_ns = point->since_ns + point->length_ns;
+    double seconds = (double)(at_ns - course->told_ns) / (double)HBK_NS_PER_S;
+    hbk_histogram_merge(&course->times, point->times);
     if (at_ns - course->told_ns < HBK_NS_PER_S - HBK_NS_PER_S / INTERVALS_OF_SHORT_RUN) {
         return; /* once a second is enough for eyes and logs */
     }
@@ -51,11 +60,12 @@ static void tell(struct hbk_load_course *course, const struct hbk_load_point *po
     fprintf(course->stream,
             "%s%7.1f s  %9.1f/s  P50 %9s  P99 %9s  %" PRIu64 " done, %" PRIu64 " failed%s",
             course->is_terminal ? "\r" : "", (double)at_ns / (double)HBK_NS_PER_S,
-            seconds > 0 ? (double)point->calls / seconds : 0,
-            hbk_load_latency_text((double)point->p50_ns, p50),
-            hbk_load_latency_text((double)point->p99_ns, p99), course->calls, course->failed,
-            course->is_terminal ? "\033[K" : "\n");
+            (double)times->total / seconds,
+            hbk_load_latency_text((double)hbk_histogram_percentile(times, 50), p50),
+            hbk_load_latency_text((double)hbk_histogram_percentile(times, 99), p99), course->calls,
+            course->failed, course->is_terminal ? "\033[K" : "\n");
     (void)fflush(course->stream);
+    hbk_histogram_clear(&course->times);
 }
 
 void hbk_load_course_add(void *owner, const struct hbk_load_point *point)

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/histogram.h"
 #include "load/plan.h"
 
 /* Two hours of seconds; what comes later is told but not kept. */
@@ -19,7 +20,8 @@ struct hbk_load_course {
     /* Telling. */
     FILE *stream; /* borrowed; NULL: nobody listens */
     bool is_terminal;
-    uint64_t told_ns; /* until when it was told */
+    uint64_t told_ns;           /* until when it was told */
+    struct hbk_histogram times; /* response times since then */
     uint64_t calls, failed;
 };
 

@@ -339,6 +339,7 @@ static hbk_status read_initial_errors(struct reading *reading, struct hbk_slice 
 #define IN_COMMAND(member) offsetof(struct hbk_load_command, member)
 
 static const char other_protocol[] = "this protocol is not spoken here; Fortio speaks it";
+static const char of_server[] = "this is of Fortio's server; see hauberk echo --help";
 
 static const struct flag flags[] = {
     /* Rate and length. */
@@ -414,6 +415,10 @@ static const struct flag flags[] = {
     {"logger-json", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
     {"logger-force-color", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
     {"logger-no-color", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
+    {"logger-timestamp", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
+    {"logger-goroutine", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
+    {"logger-file-line", KIND_IGNORED_BOOL, 0, 0, NULL, NULL},
+    {"mtls", KIND_IGNORED_BOOL, 0, 0, NULL, NULL}, /* asks a server to ask; a client shows -cert */
     /* What it has and we do not. */
     {"grpc", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"ping", KIND_REFUSED, 0, 0, NULL, other_protocol},
@@ -423,6 +428,7 @@ static const struct flag flags[] = {
     {"grpc-compression", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"grpc-max-streams", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"grpc-method", KIND_REFUSED, 0, 0, NULL, other_protocol},
+    {"grpc-metadata", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"udp-timeout", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"udp-async", KIND_REFUSED, 0, 0, NULL, other_protocol},
     {"L", KIND_REFUSED, 0, 0, NULL, "a redirection is counted as status 3xx and not followed"},
@@ -431,6 +437,31 @@ static const struct flag flags[] = {
     {"access-log-file", KIND_REFUSED, 0, 0, NULL, "--json has the whole distribution"},
     {"access-log-format", KIND_REFUSED, 0, 0, NULL, "--json has the whole distribution"},
     {"profile", KIND_REFUSED, 0, 0, NULL, "use perf"},
+    {"curl", KIND_REFUSED, 0, 0, NULL, "use curl"},
+    {"curl-stdout-headers", KIND_REFUSED, 0, 0, NULL, "use curl"},
+    {"http-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"grpc-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"tcp-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"udp-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"redirect-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"ui-path", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"echo-debug-path", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"echo-server-default-params", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"max-echo-delay", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"maxpayloadsizekb", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"server-idle-timeout", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"config-dir", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"config-port", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"sync", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"sync-interval", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"base-url", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"pprof", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"P", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"M", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"multi-mirror-origin", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"multi-serial-mode", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"proxy-all-headers", KIND_REFUSED, 0, 0, NULL, of_server},
+    {"static-dir", KIND_REFUSED, 0, 0, NULL, of_server},
 };
 
 enum { FLAGS = sizeof flags / sizeof flags[0], OPTION_FLAG = 256, OPTION_JSON = 1000, OPTION_HELP };

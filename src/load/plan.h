@@ -39,10 +39,13 @@ struct hbk_load_path {
 struct hbk_tls_context;
 
 /* What happened in one interval of a run. */
+struct hbk_histogram;
+
 struct hbk_load_point {
-    uint64_t since_ns, length_ns;    /* its begin, from the start of the recorded part */
-    uint64_t calls, failed;          /* that ended in it */
-    uint64_t p50_ns, p99_ns, max_ns; /* response times; 0 without calls */
+    uint64_t since_ns, length_ns;      /* its begin, from the start of the recorded part */
+    uint64_t calls, failed;            /* that ended in it */
+    uint64_t p50_ns, p99_ns, max_ns;   /* response times; 0 without calls */
+    const struct hbk_histogram *times; /* all of them; borrowed during the call */
 };
 
 /* Somebody who wants to see the run while it lasts. */

@@ -210,6 +210,7 @@ static void on_ticked(struct hbk_round *round)
         point.failed += run->parts[i].interval_failed;
     }
     point.calls = run->interval.total;
+    point.times = &run->interval;
     point.p50_ns = hbk_histogram_percentile(&run->interval, 50);
     point.p99_ns = hbk_histogram_percentile(&run->interval, 99);
     point.max_ns = run->interval.max;

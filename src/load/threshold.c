@@ -7,10 +7,13 @@
 #include "load/format.h"
 #include "load/quantity.h"
 
-static hbk_status refuse(struct hbk_slice text, struct hbk_error *error)
+/* `part`: of the text, what is wrong; `wanted`: what would be right there. */
+static hbk_status refuse(struct hbk_slice text, struct hbk_slice part, const char *wanted,
+                         struct hbk_error *error)
 {
-    return hbk_error_set(error, HBK_INVALID, "threshold \"%.*s\": %s is allowed",
-                         HBK_SLICE_ARGS(text), HBK_THRESHOLD_SYNTAX);
+    return hbk_error_set(error, HBK_INVALID,
+                         "threshold \"%.*s\": \"%.*s\" is not %s; %s is allowed",
+                         HBK_SLICE_ARGS(text), HBK_SLICE_ARGS(part), wanted, HBK_THRESHOLD_SYNTAX);
 }
 
 static bool take_prefix(struct hbk_slice *text, struct hbk_slice prefix)
@@ -98,14 +101,20 @@ hbk_status hbk_threshold_parse(struct hbk_slice text, struct hbk_threshold *out_
         at++;
     }
     if (at == text.size) {
-        return refuse(text, error);
+        return refuse(text, text, "compared with anything", error);
     }
     threshold.is_above = text.bytes[at] == '>';
     struct hbk_slice limit = hbk_slice_part(text, at + 1, text.size);
     threshold.is_equal_good = take_prefix(&limit, HBK_SLICE("="));
-    if (!read_name(without_blanks(hbk_slice_part(text, 0, at)), &threshold) ||
-        !read_limit(without_blanks(limit), &threshold)) {
-        return refuse(text, error);
+    struct hbk_slice name = without_blanks(hbk_slice_part(text, 0, at));
+    limit = without_blanks(limit);
+    if (!read_name(name, &threshold)) {
+        return refuse(text, name, "something that is measured", error);
+    }
+    if (!read_limit(limit, &threshold)) {
+        bool is_time = threshold.kind < HBK_THRESHOLD_ERRORS;
+        return refuse(text, limit, is_time ? "a time with its unit" : "a number or a share in %",
+                      error);
     }
     *out_threshold = threshold;
     return HBK_OK;
