@@ -42,6 +42,7 @@ static const struct hbk_field process_fields[] = {
     {.key = "program", .decode = hbk_decode_text, PROCESS_AT(program)},
     {.key = "port", .decode = hbk_decode_port, PROCESS_AT(port)},
     {.key = "ready_file", .decode = hbk_decode_text, PROCESS_AT(ready_file)},
+    {.key = "ready_within_s", .decode = hbk_decode_u32, PROCESS_AT(ready_within_s)},
 };
 static const struct hbk_table process_table = HBK_TABLE_OF("process", process_fields);
 static const struct hbk_list_of process_list = {
@@ -120,6 +121,11 @@ static void check(struct hbk_decoder *decoder, const struct hbk_yaml_event *even
             hbk_decode_error(decoder, event,
                              "process \"%.*s\": either port or ready_file says when it is ready",
                              HBK_SLICE_ARGS(process->name));
+        }
+        if (process->ready_within_s > HBK_DESCRIPTOR_READY_S_MAX) {
+            hbk_decode_error(
+                decoder, event, "process \"%.*s\": ready_within_s is %u; at most %d is allowed",
+                HBK_SLICE_ARGS(process->name), process->ready_within_s, HBK_DESCRIPTOR_READY_S_MAX);
         }
     }
     if (descriptor->process_count > HBK_DESCRIPTOR_PROCESSES_MAX) {

@@ -11,6 +11,8 @@
 enum {
     HBK_DESCRIPTOR_BYTES_MAX = 256 << 10,
     HBK_DESCRIPTOR_PROCESSES_MAX = 8,
+    HBK_DESCRIPTOR_READY_S = 20,
+    HBK_DESCRIPTOR_READY_S_MAX = 600,
     HBK_DESCRIPTOR_RENDERED_BYTES_MAX = 64 << 10,
 };
 
@@ -31,6 +33,7 @@ struct hbk_descriptor_process {
     struct hbk_slice program;    /* a path; empty: the system's own binary */
     uint16_t port;               /* accepts connections when it is ready; 0: */
     struct hbk_slice ready_file; /* this file exists then */
+    uint32_t ready_within_s;     /* how long that may take; 0: HBK_DESCRIPTOR_READY_S */
 };
 
 /* Everything lies in the arena it was read with. */

@@ -54,6 +54,10 @@ enum hbk_paper_item {
     HBK_ALL_ITEMS = (1 << 14) - 1,
 };
 
+/* What --only calls them, in the order of their bits. */
+enum { HBK_PAPER_ITEMS = 14 };
+extern const char *const hbk_paper_item_names[HBK_PAPER_ITEMS];
+
 enum hbk_paper_kind {
     HBK_BASELINE,      /* nothing between client and server */
     HBK_BASELINE_MTLS, /* mutual TLS between the applications themselves */

@@ -182,6 +182,7 @@ void hbk_paper_put_memory_line(struct hbk_page *page, const struct hbk_paper *pa
                        "plain text. The working set is private memory and the kernel's share of "
                        "the side, the application's own sockets included. The paper, whose memory "
                        "is a working set, reports R&sup2; 0.99 for Ambient; its Table I implies 17 "
-                       "KiB a connection there. Anything linear fits well; the slope is what "
+                       "KiB a connection there, and it sees no more memory with mutual TLS than "
+                       "without. Anything linear fits well; the slope is what "
                        "tells.</p>\n");
 }

@@ -12,6 +12,10 @@ enum {
     CLOSED_CONNECTIONS = 64,
 };
 
+const char *const hbk_paper_item_names[HBK_PAPER_ITEMS] = {
+    "table1", "table2", "fig2", "fig3",  "fig4",  "fig5",  "fig6",
+    "fig7",   "fig8",   "fig9", "fig10", "fig11", "fig12", "pods"};
+
 static const struct load {
     unsigned rate_rps, connections;
 } loads[] = {{320, 160}, {3200, 1600}, {12800, 6400}};
@@ -154,6 +158,22 @@ static void add_loads(struct hbk_paper *paper)
     }
 }
 
+/* The other arrivals of each load, and each without the server's delay: what the paper's bursts and
+ * its 200 ms hide. */
+static void add_arrivals(struct hbk_paper *paper)
+{
+    static const unsigned delays_ms[] = {SERVER_DELAY_MS, 0};
+    for (unsigned i = 0; paper->options.is_full && i < HBK_COUNT(loads); i++) {
+        for (enum hbk_arrivals arrivals = HBK_BURST; arrivals <= HBK_POISSON; arrivals++) {
+            for (unsigned k = 0; k < HBK_COUNT(delays_ms); k++) {
+                add(paper, HBK_FIGURE_4 | HBK_FIGURE_11,
+                    at_rate(HBK_INTER, arrivals, loads[i], delays_ms[k]),
+                    all_systems(paper, HBK_INTER), blocks_of(paper));
+            }
+        }
+    }
+}
+
 static void add_throughput(struct hbk_paper *paper)
 {
     struct hbk_cell cell = {
@@ -250,6 +270,7 @@ void hbk_paper_plan(struct hbk_paper *paper)
     add_tables(paper);
     add_control(paper);
     add_loads(paper);
+    add_arrivals(paper);
     add_throughput(paper);
     add_memory_line(paper);
     add_rests(paper);

@@ -77,6 +77,9 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
         "</tr>\n<tr><th>Placement</th><td>proxies and agents on core %u, client and server "
         "on core %u</td></tr>\n</table></div>\n",
         paper->options.agent_core, paper->options.load_core);
+    hbk_page_put(page, "<p class=\"says\">The paper: three n2d-highcpu-8 of Google (8 virtual "
+                       "cores, 8 GB each), Fedora CoreOS 36 with Linux 6.0.8, Kubernetes 1.24.6, "
+                       "CRI-O 1.24.3.</p>\n");
     hbk_page_put(
         page,
         "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>System</th><th>What it is</th>"
@@ -147,6 +150,9 @@ static void put_absent(struct hbk_page *page, const struct hbk_paper *paper,
 
 static void put_printed(struct hbk_page *page, enum hbk_placement placement)
 {
+    hbk_page_put(page, "<tr class=\"paper\"><td>paper: no mesh</td><td>220</td><td></td><td>0.08"
+                       "</td><td>0.12</td><td></td><td></td><td>152</td><td>71</td><td></td><td>"
+                       "</td><td></td></tr>\n");
     for (size_t i = 0; i < HBK_COUNT(printed[placement]); i++) {
         const struct printed *row = &printed[placement][i];
         hbk_page_put(page,
@@ -278,6 +284,59 @@ static void put_notes(struct hbk_page *page)
         "not tell the systems apart.</li>\n</ul>\n");
 }
 
+/* The series that has the cell, as a command line; the first table or figure that it serves. */
+static void put_cell_command(struct hbk_page *page, const struct hbk_paper *paper,
+                             const struct hbk_paper_cell *cell)
+{
+    const struct hbk_paper_options *options = &paper->options;
+    unsigned item = 0;
+    while ((cell->items >> item & 1) == 0) {
+        item++;
+    }
+    hbk_page_put(page, "<code>hauberk bench paper %s--only %s --blocks %u --cores %u,%u",
+                 options->is_full ? "--full " : "", hbk_paper_item_names[item], cell->blocks,
+                 options->agent_core, options->load_core);
+    if (options->duration_ms > 0) {
+        hbk_page_put(page, " --duration %ums", options->duration_ms);
+    }
+    for (unsigned i = 0, count = 0; i < paper->system_count; i++) {
+        if ((cell->systems >> i & 1) != 0 && paper->systems[i].is_usable) {
+            hbk_page_put(page, "%s", count++ == 0 ? " --systems " : ",");
+            hbk_page_text(page, paper->systems[i].name);
+        }
+    }
+    hbk_page_put(page, " -o DIR</code>");
+}
+
+/* What was asked of the load generator there; the systems differ in nothing but what stands
+ * between. */
+static void put_load_command(struct hbk_page *page, const struct hbk_paper *paper,
+                             const struct hbk_cell *cell)
+{
+    for (unsigned i = 0; i < paper->sample_count; i++) {
+        if (hbk_cell_equal(&paper->samples[i].cell, cell)) {
+            hbk_page_put(page, ", which in the client's namespace runs <code>");
+            hbk_page_text(page, paper->samples[i].command);
+            hbk_page_put(page, "</code>");
+            return;
+        }
+    }
+}
+
+static void put_commands(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    hbk_page_put(page, "<h2 id=\"commands\">Commands of the cells</h2>\n<p>Each repeats a cell, "
+                       "with whatever else its table or figure has.</p>\n<ul>\n");
+    for (unsigned i = 0; i < paper->cell_count; i++) {
+        char key[HBK_SAMPLE_KEY_BYTES_MAX];
+        hbk_page_put(page, "<li>%s: ", hbk_cell_key(&paper->cells[i].cell, key));
+        put_cell_command(page, paper, &paper->cells[i]);
+        put_load_command(page, paper, &paper->cells[i].cell);
+        hbk_page_put(page, "</li>\n");
+    }
+    hbk_page_put(page, "</ul>\n");
+}
+
 static void put_runs(struct hbk_page *page, const struct hbk_paper *paper)
 {
     hbk_page_put(page, "<h2 id=\"runs\">Runs that failed or are in doubt</h2>\n");
@@ -294,18 +353,8 @@ static void put_runs(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_put(page, "%s</li>\n", sample->is_good ? "" : " (not counted)");
     }
     hbk_page_put(page, count > 0 ? "</ul>\n" : "<p>None.</p>\n");
-    hbk_page_put(page, "<h2 id=\"commands\">Commands of the cells</h2>\n<ul>\n");
-    for (unsigned i = 0; i < paper->cell_count; i++) {
-        for (unsigned k = 0; k < paper->sample_count; k++) {
-            if (hbk_cell_equal(&paper->samples[k].cell, &paper->cells[i].cell)) {
-                hbk_page_put(page, "<li><code>");
-                hbk_page_text(page, paper->samples[k].command);
-                hbk_page_put(page, "</code></li>\n");
-                break;
-            }
-        }
-    }
-    hbk_page_put(page, "</ul>\n</body></html>\n");
+    put_commands(page, paper);
+    hbk_page_put(page, "</body></html>\n");
 }
 
 hbk_status hbk_paper_report(const struct hbk_paper *paper, struct hbk_buffer *out)

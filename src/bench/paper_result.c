@@ -206,7 +206,7 @@ static void judge_cell(struct targets *targets, const struct hbk_cell *cell)
     judge_best(targets, cell, HBK_QUANTITY_SERVER_MIB, "private memory, server's side", "MiB");
 }
 
-/* What all runs of our agents in a cell have done together. */
+/* What all runs of a system in a cell have done together. */
 struct tally {
     unsigned good, broken; /* blocks; a broken one has no good run */
     double calls, failed, planned;
@@ -219,16 +219,17 @@ static double planned_calls(const struct hbk_cell *cell)
     return (double)(all / cell->connections * cell->connections);
 }
 
-static struct tally tally_of(const struct hbk_paper *paper, const struct hbk_cell *cell)
+static struct tally tally_of(const struct hbk_paper *paper, const struct hbk_cell *cell,
+                             const char *system)
 {
     struct tally tally = {0};
     for (unsigned i = 0; i < paper->sample_count; i++) {
         const struct hbk_sample *sample = &paper->samples[i];
-        if (strcmp(sample->system, node) != 0 || !hbk_cell_equal(&sample->cell, cell)) {
+        if (strcmp(sample->system, system) != 0 || !hbk_cell_equal(&sample->cell, cell)) {
             continue;
         }
         if (!sample->is_good) {
-            tally.broken += find(paper, cell, node, sample->block) == NULL ? 1 : 0;
+            tally.broken += find(paper, cell, system, sample->block) == NULL ? 1 : 0;
             continue;
         }
         tally.good++;
@@ -249,7 +250,8 @@ static void put_largest_load(struct hbk_target *target)
 static void judge_errors(struct targets *targets, const struct hbk_cell *cell)
 {
     static const double held = 0.99;
-    struct tally tally = tally_of(targets->paper, cell);
+    struct tally tally = tally_of(targets->paper, cell, node);
+    struct tally plain = tally_of(targets->paper, cell, baseline);
     struct hbk_target *target = next_target(targets);
     put_largest_load(target);
     if (tally.good + tally.broken == 0) {
@@ -269,9 +271,9 @@ static void judge_errors(struct targets *targets, const struct hbk_cell *cell)
         hbk_paper_estimate(targets->paper, cell, node, HBK_QUANTITY_P99, HBK_ABSOLUTE);
     (void)snprintf(target->found, sizeof target->found,
                    "%.0f failed, %.0f of %.0f calls made; P99 %.4g ms (Fortio's), %.4g ms (from "
-                   "due); %u runs, %u more failed",
+                   "due); %u runs, %u more failed; without a mesh %.0f of %.0f calls made",
                    tally.failed, tally.calls, tally.planned, fortio.median, due.median, tally.good,
-                   tally.broken);
+                   tally.broken, plain.calls, plain.planned);
 }
 
 /* Every target is on the page, whatever the series measures. */

@@ -55,7 +55,7 @@ const struct hbk_cell *hbk_paper_cell_for(const struct hbk_paper *paper, unsigne
 /* A sentence that must hold, and whether it does. */
 enum hbk_verdict_of_target { HBK_TARGET_MET, HBK_TARGET_MISSED, HBK_TARGET_UNKNOWN };
 
-enum { HBK_TARGETS_MAX = 64, HBK_TARGET_TEXT_BYTES_MAX = 160 };
+enum { HBK_TARGETS_MAX = 64, HBK_TARGET_TEXT_BYTES_MAX = 240 };
 
 struct hbk_target {
     char text[HBK_TARGET_TEXT_BYTES_MAX];

@@ -78,16 +78,14 @@ static bool complain(const char *option, const char *text, const char *allowed)
 
 static bool read_items(const char *text, unsigned *out_items)
 {
-    static const char *const names[] = {"table1", "table2", "fig2",  "fig3", "fig4",
-                                        "fig5",   "fig6",   "fig7",  "fig8", "fig9",
-                                        "fig10",  "fig11",  "fig12", "pods"};
     static const char allowed[] = "a list of table1, table2, fig2 to fig12, pods";
     unsigned items = 0;
     for (const char *rest = text; *rest != '\0';) {
         size_t size = strcspn(rest, ",");
         unsigned found = 0;
-        for (unsigned i = 0; i < HBK_COUNT(names); i++) {
-            bool is_it = strlen(names[i]) == size && strncmp(names[i], rest, size) == 0;
+        for (unsigned i = 0; i < HBK_PAPER_ITEMS; i++) {
+            const char *name = hbk_paper_item_names[i];
+            bool is_it = strlen(name) == size && strncmp(name, rest, size) == 0;
             found |= is_it ? 1u << i : 0;
         }
         if (found == 0) {

@@ -89,6 +89,14 @@ def test_a_short_series_measures_every_system_and_writes_its_three_files(series)
     page = (folder / "report.html").read_text()
     assert "Table II" in page and "Indicative" in page
     assert "nan" not in page.lower().split("</style>")[1]
+    commands = page.split('id="commands"')[1]
+    cells = {one["cell"] for one in report["cells"]}
+    told = dict(re.findall(r"<li>(.*?): <code>(hauberk bench paper .*?) -o DIR</code>", commands))
+    assert set(told) == cells, told
+    assert re.fullmatch(r"hauberk bench paper --only table2 --blocks 1 --cores \d,\d "
+                        r"--duration 1000ms --systems baseline,node,sidecar-l7",
+                        told["inter burst 3200/s 1600c 200ms 1000ms"]), told
+    assert "paper: no mesh</td><td>220<" in page and "%%" not in page
 
 
 def test_the_gateway_stands_as_a_pair_of_sidecars_and_its_variants_in_figure_7_alone(series):
@@ -242,6 +250,12 @@ BROKEN = {
               "port: 15001}\n"
               "- {name: second, side: client, command: [\"-m\", \"http.server\", \"15001\"], "
               "port: 15001}\n", "port 15001 is in use"),
+    "deaf": ("name: deaf\ntitle: t\nbinary: /bin/sleep\nencrypts: true\nprocesses:\n"
+             "- {name: p, side: client, command: [\"54321\"], port: 15001, "
+             "ready_within_s: 1}\n", "it never accepted connections"),
+    "silent": ("name: silent\ntitle: t\nbinary: /bin/sleep\nencrypts: true\nprocesses:\n"
+               "- {name: p, side: client, command: [\"54321\"], ready_file: \"@DIR@/no\", "
+               "ready_within_s: 1}\n", "its ready_file never appeared"),
     "leaks": ("name: leaks\ntitle: t\nbinary: /bin/sh\nencrypts: true\nprocesses:\n"
               "- {name: p, side: client, command: [\"-c\", \"sleep 12345 & exit 1\"], "
               "port: 15001}\n", "ended at its start"),
@@ -262,7 +276,8 @@ def test_broken_systems_fail_alone_and_leave_nothing_behind(paper, tmp_path):
         if found is not None:
             assert not runs[name]["ok"] and found in runs[name]["why"], runs[name]
     left = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
-    assert "sleep 12345" not in left and "http.server 15001" not in left
+    for command in ("sleep 12345", "sleep 54321", "http.server 15001"):
+        assert command not in left
 
 
 @pytest.mark.parametrize("text, found", [

@@ -173,6 +173,28 @@ static void a_full_series_measures_as_long_as_the_paper(void **state)
     hbk_arena_fini(&paper.arena);
 }
 
+static void a_full_series_has_each_load_in_three_arrivals_with_the_delay_and_without(void **state)
+{
+    (void)state;
+    static const unsigned rates_rps[] = {320, 3200, 12800};
+    enum { KINDS = HBK_COUNT(rates_rps) * 3 * 2 };
+    paper = (struct hbk_paper){.options = {.items = HBK_FIGURE_4, .is_full = true}};
+    find_all();
+    unsigned found = 0;
+    for (unsigned i = 0; i < paper.cell_count; i++) {
+        const struct hbk_cell *cell = &paper.cells[i].cell;
+        assert_int_equal(cell->placement, HBK_INTER);
+        assert_true(cell->arrivals <= HBK_POISSON &&
+                    (cell->delay_ms == 0 || cell->delay_ms == 200));
+        assert_int_equal(cell->connections, cell->rate_rps / 2);
+        found += cell->rate_rps == 320 || cell->rate_rps == 3200 || cell->rate_rps == 12800;
+    }
+    /* Each is there once, so that many are all. */
+    assert_int_equal(paper.cell_count, KINDS);
+    assert_int_equal(found, KINDS);
+    hbk_arena_fini(&paper.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +205,7 @@ int main(void)
         cmocka_unit_test(
             a_burst_lasts_for_two_calls_of_each_connection_however_short_runs_are_asked_for),
         cmocka_unit_test(a_full_series_measures_as_long_as_the_paper),
+        cmocka_unit_test(a_full_series_has_each_load_in_three_arrivals_with_the_delay_and_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
