@@ -14,7 +14,7 @@
 enum { PREFACE_LOOK_BYTES = 14 };
 /* Envoy has none without transport_socket_connect_timeout; silence must end some time. */
 #define HANDSHAKE_DEFAULT_NS (60 * HBK_NS_PER_S)
-/* How long a drain waits for the answer to its PING, on a connection that is at rest. */
+/* How long a drain waits for the answer to its PING. */
 #define DRAIN_ANSWER_NS HBK_NS_PER_S
 
 static const char preface_look[] = "PRI * HTTP/2.0";
@@ -52,9 +52,9 @@ void hbk_gw_connection_changed(struct hbk_gw_connection *connection)
     }
     if (connection->is_draining) {
         /* An HTTP/2 client may have sent requests before it heard of the drain: its answer to our
-         * PING comes behind the last of them. */
+         * PING comes behind the last of them. `life` is its time. */
         if (connection->kind == HBK_GW_KIND_HTTP2 && hbk_gw_http2_server_is_asking(connection)) {
-            hbk_loop_timer(loop, &connection->timer, DRAIN_ANSWER_NS);
+            hbk_loop_timer_cancel(loop, &connection->timer);
         } else {
             hbk_gw_connection_close(connection);
         }
@@ -91,6 +91,13 @@ static void on_timer(struct hbk_timer *timer)
 static void on_life_over(struct hbk_timer *timer)
 {
     struct hbk_gw_connection *connection = HBK_CONTAINER(timer, struct hbk_gw_connection, life);
+    if (connection->is_draining) { /* no answer: what came until now is all that is handled */
+        if (hbk_gw_http2_server_is_asking(connection)) {
+            hbk_gw_http2_server_part(connection);
+            hbk_gw_connection_changed(connection);
+        }
+        return;
+    }
     hbk_gw_counter *stats = connection->shard->http_stats[connection->handler->index];
     hbk_gw_count(&stats[HBK_GW_H_CX_MAX_DURATION], 1);
     hbk_gw_connection_drain(connection);
@@ -180,8 +187,10 @@ void hbk_gw_connection_drain(struct hbk_gw_connection *connection)
     }
     connection->is_draining = true;
     hbk_gw_count(&connection->stats[HBK_GW_H_CX_DRAIN_CLOSE], 1);
+    hbk_loop_timer_cancel(connection->shard->net.loop, &connection->life);
     if (connection->kind == HBK_GW_KIND_HTTP2) {
         hbk_gw_http2_server_drain(connection);
+        hbk_loop_timer(connection->shard->net.loop, &connection->life, DRAIN_ANSWER_NS);
     }
     hbk_gw_connection_changed(connection);
 }

@@ -44,7 +44,7 @@ struct hbk_gw_connection {
     struct hbk_address peer, direct, local; /* peer: who the client is said to be */
     struct hbk_buffer in;                   /* a head that came in parts */
     struct hbk_timer timer;                 /* idle, the head's time, or the last bytes' */
-    struct hbk_timer life;                  /* max_connection_duration */
+    struct hbk_timer life;                  /* max_connection_duration; then a drain's PING */
     struct hbk_task more;                   /* HTTP/1: what is held in `in` can be read on */
     enum hbk_gw_codec_kind kind;
     bool is_restored; /* local is where the client meant to go */

@@ -103,12 +103,19 @@ void hbk_h2_fini(struct hbk_h2_session *session)
     *session = (struct hbk_h2_session){.has_failed = true};
 }
 
+/* The last stream that we may have looked at; once told, it never grows (RFC 9113, 6.8). */
+static uint32_t last_handled_id(const struct hbk_h2_session *session)
+{
+    return session->refuse_above_id < session->last_peer_stream_id ? session->refuse_above_id
+                                                                   : session->last_peer_stream_id;
+}
+
 enum h2_step h2_fail(struct hbk_h2_session *session, enum hbk_h2_code code, const char *text)
 {
     if (!session->has_failed) {
         session->failure_code = code;
         session->failure_text = text;
-        h2_write_goaway(session, session->last_peer_stream_id, code, text);
+        h2_write_goaway(session, last_handled_id(session), code, text);
         session->has_failed = true;
     }
     return H2_STEP_FAILED;
@@ -417,8 +424,9 @@ void hbk_h2_drain(struct hbk_h2_session *session)
 void hbk_h2_goaway(struct hbk_h2_session *session, uint32_t code)
 {
     session->is_draining = true;
-    session->refuse_above_id = session->last_peer_stream_id;
-    h2_write_goaway(session, session->last_peer_stream_id, code, "");
+    session->is_drain_pinged = false; /* an answer would change nothing any more */
+    session->refuse_above_id = last_handled_id(session);
+    h2_write_goaway(session, session->refuse_above_id, code, "");
 }
 
 bool hbk_h2_is_draining(const struct hbk_h2_session *session)

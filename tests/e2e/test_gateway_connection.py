@@ -465,3 +465,35 @@ def test_secrets_in_a_directory_that_is_never_quiet_are_renewed_and_followed(sta
     finally:
         is_over.set()
         noise.join()
+
+
+def test_a_client_that_never_answers_the_drain_has_its_second_and_no_more(start, tmp_path):
+    """It sends on instead, requests too: all that came in its time are answered, none afterwards,
+    and the connection ends."""
+    options = "common_http_protocol_options: {max_connection_duration: 0.3s}"
+    running = serve(start, tmp_path, manager=options)
+    fields = [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a")]
+    block = b"".join(frames.field(*one) for one in fields)
+    stop = threading.Event()
+    with connected() as client:
+        client.sendall(frames.PREFACE + frames.frame(frames.SETTINGS, 0, 0))
+
+        def send_on():
+            number = 1
+            with contextlib.suppress(OSError):
+                while not stop.wait(0.1):
+                    client.sendall(frames.frame(frames.HEADERS, 5, number, block))
+                    client.sendall(frames.window_update(0, 1))
+                    number += 2
+
+        sender = threading.Thread(target=send_on)
+        sender.start()
+        try:
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(65536):
+                    pass
+        finally:
+            stop.set()
+            sender.join()
+    wait.until(lambda: running.stat("http.front.downstream_cx_active") == 0, "its end")
+    assert running.stat("http.front.downstream_cx_max_duration_reached") == 1

@@ -172,6 +172,28 @@ static void streams_behind_our_goaway_are_ignored(void **state)
     end_fini(&scene.end);
 }
 
+/* A client takes a request above it to another connection; ours must not claim it afterwards. */
+static void a_second_goaway_claims_no_stream_that_the_first_gave_up(void **state)
+{
+    (void)state;
+    for (size_t fails = 0; fails < 2; fails++) {
+        struct scene scene;
+        scene_init(&scene, HBK_H2_SERVER);
+        hbk_h2_goaway(&scene.end.session, HBK_H2_NO_ERROR);
+        flood(&scene, &(struct sent)FRAME(H2_HEADERS, WHOLE, 3, CONNECT), 1);
+        hbk_buffer_clear(&scene.end.out);
+        if (fails) {
+            flood(&scene, &(struct sent)ZEROS(H2_GOAWAY, 0, 0, 7), 1);
+        } else {
+            hbk_h2_goaway(&scene.end.session, HBK_H2_NO_ERROR);
+        }
+        struct hbk_slice sent = hbk_buffer_slice(&scene.end.out);
+        assert_int_equal(sent.bytes[3], H2_GOAWAY);
+        assert_int_equal(h2_load_u32(sent.bytes + HBK_H2_FRAME_HEADER_BYTES), 1);
+        end_fini(&scene.end);
+    }
+}
+
 static void credit_of_padding_is_given_back(void **state)
 {
     (void)state;
@@ -217,6 +239,7 @@ int main(void)
         cmocka_unit_test(blocks_of_header_fields_have_limits),
         cmocka_unit_test(streams_beyond_the_limit_are_refused_and_leave_the_rest_alone),
         cmocka_unit_test(streams_behind_our_goaway_are_ignored),
+        cmocka_unit_test(a_second_goaway_claims_no_stream_that_the_first_gave_up),
         cmocka_unit_test(credit_of_padding_is_given_back),
         cmocka_unit_test(a_closed_stream_is_not_found_again),
     };
