@@ -17,7 +17,7 @@ FLOORS = [
     ["model", "tls", "telemetry"],
     ["policy", "net", "config", "http"],
     ["discovery", "ca", "proxy", "admin", "load", "bench", "credential", "cluster"],
-    ["agent", "exchange"],
+    ["agent", "exchange", "speed"],
     ["gateway"],
     ["cli"],
 ]

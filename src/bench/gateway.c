@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/statistics.h"
 #include "bench/gateway_report.h"
-#include "bench/statistics.h"
 #include "os/file.h"
 #include "os/netlink.h"
 #include "os/netns.h"

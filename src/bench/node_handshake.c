@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "base/statistics.h"
 #include "bench/bare_place.h"
-#include "bench/statistics.h"
 #include "os/file.h"
 #include "os/redirect.h"
 

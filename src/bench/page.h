@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "bench/statistics.h"
+#include "base/statistics.h"
 #include "plot/figure.h"
 
 enum { HBK_PAGE_BYTES_MAX = 32 << 20 };

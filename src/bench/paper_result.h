@@ -2,8 +2,8 @@
  * block. Pure. */
 #pragma once
 
+#include "base/statistics.h"
 #include "bench/paper.h"
-#include "bench/statistics.h"
 
 enum hbk_quantity {
     HBK_QUANTITY_FORTIO_P99, /* ms, as Fortio would print it */

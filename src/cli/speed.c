@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "bench/arrival.h"
-#include "bench/handshake.h"
-#include "bench/primitive.h"
 #include "cli/command.h"
 #include "crypto/cpu.h"
+#include "speed/arrival.h"
+#include "speed/handshake.h"
+#include "speed/primitive.h"
 
 static const char usage[] =
     "usage: hauberk speed primitives [--json] [--seconds N] [--core N] [--only REGEX]\n"

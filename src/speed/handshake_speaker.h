@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/status.h"
-#include "bench/handshake_end.h"
+#include "speed/handshake_end.h"
 #include "tls/session.h"
 
 /* Sessions and tickets are the speaker's own, opaque to the others. All on one thread. */

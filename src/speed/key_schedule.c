@@ -9,7 +9,7 @@
  * interface, with the first "derived", which is the same for all handshakes without a PSK, made
  * once. The script is one for both.
  */
-#include "bench/key_schedule.h"
+#include "speed/key_schedule.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-#include "bench/handshake.h"
+#include "speed/handshake.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "bench/arrival.h"
+#include "speed/arrival.h"
 
 #include "harness.h"
 

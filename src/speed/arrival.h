@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "bench/statistics.h"
+#include "base/statistics.h"
 
 enum {
     HBK_ARRIVAL_ROUNDS = 21,      /* each with other arrivals */

@@ -3,7 +3,7 @@
  * keeps them, so that its figures are those of `openssl speed`; the kernels by the functions that
  * the batcher calls, padding, nonces and checks included.
  */
-#include "bench/primitive_operation.h"
+#include "speed/primitive_operation.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-#include "bench/primitive.h"
+#include "speed/primitive.h"
 
 #include "crypto/cpu.h"
 #include "harness.h"

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "bench/handshake_speaker.h"
 #include "identity/bundle.h"
 #include "identity/svid.h"
+#include "speed/handshake_speaker.h"
 #include "tls/openssl.h"
 
 struct session {

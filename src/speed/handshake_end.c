@@ -1,13 +1,13 @@
-#include "bench/handshake_end.h"
+#include "speed/handshake_end.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "bench/handshake_speaker.h"
 #include "identity/authority.h"
 #include "identity/bundle.h"
 #include "identity/svid.h"
 #include "identity/trust.h"
+#include "speed/handshake_speaker.h"
 #include "tls/ticket.h"
 
 #define TRUST_DOMAIN "speed.test"

@@ -1,4 +1,4 @@
-#include "bench/handshake.h"
+#include "speed/handshake.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "bench/handshake_end.h"
-#include "bench/handshake_speaker.h"
 #include "crypto/cpu.h"
+#include "speed/handshake_end.h"
+#include "speed/handshake_speaker.h"
 
 enum {
     QUEUE_BYTES = 32 << 10, /* more than any flight here */

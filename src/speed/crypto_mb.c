@@ -3,7 +3,7 @@
  * coordinates, and bytes, most significant first, where they are messages and parts of signatures.
  * A NULL among the pointers is an empty lane. Points without z are affine.
  */
-#include "bench/crypto_mb.h"
+#include "speed/crypto_mb.h"
 
 #include <dlfcn.h>
 #include <limits.h>

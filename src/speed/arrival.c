@@ -3,7 +3,7 @@
  * is really given are key pairs of P-256, whose batches take fifty times less; what it decides does
  * not depend on what a batch computes, once its break-even is that of RSA-2048.
  */
-#include "bench/arrival.h"
+#include "speed/arrival.h"
 
 #include <math.h>
 #include <openssl/evp.h>

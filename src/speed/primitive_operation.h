@@ -1,4 +1,4 @@
-/* The operations that bench/primitive.c measures, each ready to be called again and again. */
+/* The operations that speed/primitive.c measures, each ready to be called again and again. */
 #pragma once
 
 #include <openssl/types.h>

@@ -1,7 +1,7 @@
 /* An end of measured handshakes by the tls room, whichever engine its context has. */
 #include "base/assert.h"
 #include "base/clock.h"
-#include "bench/handshake_speaker.h"
+#include "speed/handshake_speaker.h"
 #include "tls/ticket.h"
 
 static hbk_status begin(struct hbk_handshake_end *end, void *ticket, void **out_session)

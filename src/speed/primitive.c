@@ -1,14 +1,14 @@
-#include "bench/primitive.h"
+#include "speed/primitive.h"
 
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "bench/crypto_mb.h"
-#include "bench/key_schedule.h"
-#include "bench/primitive_operation.h"
 #include "crypto/aead.h"
 #include "crypto/cpu.h"
+#include "speed/crypto_mb.h"
+#include "speed/key_schedule.h"
+#include "speed/primitive_operation.h"
 
 /* What is timed: a call that may be repeated. */
 struct subject {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "bench/primitive_operation.h"
+#include "speed/primitive_operation.h"
 
 struct hbk_crypto_mb;
 
