@@ -72,6 +72,17 @@ static void set_transparent(int fd, int family)
     (void)set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
+/*
+ * Within a host no link can be congested, and what BBR, where it is the default, does for each
+ * message in pacing and estimating is done for nothing. Reno, which every kernel has and everybody
+ * may choose, does next to nothing. What a listener has its connections have.
+ */
+static void set_local(int fd)
+{
+    static const char plain[] = "reno";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
+}
+
 static bool is_wildcard6(const struct hbk_ip *ip)
 {
     static const uint8_t zeros[16];
@@ -104,6 +115,9 @@ hbk_status hbk_socket_listen(const struct hbk_address *address,
     }
     if (options->is_transparent) {
         set_transparent(fd, family);
+    }
+    if (options->is_local) {
+        set_local(fd);
     }
     union name name;
     socklen_t size = name_of(address, &name);
@@ -157,6 +171,9 @@ hbk_status hbk_socket_connect(const struct hbk_address *to,
         return hbk_status_from_errno(errno);
     }
     HBK_TRY(bind_source(fd, options));
+    if (options->is_local) {
+        set_local(fd);
+    }
     union name name;
     socklen_t size = name_of(to, &name);
     if (connect(fd, &name.any, size) < 0 && errno != EINPROGRESS) {

@@ -20,6 +20,7 @@ struct hbk_listen_options {
     bool is_port_shared; /* SO_REUSEPORT: several listeners, one port */
     bool is_transparent; /* IP_TRANSPARENT where permitted; silently without it elsewhere */
     bool is_v6_only;     /* the wildcard [::] is IPv6 alone */
+    bool is_local;       /* callers are on this host: nothing between that could be congested */
     uint32_t mark;       /* SO_MARK; 0: none */
 };
 
@@ -38,6 +39,7 @@ HBK_MUST_USE hbk_status hbk_socket_accept(int listener, int *out_fd, struct hbk_
 struct hbk_connect_options {
     const struct hbk_address *source; /* NULL: the kernel chooses; port 0: any port */
     bool is_spoofed;                  /* `source` is not ours: IP_TRANSPARENT, IP_FREEBIND */
+    bool is_local;                    /* `to` is on this host, as above */
     uint32_t mark;                    /* SO_MARK; 0: none */
 };
 

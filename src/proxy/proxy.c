@@ -120,6 +120,7 @@ static hbk_status open_ports(const struct hbk_proxy_pod *pod, uint32_t mark, int
     }
     for (int i = 0; i < 3; i++) {
         struct hbk_address any = {.ip = {.size = 16}, .port = ports[i]};
+        options.is_local = ports[i] == HBK_PORT_OUTBOUND;
         hbk_status status = hbk_socket_listen(&any, &options, &out_fds[i]);
         if (status != HBK_OK) {
             return hbk_error_set(error, status, "cannot listen on port %u: %s", ports[i],

@@ -71,6 +71,7 @@ hbk_status hbk_pod_connect(struct hbk_pod_proxy *pod, const struct hbk_address *
     struct hbk_connect_options options = {
         .source = source,
         .is_spoofed = is_to_workload && source != NULL,
+        .is_local = is_to_workload,
         .mark = is_inherited ? config->workload_mark : config->mark,
     };
     HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "os/netlink.h"
 
@@ -301,6 +302,33 @@ static void an_inherited_mark_leads_nowhere_else(void **state)
     }
 }
 
+static void assert_congestion_control(int fd, const char *expected)
+{
+    char name[16] = {0};
+    socklen_t size = sizeof name - 1;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+    assert_string_equal(name, expected);
+}
+
+/* Whatever the namespace's default is; the agent's connections between hosts keep that. */
+static void within_a_host_the_agents_sockets_control_no_congestion(void **state)
+{
+    (void)state;
+    HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
+    HBK_CLEANUP(hbk_fd_close) int listener = -1;
+    HBK_CLEANUP(hbk_fd_close) int client = -1;
+    struct hbk_address address = address_of("127.0.0.1:7");
+    struct hbk_address peer;
+    const struct hbk_listen_options listening = {.is_local = true};
+    const struct hbk_connect_options connecting = {.is_local = true};
+    assert_int_equal(hbk_netns_enter(pod, &visit), HBK_OK);
+    assert_int_equal(hbk_socket_listen(&address, &listening, &listener), HBK_OK);
+    assert_int_equal(hbk_socket_connect(&address, &connecting, &client), HBK_OK);
+    HBK_CLEANUP(hbk_fd_close) int accepted = accept_at(listener, &peer);
+    assert_congestion_control(client, "reno");
+    assert_congestion_control(accepted, "reno");
+}
+
 static void without_its_agent_a_workload_has_no_network(void **state)
 {
     (void)state;
@@ -437,6 +465,7 @@ static int run(void *argument)
                                use_pod_redirection),
         cmocka_unit_test_setup(a_refusal_of_the_workload_reaches_the_agent, use_pod_redirection),
         cmocka_unit_test_setup(an_inherited_mark_leads_nowhere_else, use_pod_redirection),
+        cmocka_unit_test(within_a_host_the_agents_sockets_control_no_congestion),
         cmocka_unit_test_setup(without_its_agent_a_workload_has_no_network, use_pod_redirection),
         cmocka_unit_test_setup(applying_again_replaces_the_table_and_a_bad_one_leaves_it,
                                use_pod_redirection),
