@@ -75,6 +75,7 @@ static bool pass_bytes(struct hbk_passthrough *passthrough, struct hbk_passthrou
         socket_failed(passthrough);
         return false;
     }
+    hbk_loop_told(passthrough->net->loop, &to->source);
     if (hbk_buffer_append(&to->backlog, hbk_slice_part(bytes, size, bytes.size)) != HBK_OK) {
         hbk_failure_set(&passthrough->failure, HBK_FAILURE_LIMIT, HBK_NO_MEMORY, 0,
                         "no memory for what the other side does not read");
@@ -248,6 +249,7 @@ hbk_status hbk_passthrough_start(struct hbk_passthrough *passthrough, struct hbk
     }
     passthrough->sides[0].source.is_single = true;
     passthrough->sides[1].source.is_single = true;
+    passthrough->sides[1].source.pace.answers = true;
     hbk_socket_tune(accepted_fd);
     hbk_socket_tune(connecting_fd);
     hbk_loop_timer(net->loop, &passthrough->timer, net->config.connect_timeout_ns);

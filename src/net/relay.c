@@ -59,6 +59,7 @@ static hbk_status take_socket(struct hbk_relay *relay, int fd, bool is_connectin
         return status;
     }
     relay->source.is_single = true;
+    relay->source.pace.answers = is_connecting;
     hbk_socket_tune(fd);
     set(relay, is_connecting ? HBK_RELAY_CONNECTING : 0);
     return HBK_OK;
@@ -337,6 +338,7 @@ static void deliver_parts(struct hbk_relay *relay, const struct iovec *parts, si
         return;
     }
     if (size > 0) {
+        hbk_loop_told(relay->net->loop, &relay->source);
         credit_peer(relay, size);
     }
     for (size_t i = 0; i < count; i++) {

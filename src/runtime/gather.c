@@ -14,10 +14,14 @@
  *
  * - events of connections that carry one conversation each (tunnels carry many, and say nothing).
  *   There must be so many that a rest is expected to gather some;
- * - among them those that are quick: the same connection had an event less than QUICK_TICKS before.
- *   A request passes four agents' sides, there and back, so that rests lengthen its way by at most
- *   four limits, and by two on average: little beside the time that a slow conversation leaves
- *   between its own messages. Where there are more than a few quick ones, nobody rests.
+ * - how often somebody was quick: an answer came less than QUICK_TICKS after its question, which
+ *   each agent sees on its own side (what is told to a server and heard from it, what is heard from
+ *   a client and told to it), or a connection went on and on without being answered, a stream. A
+ *   request passes four agents' sides, there and back, so that rests lengthen its way by at most
+ *   four limits, and by two on average: little beside the time that a slow answer takes anyway,
+ *   and several times that of one that is at hand. Where more than a few are quick, nobody rests.
+ *   How soon the next question comes says nothing: it waits for no one. Nor does an answer in two
+ *   pieces, head and body.
  *
  * Invariants
  * 1. A window without enough events switches it off. Silence ends in a turn that judges it before
@@ -37,7 +41,7 @@
 
 enum {
     WINDOW_TICKS = 32, /* of about a millisecond each */
-    /* A connection with less than this between its events is quick. */
+    /* An answer in less than this is quick. */
     QUICK_TICKS = 8,
     /* Events that a rest must be expected to gather to be taken at all, in eighths; and to be given
      * up again, so that a rate between the two changes nothing. */
@@ -61,14 +65,31 @@ void hbk_gather_init(struct hbk_gather *gather, uint64_t limit_ns, uint64_t now_
     *gather = (struct hbk_gather){.limit_ns = limit_ns, .window_ns = now_ns};
 }
 
-void hbk_gather_note(struct hbk_gather *gather, uint32_t *last_tick, uint64_t now_ns)
+/* Whether the connection was heard or told something a moment ago; it is again now. */
+static bool is_soon(struct hbk_pace *pace, uint64_t now_ns)
 {
     /* The counter goes round after weeks; a connection that slept exactly so long seems quick once.
      */
     uint32_t tick = (uint32_t)tick_of(now_ns);
-    bool is_quick = *last_tick != 0 && tick - *last_tick < QUICK_TICKS;
-    *last_tick = tick;
+    bool is_soon = pace->last_tick != 0 && tick - pace->last_tick < QUICK_TICKS;
+    pace->last_tick = tick;
+    return is_soon;
+}
+
+void hbk_gather_heard(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns)
+{
+    bool goes_on = is_soon(pace, now_ns);
+    bool is_quick = goes_on && (pace->was_told ? pace->answers : pace->has_gone_on);
+    pace->has_gone_on = goes_on && !pace->was_told;
+    pace->was_told = false;
     gather->events += gather->events < UINT32_MAX;
+    gather->quick += is_quick && gather->quick < UINT32_MAX;
+}
+
+void hbk_gather_told(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns)
+{
+    bool is_quick = is_soon(pace, now_ns) && !pace->was_told && !pace->answers;
+    pace->was_told = true;
     gather->quick += is_quick && gather->quick < UINT32_MAX;
 }
 

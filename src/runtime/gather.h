@@ -12,6 +12,14 @@
 #define HBK_GATHER_NS_MAX UINT64_C(2000000)
 #define HBK_GATHER_NS_DEFAULT UINT64_C(400000)
 
+/* What is remembered of a connection that carries one conversation; zeroed at first. */
+struct hbk_pace {
+    uint32_t last_tick; /* when it last was heard or told something; 0: never */
+    bool answers;       /* of the two ends it is the one that is asked; set by the owner */
+    bool was_told;      /* that was told */
+    bool has_gone_on;   /* heard again at once, without having been told anything */
+};
+
 struct hbk_gather {
     uint64_t limit_ns;  /* length of a rest; 0: never rests */
     uint64_t window_ns; /* when the window began that is being counted */
@@ -23,8 +31,9 @@ struct hbk_gather {
 /* `limit_ns` is at most HBK_GATHER_NS_MAX; 0 switches it off for good. */
 void hbk_gather_init(struct hbk_gather *gather, uint64_t limit_ns, uint64_t now_ns);
 
-/* A connection has something. `last_tick` is the connection's own, 0 at first. */
-void hbk_gather_note(struct hbk_gather *gather, uint32_t *last_tick, uint64_t now_ns);
+/* A connection has something; and it is sent something. */
+void hbk_gather_heard(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns);
+void hbk_gather_told(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns);
 
 /* A turn ends: judges the window when it is over. */
 void hbk_gather_end_turn(struct hbk_gather *gather, uint64_t now_ns);

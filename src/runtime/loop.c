@@ -58,6 +58,11 @@ void hbk_loop_set_gather(struct hbk_loop *loop, uint64_t limit_ns)
     }
 }
 
+void hbk_loop_told(struct hbk_loop *loop, struct hbk_source *source)
+{
+    hbk_gather_told(&loop->gather, &source->pace, loop->now_ns);
+}
+
 void hbk_loop_remove(struct hbk_loop *loop, struct hbk_source *source)
 {
     if (source->on_ready != NULL) {
@@ -163,7 +168,7 @@ static void run_sources(struct hbk_loop *loop, const struct hbk_poll_event *even
             continue;
         }
         if (source->is_single) {
-            hbk_gather_note(&loop->gather, &source->last_tick, loop->now_ns);
+            hbk_gather_heard(&loop->gather, &source->pace, loop->now_ns);
         }
         source->on_ready(source);
     }

@@ -33,8 +33,8 @@ struct hbk_source {
     int fd;         /* borrowed; the owner closes it after hbk_loop_remove() */
     uint32_t ready; /* HBK_READABLE ... of os/poll.h */
     void (*on_ready)(struct hbk_source *source); /* NULL: not watched */
-    uint32_t last_tick;                          /* of its last event; for hbk_gather_note() */
     bool is_single; /* carries one conversation, whose pace tells whether rests would hurt */
+    struct hbk_pace pace;
 };
 
 enum hbk_phase {
@@ -96,9 +96,11 @@ HBK_MUST_USE hbk_status hbk_loop_add_listener(struct hbk_loop *loop, struct hbk_
  * Lets the loop rest for up to `limit_ns` before it looks for events, while many slow connections
  * make that worth while (runtime/gather.h); 0: never, which is how a loop begins. Nothing ends a
  * rest early: events, messages and hbk_loop_stop() by a message come up to `limit_ns` later, timers
- * do not. Only sources that are marked is_single after hbk_loop_add() count.
+ * do not. Only sources that are marked is_single after hbk_loop_add() count, and their owners call
+ * hbk_loop_told() for what they send there.
  */
 void hbk_loop_set_gather(struct hbk_loop *loop, uint64_t limit_ns);
+void hbk_loop_told(struct hbk_loop *loop, struct hbk_source *source);
 
 /* Stops watching; on_ready is not called again. Idempotent. The descriptor stays open. */
 void hbk_loop_remove(struct hbk_loop *loop, struct hbk_source *source);

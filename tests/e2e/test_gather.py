@@ -12,9 +12,10 @@ CONNECTIONS, RATE = 500, 1000
 TRIES = 10
 
 
-def town_with(pair, folder, start, limit):
+def town_with(pair, folder, start, limit, delay="0s"):
     town = Town(pair, folder, start, options=["--workers", "1", "--gather", limit])
-    command = [town.binary, "echo", "--listen", f"{pair.cart.v4}:{mesh.CART_PORT}"]
+    address = f"{pair.cart.v4}:{mesh.CART_PORT}"
+    command = [town.binary, "echo", "--listen", address, "--delay", delay]
     start("echo", command, pair.cart.namespace).wait_for_log("listening on")
     return town
 
@@ -39,7 +40,7 @@ def load(town, number):
 
 
 def test_many_slow_connections_make_both_agents_rest_and_no_request_fails(pair, tmp_path, start):
-    town = town_with(pair, tmp_path, start, "2ms")
+    town = town_with(pair, tmp_path, start, "2ms", delay="50ms")
     for number in range(TRIES):
         load(town, number)
         if all(rests(town)):
@@ -48,7 +49,7 @@ def test_many_slow_connections_make_both_agents_rest_and_no_request_fails(pair, 
 
 
 def test_an_agent_with_gathering_switched_off_never_rests(pair, tmp_path, start):
-    town = town_with(pair, tmp_path, start, "off")
+    town = town_with(pair, tmp_path, start, "off", delay="50ms")
     load(town, 0)
     assert rests(town) == [0, 0]
 

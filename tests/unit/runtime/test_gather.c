@@ -10,19 +10,19 @@ static const uint64_t limit_ns = 400000;
 static const uint64_t begin_ns = UINT64_C(7000000000000);
 
 static struct hbk_gather gather;
-static uint32_t ticks[CONNECTIONS];
+static struct hbk_pace paces[CONNECTIONS];
 static uint64_t now_ns;
 
 static void begin(uint64_t limit)
 {
-    memset(ticks, 0, sizeof ticks);
+    memset(paces, 0, sizeof paces);
     now_ns = begin_ns;
     hbk_gather_init(&gather, limit, now_ns);
 }
 
 static void event(unsigned connection)
 {
-    hbk_gather_note(&gather, &ticks[connection], now_ns);
+    hbk_gather_heard(&gather, &paces[connection], now_ns);
     hbk_gather_end_turn(&gather, now_ns);
 }
 
@@ -59,6 +59,80 @@ static void many_slow_conversations_make_it_rest(void **state)
         assert_int_equal(rest(), 0);
         even(cases[i].connections, cases[i].rate, HBK_NS_PER_S);
         assert_int_equal(rest(), limit_ns);
+    }
+}
+
+/* A request a millisecond, each of another connection, through one side: the client's, which asks,
+ * or the server's, which answers in so many pieces. */
+static void exchanges(bool answers, uint64_t answer_ns, unsigned pieces)
+{
+    enum { EXCHANGES = 1600, PIECE_NS = 300000 };
+    uint64_t start_ns = now_ns;
+    uint64_t answer_ms = answer_ns / HBK_NS_PER_MS;
+    for (unsigned i = 0; i < EXCHANGES; i++) {
+        paces[i].answers = answers;
+    }
+    for (unsigned ms = 0; ms < EXCHANGES; ms++) {
+        now_ns = start_ns + ms * HBK_NS_PER_MS;
+        (answers ? hbk_gather_told : hbk_gather_heard)(&gather, &paces[ms], now_ns);
+        for (unsigned piece = 0; ms >= answer_ms && piece < pieces; piece++) {
+            (answers ? hbk_gather_heard : hbk_gather_told)(&gather, &paces[ms - answer_ms],
+                                                           now_ns + piece * PIECE_NS);
+        }
+        for (unsigned other = 0; other < 3; other++) { /* so that there is enough to gather */
+            hbk_gather_heard(&gather, &paces[EXCHANGES + 3 * ms % 4800 + other], now_ns);
+        }
+        hbk_gather_end_turn(&gather, now_ns + HBK_NS_PER_MS - 1);
+    }
+}
+
+static void whether_answers_come_at_once_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t answer_ns;
+        unsigned pieces;
+        bool rests;
+    } cases[] = {
+        {0, 1, false},
+        {2 * HBK_NS_PER_MS, 1, false},
+        {5 * HBK_NS_PER_MS, 2, false},
+        {20 * HBK_NS_PER_MS, 1, true},
+        {200 * HBK_NS_PER_MS, 1, true},
+        {200 * HBK_NS_PER_MS, 2, true}, /* a head and a body */
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        for (unsigned answers = 0; answers < 2; answers++) {
+            begin(limit_ns);
+            exchanges(answers, cases[i].answer_ns, cases[i].pieces);
+            assert_int_equal(rest() > 0, cases[i].rests);
+        }
+    }
+}
+
+/* A closed loop: the next question comes with the answer, and would not be slowed down. */
+static void whoever_asks_at_once_after_a_slow_answer_may_be_gathered(void **state)
+{
+    (void)state;
+    begin(limit_ns);
+    for (unsigned i = 0; i < 6400; i++) { /* each of 640 is answered after 200 ms */
+        now_ns += HBK_NS_PER_S / 3200;
+        struct hbk_pace *pace = &paces[i % 640];
+        hbk_gather_told(&gather, pace, now_ns);
+        hbk_gather_heard(&gather, pace, now_ns + 100000);
+        hbk_gather_end_turn(&gather, now_ns + 100000);
+    }
+    assert_true(rest() > 0);
+}
+
+static void a_stream_of_one_direction_is_not_slowed_down(void **state)
+{
+    (void)state;
+    begin(limit_ns);
+    for (unsigned i = 0; i < 3000; i++) {
+        now_ns += HBK_NS_PER_S / 3000;
+        event(0);
+        assert_int_equal(rest(), 0);
     }
 }
 
@@ -179,7 +253,11 @@ static void hostile_rhythms_cannot_make_it_rest_without_cause(void **state)
     for (unsigned step = 0; step < 2000000; step++) {
         now_ns += next_random() % (UINT64_C(1) << (next_random() % 28));
         unsigned connection = (unsigned)(next_random() % (1 + next_random() % CONNECTIONS));
-        hbk_gather_note(&gather, &ticks[connection], now_ns);
+        paces[connection].answers = next_random() % 2 == 0;
+        if (next_random() % 2 == 0) {
+            hbk_gather_told(&gather, &paces[connection], now_ns);
+        }
+        hbk_gather_heard(&gather, &paces[connection], now_ns);
         events = gather.events;
         quick = gather.quick;
         hbk_gather_end_turn(&gather, now_ns);
@@ -201,11 +279,11 @@ static void the_counter_of_ticks_may_go_round(void **state)
 {
     (void)state;
     const uint64_t tick_ns = UINT64_C(1) << HBK_TIMER_TICK_BITS;
-    uint32_t last = UINT32_MAX;
+    struct hbk_pace pace = {.last_tick = UINT32_MAX, .answers = true, .was_told = true};
     hbk_gather_init(&gather, limit_ns, 0);
-    hbk_gather_note(&gather, &last, (UINT64_C(1) << 32) * tick_ns + tick_ns);
+    hbk_gather_heard(&gather, &pace, (UINT64_C(1) << 32) * tick_ns + tick_ns);
     assert_int_equal(gather.quick, 1);
-    hbk_gather_note(&gather, &last, (UINT64_C(1) << 32) * tick_ns + 100 * tick_ns);
+    hbk_gather_heard(&gather, &pace, (UINT64_C(1) << 32) * tick_ns + 100 * tick_ns);
     assert_int_equal(gather.quick, 1);
     assert_int_equal(gather.events, 2);
 }
@@ -214,6 +292,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_slow_conversations_make_it_rest),
+        cmocka_unit_test(whether_answers_come_at_once_decides),
+        cmocka_unit_test(whoever_asks_at_once_after_a_slow_answer_may_be_gathered),
+        cmocka_unit_test(a_stream_of_one_direction_is_not_slowed_down),
         cmocka_unit_test(arrivals_at_random_are_as_good_as_even_ones),
         cmocka_unit_test(few_quick_connections_never_wait),
         cmocka_unit_test(at_low_rates_nobody_waits),
