@@ -343,7 +343,9 @@ static hbk_status take_memory(struct hbk_load_client *client, unsigned count)
     client->room = hbk_span_of(malloc(HBK_LOAD_RECEIVE_BYTES), HBK_LOAD_RECEIVE_BYTES);
     client->connections = calloc(count > 0 ? count : 1, sizeof *client->connections);
     client->calls = calloc(calls > 0 ? calls : 1, sizeof *client->calls);
-    return client->room.bytes == NULL || client->connections == NULL || client->calls == NULL
+    client->tickets = calloc(count > 0 ? count : 1, sizeof(struct hbk_tls_ticket *));
+    return client->room.bytes == NULL || client->connections == NULL || client->calls == NULL ||
+                   client->tickets == NULL
                ? HBK_NO_MEMORY
                : HBK_OK;
 }
@@ -465,7 +467,10 @@ void hbk_load_client_close(struct hbk_load_client *client)
 void hbk_load_client_fini(struct hbk_load_client *client)
 {
     hbk_load_client_close(client);
-    hbk_tls_ticket_unref(client->ticket);
+    for (unsigned i = 0; i < client->ticket_count; i++) {
+        hbk_tls_ticket_unref(client->tickets[i]);
+    }
+    free(client->tickets);
     if (client->batch.loop != NULL) {
         hbk_batch_fini(&client->batch);
     }

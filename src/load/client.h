@@ -88,8 +88,11 @@ struct hbk_load_client {
     struct hbk_alarm alarm;
     struct hbk_task open_task;
     struct hbk_task warm_task;
-    struct hbk_batch batch;        /* TLS: of this thread's handshakes; zero without TLS */
-    struct hbk_tls_ticket *ticket; /* owned: the newest, for the next handshake */
+    struct hbk_batch batch; /* TLS: of this thread's handshakes; zero without TLS */
+    /* TLS: tickets for coming handshakes, each for one (RFC 8446, C.4): libssl lets none be used
+     * twice. Owned, as they are; room for one of each connection. */
+    struct hbk_tls_ticket **tickets;
+    unsigned ticket_count;
     struct hbk_span room;          /* owned: where connections receive */
     struct hbk_answer_known known; /* HTTP/1: the last head of an answer */
 };

@@ -229,10 +229,19 @@ static void keep_ticket(struct hbk_load_connection *connection)
     struct hbk_load_client *client = connection->client;
     struct hbk_tls_ticket *ticket =
         client->plan->resumes ? hbk_tls_take_ticket(connection->secure.session) : NULL;
-    if (ticket != NULL) {
-        hbk_tls_ticket_unref(client->ticket);
-        client->ticket = ticket;
+    if (ticket == NULL) {
+        return;
     }
+    if (client->ticket_count == client->connection_count) {
+        hbk_tls_ticket_unref(client->tickets[--client->ticket_count]); /* the newer one is better */
+    }
+    client->tickets[client->ticket_count++] = ticket;
+}
+
+/* The newest ticket, which is the caller's then; NULL: none is left. */
+static struct hbk_tls_ticket *draw_ticket(struct hbk_load_client *client)
+{
+    return client->ticket_count == 0 ? NULL : client->tickets[--client->ticket_count];
 }
 
 /* What TLS makes of what has come. The connection may be closed, and opened anew, in any step. */
@@ -371,8 +380,11 @@ static void finish_connect(struct hbk_load_connection *connection)
     }
     const struct hbk_load_plan *plan = client->plan;
     struct hbk_slice name = plan->server_name.size > 0 ? plan->server_name : plan->target.host;
-    if (hbk_secure_begin(&connection->secure, plan->tls, &client->batch, name, client->ticket,
-                         on_progress, connection) != HBK_OK) {
+    struct hbk_tls_ticket *ticket = draw_ticket(client);
+    hbk_status status = hbk_secure_begin(&connection->secure, plan->tls, &client->batch, name,
+                                         ticket, on_progress, connection);
+    hbk_tls_ticket_unref(ticket);
+    if (status != HBK_OK) {
         hbk_load_on_open_failed(connection, HBK_LOAD_HANDSHAKE, now_ns);
         return;
     }
