@@ -37,8 +37,10 @@ struct feature {
 };
 
 static const struct feature features[] = {
-    {"mutual TLS of the node agents: encryption, identity, policy by identity", "node",
-     "node-plain", false, HBK_BURST,
+    {"mutual TLS of the node agents: encryption, identity, policy by identity, and the tunnels "
+     "that "
+     "carry many connections each",
+     "node", "node-plain", false, HBK_BURST,
      "mode DISABLE of a <code>peerAuthentications</code> entry in the mesh file, for a namespace, "
      "a workload or a port; or a workload's <code>protocol: TCP</code>: then plain text is "
      "relayed"},
@@ -121,7 +123,10 @@ void hbk_paper_put_features(struct hbk_page *page, const struct hbk_paper *paper
                  "feature alone, in the blocks that have both, with the interval over blocks where "
                  "there is more than one. At full speed (Figure 7's closed loop) it is CPU a "
                  "request, and how much more or less fits; otherwise the load of Table II. A cost "
-                 "below 0 is a gain, or less than this run can see.</p>\n"
+                 "below 0 is a gain, or less than this run can see. Mutual TLS of the node agents "
+                 "can be one: with it many connections share a tunnel, whose records and system "
+                 "calls serve several of them at once, while plain text is relayed over one "
+                 "connection for each.</p>\n"
                  "<div class=\"scroll\"><table class=\"facts\"><thead><tr><th>Feature</th>"
                  "<th>With and without</th><th>What it costs</th><th>How to turn it off</th>"
                  "</tr></thead>\n");

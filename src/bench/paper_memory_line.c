@@ -171,7 +171,7 @@ void hbk_paper_put_memory_line(struct hbk_page *page, const struct hbk_paper *pa
     static struct view views[] = {
         {.placement = HBK_INTER, .name = "Client's side, between nodes"},
         {.placement = HBK_INTER, .is_server = true, .name = "Server's side, between nodes"},
-        {.placement = HBK_INTRA, .name = "Inside a node, the one agent of both sides"},
+        {.placement = HBK_INTRA, .name = "Inside a node, the one agent"},
     };
     hbk_page_heading(page, "figure8",
                      "Figure 8: memory of the node agent by number of connections");

@@ -14,7 +14,7 @@ static const char page_head[] =
     "body{font:15px/1.45 sans-serif;max-width:76em;margin:2em auto;padding:0 1em;color:#111}"
     "table{border-collapse:collapse;margin:1em 0;font-size:14px}"
     "th,td{border:1px solid #999;padding:.3em .55em;text-align:right;vertical-align:top}"
-    "th:first-child,td:first-child,.facts td{text-align:left}thead th{background:#eee}"
+    "th:first-child,td:first-child,.facts td,.facts th{text-align:left}thead th{background:#eee}"
     ".scroll{overflow-x:auto;max-width:100%%}.wide{font-size:13px}.wide th,.wide td{padding:.25em "
     ".35em}td small{display:block;color:#555}code,.facts "
     "td{overflow-wrap:anywhere}.none{color:#777}"

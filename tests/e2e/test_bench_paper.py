@@ -567,7 +567,7 @@ def test_figure_8_has_two_lines_and_tells_the_difference_of_their_slopes(paper, 
     assert part.count("<figure") == 6 and "ot measured" not in part
     assert part.count(" MiB without any, R&sup2; ") == 12
     assert part.count("so mutual TLS adds ") == 6
-    inside = part.split("the one agent of both sides, private memory:")[1]
+    inside = part.split("the one agent, private memory:")[1]
     assert "with mutual TLS: 3.00 KiB a connection" in inside
     assert "switched off: 1.00 KiB a connection" in inside
     assert "so mutual TLS adds +2.00 KiB to each connection" in inside
