@@ -132,6 +132,9 @@ static void ask_program(struct hbk_paper_system *system, struct hbk_slice argume
                strspn(system->version, "\n") == strlen(system->version)) {
         }
         system->version[strcspn(system->version, "\n")] = '\0';
+        while (fgetc(stream) != EOF) {
+            /* Whoever has more to say would fail if nobody listened. */
+        }
         if (pclose(stream) != 0) {
             char said[HBK_PAPER_REASON_BYTES_MAX / 2];
             (void)snprintf(said, sizeof said, "%.*s", (int)sizeof said - 1, system->version);
@@ -212,8 +215,8 @@ static const struct own {
     const char *gather;
 } owns[] = {
     {"baseline", "no mesh", HBK_BASELINE, false, false, false, NULL},
-    {"baseline-mtls", "no mesh, mutual TLS between the applications", HBK_BASELINE_MTLS, true,
-     false, false, NULL},
+    {"baseline-mtls", "no mesh, applications with mutual TLS", HBK_BASELINE_MTLS, true, false,
+     false, NULL},
     {"node", "hauberk node", HBK_NODE, true, false, false, NULL},
     {"node-plain", "hauberk node, mutual TLS switched off", HBK_NODE, false, true, true, NULL},
     {"node-no-gather", "hauberk node that never rests", HBK_NODE, true, false, true, "off"},
@@ -230,6 +233,8 @@ static hbk_status add_own(struct hbk_paper *paper, const struct own *own, struct
     system->gather = own->gather;
     if (own->kind == HBK_NODE) {
         find_program(paper, system);
+    } else { /* our own load and echo */
+        (void)snprintf(system->version, sizeof system->version, "hauberk %s", HBK_VERSION);
     }
     return HBK_OK;
 }

@@ -19,6 +19,7 @@ static const char page_head[] =
     ".35em}td small{display:block;color:#555}code,.facts "
     "td{overflow-wrap:anywhere}.none{color:#777}"
     ".reason{text-align:left;overflow-wrap:anywhere}"
+    ".verdict{white-space:nowrap}.facts td.verdict{overflow-wrap:normal}"
     ".paper td{background:#f6f6f0}.met{font-weight:bold}.met::before{content:\"\\2713 \"}"
     ".missed{font-weight:bold;text-decoration:underline}.missed::before{content:\"\\2717 \"}"
     ".mark{border:2px solid #000;padding:.5em 1em;font-weight:bold}"
@@ -238,7 +239,7 @@ static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_put(page, "<tr>");
         hbk_page_element(page, "td", targets[i].text);
         hbk_page_element(page, "td", targets[i].found);
-        hbk_page_put(page, "<td class=\"%s\">%s</td></tr>\n", classes[targets[i].verdict],
+        hbk_page_put(page, "<td class=\"verdict %s\">%s</td></tr>\n", classes[targets[i].verdict],
                      words[targets[i].verdict]);
     }
     hbk_page_put(page, "</table></div>\n<p>A median decides; with fewer than ten blocks that is an "

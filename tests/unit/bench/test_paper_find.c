@@ -1,5 +1,10 @@
 #include "bench/paper.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "harness.h"
 
 static struct hbk_paper paper; /* too large for a stack */
@@ -74,6 +79,25 @@ static void a_program_that_cannot_tell_its_version_is_said_not_to(void **state)
     hbk_arena_fini(&paper.arena);
 }
 
+static void a_program_that_has_more_to_say_than_its_version_is_heard_out(void **state)
+{
+    (void)state;
+    static const char script[] = "#!/bin/sh\necho talker 7.2 && exec seq 100000\n";
+    char path[] = "/tmp/hauberk-talker-XXXXXX", given[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, script, sizeof script - 1), sizeof script - 1);
+    assert_int_equal(fchmod(fd, 0700), 0);
+    assert_int_equal(close(fd), 0);
+    (void)snprintf(given, sizeof given, "node=%s", path);
+    const char *const binaries[] = {given, NULL};
+    struct hbk_error error = {0};
+    assert_int_equal(find("node", binaries, &error), HBK_OK);
+    assert_int_equal(strncmp(system_called("node")->version, "talker 7.2 (/tmp", 16), 0);
+    assert_int_equal(unlink(path), 0);
+    hbk_arena_fini(&paper.arena);
+}
+
 static void a_binary_for_nobody_for_a_baseline_or_given_twice_is_refused(void **state)
 {
     (void)state;
@@ -100,6 +124,7 @@ int main(void)
         cmocka_unit_test(another_build_stands_for_the_system_that_was_named_and_for_no_other),
         cmocka_unit_test(a_build_that_is_not_there_leaves_its_system_out_with_its_path),
         cmocka_unit_test(a_program_that_cannot_tell_its_version_is_said_not_to),
+        cmocka_unit_test(a_program_that_has_more_to_say_than_its_version_is_heard_out),
         cmocka_unit_test(a_binary_for_nobody_for_a_baseline_or_given_twice_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
