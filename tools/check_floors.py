@@ -17,7 +17,7 @@ FLOORS = [
     ["model", "tls", "telemetry"],
     ["policy", "net", "config", "http"],
     ["discovery", "ca", "proxy", "admin", "load", "bench", "credential", "cluster"],
-    ["agent", "exchange", "speed"],
+    ["agent", "exchange", "speed", "paper"],
     ["gateway"],
     ["cli"],
 ]

@@ -55,13 +55,11 @@ struct hbk_descriptor {
     uint32_t process_count;
 };
 
-/* A descriptor that this program carries with it. */
+/* A descriptor, or another text with placeholders, that this program carries with it. */
 struct hbk_descriptor_text {
     const char *name;
     const char *text;
 };
-extern const struct hbk_descriptor_text hbk_builtin_systems[];
-extern const unsigned hbk_builtin_systems_count;
 
 /* The configurations of `bench gateway`, with the same placeholders. */
 extern const struct hbk_descriptor_text hbk_gateway_configurations[];

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/compare.h"
 #include "cli/command.h"
+#include "paper/compare.h"
 
 static const char usage[] =
     "usage: hauberk bench compare [--tolerance PERCENT] [--json] BEFORE AFTER\n"

@@ -6,11 +6,11 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
-#include "bench/paper.h"
 #include "cli/bench_option.h"
 #include "cli/command.h"
 #include "os/isolation.h"
 #include "os/limits.h"
+#include "paper/paper.h"
 
 static const char usage[] =
     "usage: hauberk bench paper [--quick | --full] [OPTIONS] -o DIR\n"

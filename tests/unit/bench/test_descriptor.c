@@ -9,26 +9,6 @@ static hbk_status read(const char *text, struct hbk_arena *arena, struct hbk_rep
     return hbk_descriptor_read("system.yaml", hbk_slice_text(text), arena, report, descriptor);
 }
 
-static void every_system_that_is_carried_along_can_be_read(void **state)
-{
-    (void)state;
-    assert_true(hbk_builtin_systems_count >= 4);
-    for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
-        struct hbk_arena arena;
-        struct hbk_report report;
-        struct hbk_descriptor descriptor;
-        hbk_arena_init(&arena);
-        hbk_status status = read(hbk_builtin_systems[i].text, &arena, &report, &descriptor);
-        if (status != HBK_OK) {
-            print_error("%s: %s\n", hbk_builtin_systems[i].name, report.lines[0]);
-            fail();
-        }
-        assert_slice_equal(descriptor.name, hbk_slice_text(hbk_builtin_systems[i].name));
-        assert_true(descriptor.process_count == 2 && descriptor.file_count >= 1);
-        hbk_arena_fini(&arena);
-    }
-}
-
 static const char good[] = "name: x\ntitle: X\nbinary: /bin/x\nencrypts: false\nprocesses:\n"
                            "- {name: p, side: client, command: [\"-a\", \"@DIR@\"], port: 15001}\n";
 
@@ -119,7 +99,6 @@ static void placeholders_are_replaced_and_unknown_ones_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_system_that_is_carried_along_can_be_read),
         cmocka_unit_test(what_is_wrong_with_a_descriptor_is_told_with_its_line),
         cmocka_unit_test(placeholders_are_replaced_and_unknown_ones_refused),
     };

@@ -4,7 +4,7 @@
  * to be a gate is judged by one; the rate of a closed loop is turned over, so that above 1 is
  * always worse.
  */
-#include "bench/compare.h"
+#include "paper/compare.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/paper_result.h"
-#include "bench/sample_file.h"
+#include "paper/result.h"
+#include "paper/sample_file.h"
 
 enum { SAMPLES_MAX = HBK_PAPER_SAMPLES_MAX };
 

@@ -1,4 +1,4 @@
-#include "bench/page.h"
+#include "paper/page.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Figures 2 to 12 of the paper, drawn from the run, and what more pods cost. A figure without a
  * cell in the plan says so. */
-#include "bench/paper_figures.h"
+#include "paper/figures.h"
 
 #include <math.h>
 #include <stdio.h>

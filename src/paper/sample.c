@@ -3,7 +3,7 @@
  * the processes by the sockets that each holds: an attribution, stated as such in the report, and
  * the same for every system.
  */
-#include "bench/sample.h"
+#include "paper/sample.h"
 
 #include <jansson.h>
 #include <math.h>

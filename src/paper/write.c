@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "bench/machine.h"
-#include "bench/paper_figures.h"
+#include "paper/figures.h"
 
 enum { CSV_BYTES_MAX = 64 << 20 };
 

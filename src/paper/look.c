@@ -1,4 +1,4 @@
-#include "bench/paper_look.h"
+#include "paper/look.h"
 
 #include <math.h>
 

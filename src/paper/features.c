@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench/paper_figures.h"
+#include "paper/figures.h"
 
 struct cost {
     enum hbk_quantity quantity;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/statistics.h"
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 enum hbk_quantity {
     HBK_QUANTITY_FORTIO_P99, /* ms, as Fortio would print it */

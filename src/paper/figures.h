@@ -1,8 +1,8 @@
 /* The figures of the report. */
 #pragma once
 
-#include "bench/page.h"
-#include "bench/paper_result.h"
+#include "paper/page.h"
+#include "paper/result.h"
 
 void hbk_paper_put_figures(struct hbk_page *page, const struct hbk_paper *paper);
 

@@ -6,7 +6,7 @@
  * Fortio does not tell when its warm-up is over. Its connections are there by then, each has had
  * one answer, and the timed part begins with the last of them.
  */
-#include "bench/paper_control.h"
+#include "paper/control.h"
 
 #include <jansson.h>
 #include <stdio.h>

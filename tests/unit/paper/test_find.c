@@ -1,4 +1,4 @@
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,29 @@ static const struct hbk_paper_system *system_called(const char *name)
     }
     fail_msg("no system is called %s", name);
     return NULL;
+}
+
+static void every_system_that_is_carried_along_can_be_read(void **state)
+{
+    (void)state;
+    assert_true(hbk_builtin_systems_count >= 4);
+    for (unsigned i = 0; i < hbk_builtin_systems_count; i++) {
+        struct hbk_arena arena;
+        struct hbk_report report;
+        struct hbk_descriptor descriptor;
+        hbk_arena_init(&arena);
+        hbk_report_init(&report);
+        hbk_status status =
+            hbk_descriptor_read("system.yaml", hbk_slice_text(hbk_builtin_systems[i].text), &arena,
+                                &report, &descriptor);
+        if (status != HBK_OK) {
+            print_error("%s: %s\n", hbk_builtin_systems[i].name, report.lines[0]);
+            fail();
+        }
+        assert_slice_equal(descriptor.name, hbk_slice_text(hbk_builtin_systems[i].name));
+        assert_true(descriptor.process_count == 2 && descriptor.file_count >= 1);
+        hbk_arena_fini(&arena);
+    }
 }
 
 static void another_build_stands_for_the_system_that_was_named_and_for_no_other(void **state)
@@ -121,6 +144,7 @@ static void a_binary_for_nobody_for_a_baseline_or_given_twice_is_refused(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_system_that_is_carried_along_can_be_read),
         cmocka_unit_test(another_build_stands_for_the_system_that_was_named_and_for_no_other),
         cmocka_unit_test(a_build_that_is_not_there_leaves_its_system_out_with_its_path),
         cmocka_unit_test(a_program_that_cannot_tell_its_version_is_said_not_to),

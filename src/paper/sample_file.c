@@ -1,4 +1,4 @@
-#include "bench/sample_file.h"
+#include "paper/sample_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

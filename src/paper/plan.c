@@ -1,6 +1,6 @@
 /* The matrix: which cells each table and figure needs. A cell that serves several is run once. */
 #include "base/assert.h"
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 enum {
     QUICK_BLOCKS = 3,

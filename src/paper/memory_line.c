@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "bench/paper_figures.h"
+#include "paper/figures.h"
 
 enum { POINTS_MAX = 32, KIB_OF_MIB = 1024 };
 

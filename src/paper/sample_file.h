@@ -1,7 +1,7 @@
 /* samples.jsonl of a series: lines are added as runs end, and read again. */
 #pragma once
 
-#include "bench/sample.h"
+#include "paper/sample.h"
 
 /* Reads what `directory` has; nothing when it has no such file. A line that is cut, as by a crash
  * in the middle of a write, is passed over. Fails: HBK_DENIED, HBK_LIMIT, HBK_IO; `error` names it.

@@ -3,7 +3,7 @@
  * order. After each run its sample is on the disk; whatever ends the series, all that was measured
  * is kept, and --resume goes on behind it.
  */
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "bench/load_run.h"
-#include "bench/sample_file.h"
+#include "paper/sample_file.h"
 
 static bool is_measured(const struct hbk_paper *paper, const struct hbk_paper_system *system,
                         const struct hbk_cell *cell, unsigned block)

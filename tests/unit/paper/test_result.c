@@ -1,4 +1,4 @@
-#include "bench/paper_result.h"
+#include "paper/result.h"
 
 #include <math.h>
 

@@ -1,4 +1,4 @@
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 #include "harness.h"
 

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bench/paper.h"
 #include "bench/request.h"
 #include "os/fd.h"
 #include "os/netns.h"
 #include "os/redirect.h"
 #include "os/socket.h"
+#include "paper/paper.h"
 
 enum {
     PEM_BYTES_MAX = 64 << 10,

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bench/paper.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "paper/paper.h"
 
 static struct hbk_paper_system *add(struct hbk_paper *paper, const char *name, const char *title,
                                     enum hbk_paper_kind kind, bool encrypts)

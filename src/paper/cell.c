@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "bench/load_run.h"
-#include "bench/paper_control.h"
-#include "bench/paper_look.h"
 #include "bench/request.h"
+#include "paper/control.h"
+#include "paper/look.h"
 
 static const uint64_t server_timeout_ns = 10 * HBK_NS_PER_S;
 static const uint64_t warm_timeout_ns = 120 * HBK_NS_PER_S;

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "bench/load_run.h"
-#include "bench/paper_look.h"
+#include "paper/look.h"
 
 static const uint64_t server_timeout_ns = 20 * HBK_NS_PER_S;
 static const uint64_t warm_timeout_ns = 60 * HBK_NS_PER_S;

@@ -1,7 +1,7 @@
 /* The control of the paper's cell: Fortio and a Go server in the place of our two ends. */
 #pragma once
 
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 /* The two ends, started where ours would be. Fail as hbk_program_start(). */
 HBK_MUST_USE hbk_status hbk_control_start_server(const struct hbk_paper *paper,

@@ -10,8 +10,8 @@
 
 #include "base/arena.h"
 #include "bench/descriptor.h"
-#include "bench/sample.h"
 #include "bench/scene.h"
+#include "paper/sample.h"
 
 enum {
     HBK_PAPER_SYSTEMS_MAX = 24,
@@ -57,6 +57,10 @@ enum hbk_paper_item {
 /* What --only calls them, in the order of their bits. */
 enum { HBK_PAPER_ITEMS = 14 };
 extern const char *const hbk_paper_item_names[HBK_PAPER_ITEMS];
+
+/* The systems that this program carries with it: their descriptors. */
+extern const struct hbk_descriptor_text hbk_builtin_systems[];
+extern const unsigned hbk_builtin_systems_count;
 
 enum hbk_paper_kind {
     HBK_BASELINE,      /* nothing between client and server */

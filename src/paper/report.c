@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bench/machine.h"
-#include "bench/paper_figures.h"
+#include "paper/figures.h"
 
 static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "bench/gauge.h"
-#include "bench/paper.h"
+#include "paper/paper.h"
 
 enum hbk_party {
     HBK_PARTY_CLIENT,
