@@ -206,7 +206,7 @@ def test_fortio_and_a_go_server_are_the_control_of_the_papers_cell(paper, peer_p
 def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_path, start):
     folder = tmp_path / "out"
     series = start("series", [BINARY, "bench", "paper", "-o", folder, "--blocks", "1", "--duration",
-                              "1s", "--only", "table2", "--systems", "node"])
+                              "1500ms", "--only", "table2", "--systems", "node"])
 
     def agents():
         return [int(pid) for pid, command in children_of(series.pid).items()
