@@ -232,7 +232,7 @@ def test_an_agent_that_is_slowed_down_misses_its_target(private_namespaces, tmp_
     verdicts = {target["target"]: target["verdict"] for target in report["targets"]}
     found = [verdict for text, verdict in verdicts.items() if "P99 in Fortio's" in text]
     assert found == ["missed", "missed"], verdicts
-    assert 'class="missed"' in (folder / "report.html").read_text()
+    assert 'class="verdict missed"' in (folder / "report.html").read_text()
 
 
 BROKEN = {
