@@ -33,6 +33,8 @@ enum {
     HBK_REDIRECT_MARK_REPLY = 0x111,
     HBK_REDIRECT_MARK_MASK = 0xfff,
 
+    HBK_REDIRECT_ZONE_AGENT = 0x539, /* of connection tracking: what the agent sends */
+
     HBK_REDIRECT_TABLE = 100,             /* of routes: everything is delivered here */
     HBK_REDIRECT_RULE_PREFERENCE = 32764, /* before the main table */
 

@@ -2,7 +2,7 @@
  * The text of the table. A packet meets the chains in this order:
  *
  *   arriving   mark_replies (mangle; kind host only) -> inbound (nat)
- *   leaving    route_replies (mangle) -> outbound (nat)
+ *   leaving    agent_zone (raw) -> route_replies (mangle) -> outbound (nat)
  *
  * Chains of type nat see the first packet of a connection, the others every packet: what can be
  * done once stands in the former.
@@ -113,6 +113,25 @@ static void put_replies(struct text *text)
         "comment \"a rule sends this mark to routing table %u, which delivers here\"\n    }\n",
         HBK_REDIRECT_MARK_MASK, HBK_REDIRECT_MARK_REPLY, ~(unsigned)HBK_REDIRECT_MARK_MASK,
         HBK_REDIRECT_MARK_REPLY, HBK_REDIRECT_TABLE);
+}
+
+/*
+ * The agent calls under the caller's address from a port of the kernel's choice, which may be one
+ * from which the caller has a connection of its own to the same port of the workload. For
+ * connection tracking both would be one, and the later of them would never be answered. So what the
+ * agent sends has a zone to itself in its own direction; what answers it is looked up without one.
+ */
+static void put_agent_zone(struct text *text, enum hbk_redirect_kind kind)
+{
+    put_chain(text, "agent_zone", "filter hook output priority raw",
+              "tells the agent's calls from connections of the callers whose addresses it uses");
+    put(text,
+        "        meta mark & 0x%x == 0x%x ct original zone set %u comment \"sent by the agent, or "
+        "an "
+        "answer to it\"\n    }\n",
+        HBK_REDIRECT_MARK_MASK,
+        kind == HBK_REDIRECT_POD ? HBK_REDIRECT_MARK_REPLY : HBK_REDIRECT_MARK_AGENT,
+        HBK_REDIRECT_ZONE_AGENT);
 }
 
 static void put_mark_chains_of_host(struct text *text)
@@ -291,6 +310,7 @@ hbk_status hbk_redirect_render(const struct hbk_redirect_spec *spec, struct hbk_
         "    comment \"brings the connections of a %s to the Hauberk agent; stays when the agent "
         "stops\"\n",
         spec->kind == HBK_REDIRECT_POD ? "pod" : "host's workloads");
+    put_agent_zone(&text, spec->kind);
     if (spec->kind == HBK_REDIRECT_POD) {
         put_mark_chains_of_pod(&text);
     } else {

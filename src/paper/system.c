@@ -56,28 +56,6 @@ static int run_nftables(void *argument)
 }
 
 /*
- * An agent that relays plain text calls the server under the client's address, from a port of the
- * server's namespace. Where the client has a connection of its own from that port, the kernel's
- * connection table takes both for one and the later one gets no answer: with 3,200 connections and
- * one range for all, one in twenty waits for its time-out. So the ends have ranges apart.
- */
-static hbk_status set_ports_apart(struct hbk_paper *paper, struct hbk_error *error)
-{
-    static const struct {
-        enum hbk_place place;
-        const char *range;
-    } ranges[] = {{HBK_PLACE_FRONT, "40000 65535"},
-                  {HBK_PLACE_NEIGHBOUR, "16384 39999"},
-                  {HBK_PLACE_CART, "16384 39999"}};
-    for (size_t i = 0; i < HBK_COUNT(ranges); i++) {
-        HBK_CLEANUP(hbk_netns_leave) struct hbk_netns_visit visit = hbk_netns_visit_none();
-        HBK_TRY(hbk_netns_enter(netns_of(paper, ranges[i].place), &visit));
-        HBK_TRY(hbk_netns_set("net/ipv4/ip_local_port_range", ranges[i].range, error));
-    }
-    return HBK_OK;
-}
-
-/*
  * As kube-proxy translates it, in the client's namespace, behind the redirection of a mesh: what a
  * mesh captures is translated by the mesh, what it lets pass is translated here.
  */
@@ -87,7 +65,6 @@ hbk_status hbk_paper_open_services(struct hbk_paper *paper, struct hbk_error *er
         far[HBK_ADDRESS_TEXT_BYTES_MAX];
     const struct hbk_topology *topology = &paper->scene.topology;
     int exit_status = 0;
-    HBK_TRY(set_ports_apart(paper, error));
     (void)snprintf(text, sizeof text,
                    "table ip hauberk-services {\n"
                    "  chain output {\n"

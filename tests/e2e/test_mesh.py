@@ -153,6 +153,33 @@ def test_permissive_serves_plain_text_from_outside_the_mesh(town, family):
     )
 
 
+def is_answered_where_the_agent_calls_from_the_callers_own_port(town, caller, family):
+    """The kernel has one port left to give to the agent, and it is the caller's."""
+    cart, port = town.pair.cart, 40000
+    cart.namespace.set_sysctl("net/ipv4/ip_local_port_range", f"{port} {port}")
+    ip, source = cart.ip(family), (getattr(caller, family), port)
+    with service.Service(cart.namespace, ip, mesh.CART_PORT, service.http_ok) as server:
+        with caller.namespace.connect(ip, mesh.CART_PORT, source=source) as connection:
+            answer = http.request(connection, headers={"Connection": "close"})
+    return answer.text == "ok" and server.peers == [source[0]]
+
+
+@FAMILIES
+def test_a_plain_caller_is_answered_where_the_agent_calls_from_the_same_port(town, family):
+    assert is_answered_where_the_agent_calls_from_the_callers_own_port(
+        town, town.pair.alpha, family
+    )
+
+
+@FAMILIES
+def test_what_is_sent_on_a_tunnel_is_answered_where_the_agent_calls_from_the_same_port(
+    town, family
+):
+    assert is_answered_where_the_agent_calls_from_the_callers_own_port(
+        town, town.pair.front, family
+    )
+
+
 def test_what_is_outside_the_mesh_is_reached_in_plain_text(town):
     beta = town.pair.beta
     with service.Service(beta.namespace, beta.v4, 7000, service.http_ok) as server:

@@ -110,13 +110,32 @@ static void of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet(vo
     (void)state;
     struct hbk_redirect_spec spec = {.kind = HBK_REDIRECT_POD};
     char *text = rendered(&spec);
-    assert_int_equal(count_of(text, "type filter"), 0);
+    assert_int_equal(count_of(text, "type filter hook prerouting"), 0);
     assert_int_equal(count_of(text, "type route"), 1);
     const char *chain = strstr(text, "type route hook output priority mangle; policy accept;\n");
     const char *rule = strstr(text, "\n        meta mark & 0xfff == 0x111 return");
     assert_non_null(chain);
     assert_ptr_equal(rule, strchr(chain, '\n'));
     free(text);
+}
+
+static void what_the_agent_sends_has_a_zone_of_its_own_in_that_direction(void **state)
+{
+    (void)state;
+    static const struct {
+        enum hbk_redirect_kind kind;
+        const char *rule;
+    } cases[] = {
+        {HBK_REDIRECT_POD, "\n        meta mark & 0xfff == 0x111 ct original zone set 1337 "},
+        {HBK_REDIRECT_HOST, "\n        meta mark & 0xfff == 0x539 ct original zone set 1337 "},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        struct hbk_redirect_spec spec = {.kind = cases[i].kind};
+        char *text = rendered(&spec);
+        assert_int_equal(count_of(text, "type filter hook output priority raw;"), 1);
+        assert_int_equal(count_of(text, cases[i].rule), 1);
+        free(text);
+    }
 }
 
 static void exclusions_stand_before_the_redirection(void **state)
@@ -257,6 +276,7 @@ int main(void)
         cmocka_unit_test(of_a_pod_everything_is_captured_and_of_a_host_only_what_is_listed),
         cmocka_unit_test(only_replies_take_over_the_mark_of_their_connection),
         cmocka_unit_test(of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet),
+        cmocka_unit_test(what_the_agent_sends_has_a_zone_of_its_own_in_that_direction),
         cmocka_unit_test(exclusions_stand_before_the_redirection),
         cmocka_unit_test(what_could_break_out_of_the_text_is_refused),
         cmocka_unit_test(lists_beyond_their_limit_are_refused),
