@@ -6,7 +6,7 @@
 #define T struct hbk_gw_endpoint_health_check
 static const struct hbk_proto_field endpoint_health_fields[] = {
     F_U32(port_value, .max = 65535),
-    F_TEXT(hostname),
+    F_TEXT(hostname, .is_head_text = true),
     F_MSG(address, hbk_envoy_address),
     F_BOOL(disable_active_health_check),
 };
@@ -31,7 +31,7 @@ static const struct hbk_proto_message endpoint_health = {
 static const struct hbk_proto_field endpoint_fields[] = {
     F_MSG(address, hbk_envoy_address, .is_required = true),
     F_MSG(health_check_config, endpoint_health),
-    F_TEXT(hostname),
+    F_TEXT(hostname, .is_head_text = true),
     F_LATER("additional_addresses"),
 };
 static const struct hbk_proto_message endpoint = {
@@ -346,7 +346,7 @@ static hbk_status check_cluster(struct hbk_proto_reader *reader, const struct hb
 }
 
 static const struct hbk_proto_field cluster_fields[] = {
-    F_TEXT(name, .is_required = true, .min = 1),
+    F_TEXT(name, .is_required = true, .min = 1, .is_head_text = true), /* a check's Host */
     F_TEXT(alt_stat_name),
     F_ENUM(type, type_enum, .oneof = 1),
     F_LATER("cluster_type"),

@@ -404,11 +404,11 @@ static uint32_t judge_target(const struct hbk_http1_request *request)
                : BAD_TARGET;
 }
 
-/* Upgrade means something only where Connection names it (RFC 9110, 7.8). */
+/* Upgrade means something only where Connection names it, and since HTTP/1.1 (RFC 9110, 7.8). */
 static bool asks_for_upgrade(const struct hbk_http1_request *request)
 {
     struct hbk_slice value;
-    return request->names_upgrade &&
+    return request->minor_version > 0 && request->names_upgrade &&
            hbk_http1_find_field(request->fields, request->field_count, HBK_SLICE("upgrade"),
                                 &value) &&
            !hbk_slice_equal_nocase(value, HBK_SLICE("h2c"));

@@ -149,6 +149,9 @@ void hbk_gw_stream_failed(struct hbk_gw_stream *stream, enum hbk_gw_upstream_fai
         retry(stream);
         return;
     }
+    if (!stream->response_started) { /* what the upstream said is no part of our own answer */
+        stream->response = (struct hbk_gw_head){0};
+    }
     if (failure == HBK_GW_FAILED_DURATION) {
         hbk_gw_stream_reply(stream, hbk_gw_late_status(stream),
                             HBK_SLICE("upstream max stream duration reached"),

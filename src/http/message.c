@@ -261,8 +261,8 @@ bool hbk_gw_is_authority(struct hbk_slice text)
         ['.'] = true,         ['_'] = true,         ['~'] = true,         ['!'] = true,
         ['$'] = true,         ['&'] = true,         ['\''] = true,        ['('] = true,
         [')'] = true,         ['*'] = true,         ['+'] = true,         [','] = true,
-        [';'] = true,         ['='] = true,         [':'] = true,         ['@'] = true,
-        ['['] = true,         [']'] = true,         ['%'] = true,
+        [';'] = true,         ['='] = true,         [':'] = true,         ['['] = true,
+        [']'] = true,         ['%'] = true,
     };
     for (size_t i = 0; i < text.size; i++) {
         if (!is_allowed[text.bytes[i]]) {

@@ -65,6 +65,7 @@ HBK_MUST_USE bool hbk_gw_promise_keep(struct hbk_gw_promise *promise, size_t siz
  * that Connection names. False when it names too many: the message is not to be passed on. */
 HBK_MUST_USE bool hbk_gw_head_strip(struct hbk_gw_head *head);
 
-/* Whether the text has only what may stand in an authority (RFC 3986, 3.2), as Envoy judges it. In
- * a Location, a log or an upstream's cache other bytes would begin something else. */
+/* Whether the text has only what may stand in an authority (RFC 3986, 3.2), without a user (RFC
+ * 9110, 4.2.4). In a Location, a log or an upstream's cache other bytes would begin something else.
+ */
 HBK_MUST_USE bool hbk_gw_is_authority(struct hbk_slice text);

@@ -16,8 +16,8 @@
  *   There must be so many that a rest is expected to gather some;
  * - how often somebody was quick: an answer came less than QUICK_TICKS after its question, which
  *   each agent sees on its own side (what is told to a server and heard from it, what is heard from
- *   a client and told to it), or a connection went on and on without being answered, a stream. A
- *   request passes four agents' sides, there and back, so that rests lengthen its way by at most
+ *   a client and told to it), or a connection was heard on and on without being answered, a stream.
+ *   A request passes four agents' sides, there and back, so that rests lengthen its way by at most
  *   four limits, and by two on average: little beside the time that a slow answer takes anyway,
  *   and several times that of one that is at hand. Where more than a few are quick, nobody rests.
  *   How soon the next question comes says nothing: it waits for no one. Nor does an answer in two

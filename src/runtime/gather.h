@@ -31,7 +31,7 @@ struct hbk_gather {
 /* `limit_ns` is at most HBK_GATHER_NS_MAX; 0 switches it off for good. */
 void hbk_gather_init(struct hbk_gather *gather, uint64_t limit_ns, uint64_t now_ns);
 
-/* A connection has something; and it is sent something. */
+/* A connection has something; it is sent something. On the loop's thread, at the loop's time. */
 void hbk_gather_heard(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns);
 void hbk_gather_told(struct hbk_gather *gather, struct hbk_pace *pace, uint64_t now_ns);
 

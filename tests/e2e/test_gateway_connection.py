@@ -468,8 +468,7 @@ def test_secrets_in_a_directory_that_is_never_quiet_are_renewed_and_followed(sta
 
 
 def test_a_client_that_never_answers_the_drain_has_its_second_and_no_more(start, tmp_path):
-    """It sends on instead, requests too: all that came in its time are answered, none afterwards,
-    and the connection ends."""
+    """It sends on instead, requests too, and its connection ends all the same."""
     options = "common_http_protocol_options: {max_connection_duration: 0.3s}"
     running = serve(start, tmp_path, manager=options)
     fields = [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a")]

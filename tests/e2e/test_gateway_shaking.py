@@ -1,5 +1,6 @@
 """Handshakes of clients that say nothing, or nonsense: before HTTP and before tcp_proxy alike."""
 
+import contextlib
 import socket
 
 import pytest
@@ -70,7 +71,8 @@ def test_who_says_nothing_is_let_go_in_time(start, tmp_path, kind, said):
     running = serve(start, tmp_path, kind, "0.3s")
     with gateway.Stage(UPSTREAM, wait_at_door):
         with socket.create_connection(("127.0.0.1", FRONT), timeout=20) as client:
-            client.sendall(said)
+            with contextlib.suppress(OSError):  # a starved test may come too late with it
+                client.sendall(said)
             running.wait_for(stat("downstream_cx_transport_socket_connect_timeout"), 1)
             assert_gone(running, tmp_path, "transport socket timeout was reached|connect_time_out")
     assert running.stat(stat("ssl.connection_error")) == 0
