@@ -6,6 +6,7 @@
 
 #include "bench/machine.h"
 #include "paper/figures.h"
+#include "paper/target.h"
 
 static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -242,12 +243,15 @@ static void put_targets(struct hbk_page *page, const struct hbk_paper *paper)
         hbk_page_put(page, "<td class=\"verdict %s\">%s</td></tr>\n", classes[targets[i].verdict],
                      words[targets[i].verdict]);
     }
-    hbk_page_put(page, "</table></div>\n<p>A median decides; with fewer than ten blocks that is an "
-                       "indication and no more. Beside other meshes a side is compared with a side "
-                       "between nodes; inside a node, where one agent does the work of both halves "
-                       "of a pair, all processes of a mesh are compared with all of another, each "
-                       "counted once. <code>node-plain</code> encrypts nothing and is no "
-                       "competitor.</p>\n");
+    hbk_page_put(page,
+                 "</table></div>\n<p>A median decides, unless a run of the cell broke, or calls "
+                 "failed or were not made: then the target is missed. With fewer than ten "
+                 "blocks a median is an indication and no more: a claim needs <code>--blocks "
+                 "10</code>. Beside other meshes a side is compared with a side "
+                 "between nodes; inside a node, where one agent does the work of both halves "
+                 "of a pair, all processes of a mesh are compared with all of another, each "
+                 "counted once. <code>node-plain</code> encrypts nothing and is no "
+                 "competitor.</p>\n");
 }
 
 static void put_notes(struct hbk_page *page)

@@ -51,18 +51,3 @@ struct hbk_estimate hbk_paper_difference(const struct hbk_paper *paper, const st
 const struct hbk_cell *hbk_paper_cell_for(const struct hbk_paper *paper, unsigned item,
                                           enum hbk_placement placement, enum hbk_arrivals arrivals,
                                           unsigned rate_rps, int delay_ms);
-
-/* A sentence that must hold, and whether it does. */
-enum hbk_verdict_of_target { HBK_TARGET_MET, HBK_TARGET_MISSED, HBK_TARGET_UNKNOWN };
-
-enum { HBK_TARGETS_MAX = 64, HBK_TARGET_TEXT_BYTES_MAX = 240 };
-
-struct hbk_target {
-    char text[HBK_TARGET_TEXT_BYTES_MAX];
-    char found[HBK_TARGET_TEXT_BYTES_MAX];
-    enum hbk_verdict_of_target verdict;
-};
-
-/* All targets of our own node agent for the cells of the plan; returns their number. */
-unsigned hbk_paper_targets(const struct hbk_paper *paper,
-                           struct hbk_target out_targets[static HBK_TARGETS_MAX]);

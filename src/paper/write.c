@@ -7,6 +7,7 @@
 
 #include "bench/machine.h"
 #include "paper/figures.h"
+#include "paper/target.h"
 
 enum { CSV_BYTES_MAX = 64 << 20 };
 
