@@ -14,6 +14,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+import bench_load  # noqa: E402
 import check_floors  # noqa: E402
 import check_jumps  # noqa: E402
 import lint  # noqa: E402
@@ -278,6 +279,35 @@ class Conformance(Tree):
         self.write("tests/e2e/test_a.py", "# RFC 8446 4.2: no two\nx = 1\n")
         with self.assertRaises(SystemExit):
             tls_conformance.page(self.root)
+
+
+class Lateness(unittest.TestCase):
+    GOOD = {"lateness_us": {"p99": 900.0}, "achieved_rps": 12800.0, "failed": 0, "calls": 25600,
+            "late_sends": 0, "busy_share": 0.5, "wait_share": 0.01}
+
+    def judge(self, *runs):
+        """Of runs that are as good as the target asks but for what is named."""
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            is_missed = bench_load.judge_lateness([{**self.GOOD, **run} for run in runs])
+        return is_missed, printed.getvalue().split()[0]
+
+    def test_every_part_of_the_target_can_be_missed(self):
+        self.assertEqual(self.judge({}), (False, "met"))
+        self.assertEqual(self.judge({"late_sends": 256}), (False, "met"))
+        for part in ({"lateness_us": {"p99": 1000.0}}, {"failed": 1}, {"late_sends": 257},
+                     {"achieved_rps": 12600.0}):
+            self.assertEqual(self.judge(part), (True, "MISSED"), part)
+
+    def test_the_quietest_run_counts_and_not_the_least_late_one(self):
+        late = {"lateness_us": {"p99": 5000.0}}
+        self.assertEqual(self.judge({"wait_share": 0.04}, late), (True, "MISSED"))
+        self.assertEqual(self.judge({}, {**late, "wait_share": 0.04}), (False, "met"))
+
+    def test_a_machine_that_is_never_quiet_says_nothing_of_what_is_missed(self):
+        noisy = {"wait_share": 0.06}
+        self.assertEqual(self.judge({"failed": 1, **noisy}), (False, "unknown"))
+        self.assertEqual(self.judge(noisy), (False, "met"))
 
 
 class Counting(Tree):
