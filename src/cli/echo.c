@@ -260,7 +260,7 @@ static void print_refused(const struct hbk_echo_counts *counts)
         uint64_t count;
         const char *what;
     } parts[] = {
-        {counts->connections, "connections (too many at once)"},
+        {counts->connections, "connections (too many at once, or no memory)"},
         {counts->bodies, "bodies (413)"},
         {counts->held, "connections with requests above --bodies-max"},
         {counts->heads, "heads that were not complete in 30 s (408)"},

@@ -72,6 +72,8 @@ static void print_latencies(const struct hbk_load_plan *plan, const struct hbk_l
     fputc('\n', stream);
 }
 
+/* A reason is that of the first failure of its kind, in warm-up or later; of a kind that came in
+ * both, the line says so. */
 static void print_failures(const char *title,
                            const uint64_t failures[static HBK_LOAD_FAILURE_COUNT],
                            const struct hbk_load_result *result, FILE *stream)
@@ -80,9 +82,11 @@ static void print_failures(const char *title,
         if (failures[i] > 0) {
             const char *reason = result->reasons[i];
             bool has_reason = reason[0] != '\0';
+            bool is_of_both = result->failures[i] > 0 && result->warm_up_failures[i] > 0;
+            const char *of = is_of_both ? " (the first, warm-up included: " : " (the first: ";
             fprintf(stream, "  %-11s %s: %" PRIu64 "%s%s%s\n", title,
                     hbk_load_failure_text((enum hbk_load_failure)i), failures[i],
-                    has_reason ? " (the first: " : "", reason, has_reason ? ")" : "");
+                    has_reason ? of : "", reason, has_reason ? ")" : "");
             title = "";
         }
     }

@@ -146,6 +146,32 @@ static void a_head_that_is_known_means_what_it_meant_when_it_was_parsed(void **s
     assert_true(known.size > 0);
 }
 
+static void a_known_head_promises_no_body_where_only_the_head_was_asked_for(void **state)
+{
+    (void)state;
+    static struct hbk_answer_known known;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+    for (unsigned round = 0; round < 3; round++) {
+        struct hbk_answer answer;
+        hbk_answer_init(&answer);
+        answer.is_to_head = true;
+        answer.known = &known;
+        assert_int_equal(hbk_answer_read(&answer, hbk_slice_text(head)), HBK_ANSWER_WHOLE);
+        assert_int_equal(answer.status, 200);
+        assert_int_equal(answer.body_bytes, 0);
+        assert_int_equal(known.size, sizeof head - 1); /* from the first round on */
+        hbk_answer_reset(&answer);
+    }
+    struct hbk_answer answer;
+    hbk_answer_init(&answer);
+    answer.is_to_head = true;
+    answer.known = &known;
+    assert_int_equal(
+        hbk_answer_read(&answer, HBK_SLICE("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
+        HBK_ANSWER_MALFORMED);
+    hbk_answer_reset(&answer);
+}
+
 static void a_head_that_only_begins_like_a_known_one_is_parsed(void **state)
 {
     (void)state;
@@ -242,6 +268,7 @@ int main(void)
         cmocka_unit_test(only_a_body_without_a_length_ends_with_its_connection),
         cmocka_unit_test(a_head_without_end_is_malformed_at_the_limit),
         cmocka_unit_test(a_head_that_is_known_means_what_it_meant_when_it_was_parsed),
+        cmocka_unit_test(a_known_head_promises_no_body_where_only_the_head_was_asked_for),
         cmocka_unit_test(a_head_that_only_begins_like_a_known_one_is_parsed),
         cmocka_unit_test(a_head_too_large_to_be_remembered_is_parsed_each_time),
         cmocka_unit_test(interim_heads_have_a_limit),

@@ -249,10 +249,16 @@ static void a_body_without_end_holds_up_neither_the_others_nor_its_own_time_out(
     plan.rate_per_s = 0;
     plan.calls = 4;
     plan.connections = 2;
-    plan.timeout_ns = 100 * HBK_NS_PER_MS;
+    plan.timeout_ns = 250 * HBK_NS_PER_MS;
     run(&plan, &result);
     assert_int_equal(hbk_load_result_failed(&result), 4);
-    assert_int_equal(result.failures[HBK_LOAD_TIMEOUT], 4);
+    assert_int_equal(result.statuses[200], 0);
+    /* On a machine without time to spare the opening of a connection has no more of it than the
+     * body, and one that is opened ahead of no call counts, too. */
+    assert_true(result.failures[HBK_LOAD_TIMEOUT] > 0);
+    assert_true(result.failures[HBK_LOAD_TIMEOUT] + result.failures[HBK_LOAD_CONNECT_TIMEOUT] >= 4);
+    assert_int_equal(result.failures[HBK_LOAD_TIMEOUT] + result.failures[HBK_LOAD_CONNECT_TIMEOUT],
+                     hbk_load_result_failures(&result));
     assert_true(result.received_bytes > 0);
     hbk_load_result_fini(&result);
     server_stop(&server);
