@@ -89,8 +89,9 @@ struct hbk_load_client {
     struct hbk_task open_task;
     struct hbk_task warm_task;
     struct hbk_batch batch; /* TLS: of this thread's handshakes; zero without TLS */
-    /* TLS: tickets for coming handshakes, each for one (RFC 8446, C.4): libssl lets none be used
-     * twice. Owned, as they are; room for one of each connection. */
+    /* TLS: tickets for coming handshakes. One of TLS 1.3 is for one handshake (RFC 8446, C.4;
+     * libssl lets none be used twice), one of TLS 1.2 comes back here when it was good. Owned, as
+     * they are; room for one of each connection. */
     struct hbk_tls_ticket **tickets;
     unsigned ticket_count;
     struct hbk_span room;          /* owned: where connections receive */

@@ -212,26 +212,9 @@ static void take_plain(struct hbk_load_connection *connection, struct hbk_slice 
 
 static void finish_opening(struct hbk_load_connection *connection);
 
-/* The handshake is done: what it was, and a ticket for the next one. */
-static void note_handshake(struct hbk_load_connection *connection)
+/* Takes the ticket over. */
+static void store_ticket(struct hbk_load_client *client, struct hbk_tls_ticket *ticket)
 {
-    struct hbk_load_client *client = connection->client;
-    if (hbk_tls_agreement(connection->secure.session).was_resumed) {
-        client->result.handshakes_resumed++;
-    } else {
-        client->result.handshakes_full++;
-    }
-}
-
-/* TLS gives tickets behind the handshake, with or before the first answer. */
-static void keep_ticket(struct hbk_load_connection *connection)
-{
-    struct hbk_load_client *client = connection->client;
-    struct hbk_tls_ticket *ticket =
-        client->plan->resumes ? hbk_tls_take_ticket(connection->secure.session) : NULL;
-    if (ticket == NULL) {
-        return;
-    }
     if (client->ticket_count == client->connection_count) {
         hbk_tls_ticket_unref(client->tickets[--client->ticket_count]); /* the newer one is better */
     }
@@ -242,6 +225,44 @@ static void keep_ticket(struct hbk_load_connection *connection)
 static struct hbk_tls_ticket *draw_ticket(struct hbk_load_client *client)
 {
     return client->ticket_count == 0 ? NULL : client->tickets[--client->ticket_count];
+}
+
+static void drop_ticket(struct hbk_load_connection *connection)
+{
+    hbk_tls_ticket_unref(connection->ticket);
+    connection->ticket = NULL;
+}
+
+/* TLS 1.2 gives tickets in the handshake, TLS 1.3 behind it, with or before the first answer.
+ * False: none has come. */
+static bool keep_ticket(struct hbk_load_connection *connection)
+{
+    struct hbk_load_client *client = connection->client;
+    struct hbk_tls_ticket *ticket =
+        client->plan->resumes ? hbk_tls_take_ticket(connection->secure.session) : NULL;
+    if (ticket != NULL) {
+        store_ticket(client, ticket);
+    }
+    return ticket != NULL;
+}
+
+/* The handshake is done: what it was, and what becomes of the ticket that it began with. One of TLS
+ * 1.2 that was good, and in whose place the server gave no other, serves again. */
+static void note_handshake(struct hbk_load_connection *connection)
+{
+    struct hbk_load_client *client = connection->client;
+    struct hbk_tls_agreement agreement = hbk_tls_agreement(connection->secure.session);
+    if (agreement.was_resumed) {
+        client->result.handshakes_resumed++;
+    } else {
+        client->result.handshakes_full++;
+    }
+    if (!keep_ticket(connection) && agreement.was_resumed && agreement.version == HBK_TLS_1_2 &&
+        connection->ticket != NULL) {
+        store_ticket(client, connection->ticket);
+        connection->ticket = NULL;
+    }
+    drop_ticket(connection);
 }
 
 /* What TLS makes of what has come. The connection may be closed, and opened anew, in any step. */
@@ -264,7 +285,7 @@ static void advance(struct hbk_load_connection *connection)
             finish_opening(connection);
             break;
         case HBK_SECURE_PLAIN:
-            keep_ticket(connection);
+            (void)keep_ticket(connection);
             take_plain(connection, plain);
             break;
         case HBK_SECURE_CLOSED:
@@ -380,10 +401,9 @@ static void finish_connect(struct hbk_load_connection *connection)
     }
     const struct hbk_load_plan *plan = client->plan;
     struct hbk_slice name = plan->server_name.size > 0 ? plan->server_name : plan->target.host;
-    struct hbk_tls_ticket *ticket = draw_ticket(client);
+    connection->ticket = draw_ticket(client);
     hbk_status status = hbk_secure_begin(&connection->secure, plan->tls, &client->batch, name,
-                                         ticket, on_progress, connection);
-    hbk_tls_ticket_unref(ticket);
+                                         connection->ticket, on_progress, connection);
     if (status != HBK_OK) {
         hbk_load_on_open_failed(connection, HBK_LOAD_HANDSHAKE, now_ns);
         return;
@@ -482,6 +502,7 @@ void hbk_load_close(struct hbk_load_connection *connection)
     hbk_task_cancel(&connection->progress);
     hbk_task_cancel(&connection->again);
     hbk_secure_end(&connection->secure);
+    drop_ticket(connection);
     hbk_buffer_fini(&connection->plain);
     hbk_buffer_fini(&connection->out);
     hbk_answer_reset(&connection->answer);

@@ -61,9 +61,10 @@ struct hbk_load_connection {
     uint64_t idle_ns;            /* since when it is idle */
     uint64_t message_number;     /* TCP */
     struct hbk_fortio_clock clock;
-    struct hbk_due due; /* of that clock, while it is idle */
-    uint32_t uses_left; /* requests until it is closed; UINT32_MAX: without limit */
-    uint32_t index;     /* over all threads */
+    struct hbk_tls_ticket *ticket; /* held: the one that the handshake under way began with */
+    struct hbk_due due;            /* of that clock, while it is idle */
+    uint32_t uses_left;            /* requests until it is closed; UINT32_MAX: without limit */
+    uint32_t index;                /* over all threads */
     uint8_t state;
     bool is_connecting; /* until TLS, if there is any, is up, too */
     bool is_shaking;    /* connected, in the TLS handshake */

@@ -110,6 +110,11 @@ bool hbk_openssl_set_up_tickets(struct hbk_openssl_context *own,
 bool hbk_openssl_offer_ticket(struct hbk_openssl_handshake *handshake);
 struct hbk_tls_ticket *hbk_openssl_take_ticket(void *handshake);
 
+/* A client's handshake of TLS 1.2 is done, its peer not settled yet: where it resumed and the
+ * server renewed the ticket, libssl has forbidden the old one and tells us of none (RFC 5077, 3.3).
+ */
+void hbk_openssl_keep_renewed_ticket(struct hbk_openssl_handshake *handshake);
+
 /* Contexts ---------------------------------------------------------------------------------- */
 
 /* As the functions of struct hbk_tls_engine. */

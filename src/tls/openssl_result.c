@@ -253,6 +253,7 @@ hbk_status hbk_openssl_read_result(struct hbk_openssl_handshake *handshake)
     bool is_old = SSL_version(ssl) == TLS1_2_VERSION;
     bool needs_peer = setup->role == HBK_TLS_CLIENT ||
                       setup->context->client_certificate == HBK_TLS_CLIENT_CERTIFICATE_REQUIRED;
+    hbk_openssl_keep_renewed_ticket(handshake);
     settle_peer(handshake);
     if ((!is_old && !has_secrets(handshake, suite)) || (needs_peer && result->peer == NULL)) {
         return HBK_INVALID;

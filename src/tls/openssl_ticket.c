@@ -158,6 +158,21 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+void hbk_openssl_keep_renewed_ticket(struct hbk_openssl_handshake *handshake)
+{
+    const struct hbk_tls_setup *setup = handshake->setup;
+    SSL *ssl = handshake->ssl;
+    if (setup->role != HBK_TLS_CLIENT || !setup->context->resumes ||
+        SSL_version(ssl) != TLS1_2_VERSION || SSL_session_reused(ssl) != 1 ||
+        setup->ticket == NULL || SSL_get0_session(ssl) == setup->ticket->libssl) {
+        return;
+    }
+    SSL_SESSION *session = SSL_get1_session(ssl);
+    if (session != NULL && on_session(ssl, session) != 1) {
+        SSL_SESSION_free(session);
+    }
+}
+
 bool hbk_openssl_set_up_tickets(struct hbk_openssl_context *own,
                                 const struct hbk_tls_context *context)
 {

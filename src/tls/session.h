@@ -212,7 +212,9 @@ HBK_MUST_USE hbk_status hbk_tls_export(const struct hbk_tls_session *session,
                                        struct hbk_span out);
 
 /* The newest ticket that a client was given, to begin another session with; owned by the caller
- * from then on (hbk_tls_ticket_unref()). NULL: none since the last call. */
+ * from then on (hbk_tls_ticket_unref()). NULL: none since the last call. Those of TLS 1.3 come
+ * behind the handshake; one of TLS 1.2 is here when it is done, and where a resumed one brought
+ * none, the ticket that it began with can be used again. */
 struct hbk_tls_ticket *hbk_tls_take_ticket(struct hbk_tls_session *session);
 
 /* Why a session failed. */

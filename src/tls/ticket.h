@@ -48,7 +48,8 @@ HBK_MUST_USE hbk_status hbk_tls_ticket_keys_rotate(struct hbk_tls_ticket_keys *k
 struct hbk_tls_ticket_keys *hbk_tls_ticket_keys_ref(struct hbk_tls_ticket_keys *keys);
 void hbk_tls_ticket_keys_unref(struct hbk_tls_ticket_keys *keys); /* wipes; NULL is allowed */
 
-/* What a client keeps of a session, to resume it once. Any thread, one at a time. */
+/* What a client keeps of a session, to resume it: once in TLS 1.3 (RFC 8446, C.4). Any thread, one
+ * at a time. */
 struct hbk_tls_ticket;
 
 struct hbk_tls_ticket *hbk_tls_ticket_ref(struct hbk_tls_ticket *ticket);

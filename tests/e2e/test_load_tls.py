@@ -6,10 +6,12 @@ import ssl
 
 import pytest
 
+from harness import namespace, service
 from harness.certificates import HOUR, Authority
 from harness.program import BINARY, hauberk
 
 HOST = "127.0.0.1"
+PORT = 7800
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_tickets_are_used_when_that_is_asked_for(start, peer_program, server_ide
     url = f"https://{address}/"
     full = load(url, server_identity, "--no-keepalive")["hauberk"]
     assert (full["handshakes_full"], full["handshakes_resumed"]) == (100, 0)
-    for options in (["--engine", "native"], ["--engine", "openssl"]):
+    for options in (["--engine", "native"], ["--engine", "openssl"], ["--tls", "1.2"]):
         # In warm-up each of the connections gets a ticket. From then on each takes one and leaves
         # one, however many shake hands at once: nobody is ever without.
         resumed = load(url, server_identity, "--no-keepalive", "--resume", "-c", "16", "-qps", "0",
@@ -98,6 +100,25 @@ def test_tickets_are_used_when_that_is_asked_for(start, peer_program, server_ide
         assert resumed["failed"] == 0 and resumed["calls"] > 16, options
         assert resumed["handshakes_full"] == 0, options
         assert resumed["handshakes_resumed"] == resumed["calls"], options
+
+
+def test_a_ticket_of_tls_1_2_is_used_again_where_the_server_gives_no_other(server_identity,
+                                                                            private_namespaces):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(server_identity.chain, server_identity.key)
+
+    def answer(connection):
+        with context.wrap_socket(connection, server_side=True) as secure:
+            if secure.recv(service.PIECE_BYTES):
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with service.Service(namespace.Here(), HOST, PORT, answer):
+        result = load(f"https://{HOST}:{PORT}/", server_identity, "--no-keepalive", "--resume",
+                      "-qps", "0", "-timeout", "20s", "--tls", "1.2")["hauberk"]
+    assert result["failed"] == 0 and result["calls"] > 4
+    assert result["handshakes_full"] == 0
+    assert result["handshakes_resumed"] == result["calls"]
 
 
 def test_http_2_over_tls_is_agreed_on_by_alpn(start, peer_program, server_identity, client_identity,

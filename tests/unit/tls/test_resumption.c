@@ -1,6 +1,9 @@
 /* Sessions that go on where others ended: what is resumed, and what is not, with each engine. */
 #include "tls/ticket.h"
 
+#include <openssl/core_names.h>
+#include <openssl/rand.h>
+
 #include "stage.h"
 #include "stranger.h"
 #include "tls/alert.h"
@@ -521,6 +524,64 @@ static void we_resume_with_strangers(void **state)
     }
 }
 
+/* Keys that nobody else needs, and every ticket is renewed when it is used. */
+static int on_renewing_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                           EVP_MAC_CTX *mac, int is_sealing)
+{
+    static unsigned char key[32] = "the key of a test";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, sizeof key),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    (void)ssl;
+    if (is_sealing) {
+        memset(name, 'n', 16);
+        assert_int_equal(RAND_bytes(iv, 16), 1);
+    }
+    assert_int_equal(EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, iv, is_sealing), 1);
+    assert_int_equal(EVP_MAC_CTX_set_params(mac, parameters), 1);
+    return is_sealing ? 1 : 2;
+}
+
+/* Of TLS 1.2, where libssl forbids the old ticket and tells of no new one. */
+static void a_ticket_that_is_renewed_takes_the_place_of_the_one_before(void **state)
+{
+    (void)state;
+    struct hbk_tls_context *ours = context_of((struct hbk_tls_context_options){
+        .trust = name_trust,
+        .client_certificate = HBK_TLS_CLIENT_CERTIFICATE_NONE,
+        .resumes = true,
+        .allows_tls12 = true,
+    });
+    const struct habits habits = {.is_server = true,
+                                  .version = TLS1_2_VERSION,
+                                  .certificate = &shop,
+                                  .tickets = 2,
+                                  .has_no_demands = true};
+    SSL_CTX *context = make_context(&habits);
+    assert_int_equal(SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_renewing_key), 1);
+    struct hbk_tls_ticket *ticket = NULL;
+    for (unsigned visit = 0; visit < 4; visit++) {
+        const struct hbk_tls_options options = {.server_name = HBK_SLICE("shop.test"),
+                                                .ticket = ticket};
+        struct interop *interop = interop_of(&habits, context, &worker, ours, options);
+        interop_shake(interop);
+        assert_int_equal(interop->answer, HBK_TLS_DONE);
+        assert_int_equal(hbk_tls_agreement(interop->session).was_resumed, visit > 0);
+        assert_slice_equal(hbk_tls_peer(interop->session)->names.dns_names,
+                           HBK_SLICE("shop.test\0other.test\0"));
+        hbk_tls_ticket_unref(ticket);
+        ticket = hbk_tls_take_ticket(interop->session);
+        assert_non_null(ticket);
+        assert_null(hbk_tls_take_ticket(interop->session));
+        interop_free(interop);
+    }
+    hbk_tls_ticket_unref(ticket);
+    SSL_CTX_free(context);
+    hbk_tls_context_unref(ours);
+}
+
 static int run(enum hbk_tls_engine_kind engine)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +596,7 @@ static int run(enum hbk_tls_engine_kind engine)
         cmocka_unit_test(a_chain_above_the_limit_is_a_bad_certificate),
         cmocka_unit_test(strangers_resume_with_us),
         cmocka_unit_test(we_resume_with_strangers),
+        cmocka_unit_test(a_ticket_that_is_renewed_takes_the_place_of_the_one_before),
     };
     pair_engine = engine;
     return cmocka_run_group_tests_name(hbk_tls_engine_text(engine), tests, set_up_shop,
