@@ -38,9 +38,9 @@ struct hbk_load_path {
 
 struct hbk_tls_context;
 
-/* What happened in one interval of a run. */
 struct hbk_histogram;
 
+/* What happened in one interval of a run. */
 struct hbk_load_point {
     uint64_t since_ns, length_ns;      /* its begin, from the start of the recorded part */
     uint64_t calls, failed;            /* that ended in it */
