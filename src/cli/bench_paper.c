@@ -20,7 +20,8 @@ static const char usage[] =
     "Let nothing else run meanwhile. An interrupted series (Ctrl-C) goes on with --resume.\n"
     "\n"
     "  --quick         under ten minutes: Tables I and II, Figures 6 to 8, three blocks (default)\n"
-    "  --full          the whole matrix with runs of 300 s: more than a day with all systems\n"
+    "  --full          the whole matrix with runs of 300 s, three blocks: nearly three days with\n"
+    "                  all systems; the plan is printed first\n"
     "  --only LIST     of table1, table2, fig2 to fig12, pods\n"
     "  --systems LIST  of baseline, baseline-mtls, node, sidecar-tcp, sidecar-l7, haproxy, nginx,\n"
     "                  envoy, wireguard, ztunnel, fortio, and files NAME.yaml (docs/bench.md);\n"
@@ -29,7 +30,8 @@ static const char usage[] =
     "                  of features: node-plain, node-no-gather, sidecar-l7-log, -l7-plain,\n"
     "                  -l7-quiet, -tcp-plain, -tcp-quiet\n"
     "  --binary NAME=PATH  the program of a system; of ours: another build\n"
-    "  --blocks N      blocks: every system once in each cell, in random order\n"
+    "  --blocks N      blocks: every system once in each cell, in random order; a claim needs\n"
+    "                  10, whatever the mode\n"
     "  --duration D    length of each run\n"
     "  --pause D       between two runs (0; with --full 10s)\n"
     "  --cores A,L     cores of the agents and of client and server (0,1)\n"
@@ -52,7 +54,7 @@ enum {
     OPTION_HELP,
 };
 
-enum { DURATION_MS_MIN = 500, DURATION_MS_MAX = 3600000, CORES_MAX = 1023, FULL_PAUSE_MS = 10000 };
+enum { DURATION_MS_MIN = 500, DURATION_MS_MAX = 3600000, CORES_MAX = 1023 };
 
 static const struct option options[] = {
     {"quick", no_argument, NULL, OPTION_QUICK},
@@ -221,7 +223,7 @@ int hbk_command_bench_paper(int argc, char **argv)
         return HBK_EXIT_USAGE;
     }
     paper.pause_ms = paper.pause_ms != UINT32_MAX ? paper.pause_ms
-                     : paper.is_full              ? FULL_PAUSE_MS
+                     : paper.is_full              ? HBK_PAPER_FULL_PAUSE_MS
                                                   : 0;
     (void)!hbk_limits_raise_open_files(&files_max);
     if (hbk_isolation_run(run_paper, &paper, &exit_status, &error) != HBK_OK) {

@@ -220,11 +220,20 @@ static void put_resources(struct hbk_page *page, const struct hbk_paper *paper)
             "Private memory of the proxy on the server's side", "MiB");
 }
 
-/* Figure 6: the two placements side by side, per system. */
-static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
+static const struct hbk_cell *cell_of_placement(const struct hbk_paper *paper,
+                                                enum hbk_placement placement, unsigned load)
+{
+    return hbk_paper_cell_for(paper, HBK_FIGURE_6, placement, HBK_BURST, load_rates[load],
+                              PAPER_DELAY_MS);
+}
+
+static void draw_placements(struct hbk_page *page, const struct hbk_paper *paper, unsigned load)
 {
     static struct chart chart;
-    hbk_page_heading(page, "figure6", "Figure 6: between nodes and inside a node, P99");
+    static const char *const titles[LOADS] = {
+        "P99 at 320/s over 160 connections, Fortio's arithmetic",
+        "P99 at 3,200/s over 1,600 connections, Fortio's arithmetic",
+        "P99 at 12,800/s over 6,400 connections, Fortio's arithmetic"};
     chart = (struct chart){0};
     for (unsigned i = 0; i < paper->system_count && chart.group_count < GROUPS_MAX; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
@@ -232,18 +241,33 @@ static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
             continue;
         }
         for (enum hbk_placement placement = 0; placement < HBK_PLACEMENTS; placement++) {
-            const struct hbk_cell *cell =
-                hbk_paper_cell_for(paper, HBK_FIGURE_6, placement, HBK_BURST, 3200, -1);
-            struct hbk_estimate estimate = hbk_paper_estimate(
-                paper, cell, system->name, HBK_QUANTITY_FORTIO_P99, HBK_ABSOLUTE);
+            struct hbk_estimate estimate =
+                hbk_paper_estimate(paper, cell_of_placement(paper, placement, load), system->name,
+                                   HBK_QUANTITY_FORTIO_P99, HBK_ABSOLUTE);
             put_bar(&chart, placement, chart.group_count, &estimate);
         }
         chart.groups[chart.group_count++] = system->name;
     }
     end_series(&chart, "inside a node");
     end_series(&chart, "between nodes");
-    draw(page, &chart, "P99 at 3,200/s over 1,600 connections, Fortio's arithmetic", "system",
-         "ms");
+    draw(page, &chart, titles[load], "system", "ms");
+}
+
+/* Figure 6: the two placements side by side, per system, for each load that has both. */
+static void put_placements(struct hbk_page *page, const struct hbk_paper *paper)
+{
+    unsigned count = 0;
+    hbk_page_heading(page, "figure6", "Figure 6: between nodes and inside a node, P99");
+    for (unsigned load = 0; load < LOADS; load++) {
+        if (cell_of_placement(paper, HBK_INTRA, load) != NULL &&
+            cell_of_placement(paper, HBK_INTER, load) != NULL) {
+            draw_placements(page, paper, load);
+            count++;
+        }
+    }
+    if (count == 0) {
+        hbk_page_put(page, "<p class=\"none\">Not measured in this run.</p>\n");
+    }
 }
 
 /* The baseline, our agents and sidecars, and all that differs from them by a switch. */
@@ -253,6 +277,37 @@ static bool has_switches(const struct hbk_paper_system *system)
                        hbk_slice_equal(system->descriptor.binary, HBK_SLICE("hauberk"));
     bool is_own = system->kind == HBK_NODE || is_own_pair;
     return system->is_usable && system->gather == NULL && (is_own || system->kind == HBK_BASELINE);
+}
+
+/* What each reaches, and how much that is of what is reached without a mesh in the same block. */
+static void put_rates(struct hbk_page *page, const struct hbk_paper *paper,
+                      const struct hbk_cell *cell)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const char *name = paper->systems[i].name;
+        struct hbk_estimate rate =
+            hbk_paper_estimate(paper, cell, name, HBK_QUANTITY_RATE, HBK_ABSOLUTE);
+        struct hbk_estimate percent =
+            hbk_paper_estimate(paper, cell, name, HBK_QUANTITY_RATE, HBK_RATIO);
+        percent.median *= 100;
+        percent.low *= 100;
+        percent.high *= 100;
+        if (rate.count == 0) {
+            continue;
+        }
+        if (count++ == 0) {
+            hbk_page_put(page,
+                         "<div class=\"scroll\"><table><thead><tr><th>System</th><th>requests "
+                         "per second</th><th>percent of baseline</th></tr></thead>\n");
+        }
+        hbk_page_put(page, "<tr>");
+        hbk_page_element(page, "td", name);
+        hbk_page_estimate(page, &rate, false, 0);
+        hbk_page_estimate(page, &percent, false, 1);
+        hbk_page_put(page, "</tr>\n");
+    }
+    hbk_page_put(page, "%s", count > 0 ? "</table></div>\n" : "");
 }
 
 /* Figure 7: as fast as it goes. */
@@ -279,6 +334,7 @@ static void put_throughput(struct hbk_page *page, const struct hbk_paper *paper)
         end_series(&chart, "requests per second");
         draw(page, &chart, titles[drawing], "system", "requests per second");
     }
+    put_rates(page, paper, cell);
     put_paper_says(page, "with mutual TLS Istio reaches 5 % of the baseline's rate, in plain text "
                          "about the same, without metrics slightly more, and as TCP about five "
                          "times as much as in plain text.");

@@ -357,7 +357,10 @@ static hbk_status add_named(struct hbk_paper *paper, const char *name, struct hb
     if (status != HBK_OK) {
         return hbk_error_set(error, status, "--systems: %s: %s", name, hbk_status_text(status));
     }
-    return add_foreign(paper, name, text, error);
+    HBK_TRY(add_foreign(paper, name, text, error));
+    struct hbk_paper_system *system = &paper->systems[paper->system_count - 1];
+    (void)snprintf(system->file, sizeof system->file, "%s", name);
+    return HBK_OK;
 }
 
 static const struct hbk_paper_system *find(const struct hbk_paper *paper, const char *name)

@@ -20,6 +20,7 @@ enum {
     HBK_PAPER_SAMPLES_MAX = HBK_PAPER_SYSTEMS_MAX * HBK_PAPER_CELLS_MAX * 8,
     HBK_PAPER_REASON_BYTES_MAX = 400,
     HBK_PAPER_BINARIES_MAX = 8,
+    HBK_PAPER_FULL_PAUSE_MS = 10000, /* between two runs of a full series; of others: none */
 };
 
 /* The name of the control among the systems. */
@@ -85,6 +86,7 @@ struct hbk_paper_system {
     char version[HBK_PAPER_REASON_BYTES_MAX];
     struct hbk_descriptor descriptor; /* of a pair */
     char binary[HBK_PATH_BYTES_MAX];  /* of all but the baselines */
+    char file[HBK_PATH_BYTES_MAX];    /* of the descriptor, as it was given; empty: none was */
 };
 
 struct hbk_paper_cell {

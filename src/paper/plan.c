@@ -151,9 +151,9 @@ static void add_loads(struct hbk_paper *paper)
         struct hbk_cell cell = at_rate(HBK_INTER, HBK_BURST, loads[i], SERVER_DELAY_MS);
         add(paper, of_baselines, cell, baselines, blocks_of(paper));
         add(paper, of_all, cell, all_systems(paper, HBK_INTER), blocks_of(paper));
-        if (paper->options.is_full) {
-            cell.placement = HBK_INTRA;
-            add(paper, HBK_FIGURE_6, cell, all_systems(paper, HBK_INTRA), blocks_of(paper));
+        for (unsigned k = 0; paper->options.is_full && k < HBK_PLACEMENTS; k++) {
+            cell.placement = (enum hbk_placement)k;
+            add(paper, HBK_FIGURE_6, cell, all_systems(paper, cell.placement), blocks_of(paper));
         }
     }
 }

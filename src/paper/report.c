@@ -28,6 +28,9 @@ static const char page_head[] =
     "code{background:#f2f2f2;padding:0 .2em}@media print{body{max-width:none}figure{break-inside:"
     "avoid}}</style></head><body>\n";
 
+/* Of so many blocks a median is more than an indication. */
+enum { CLAIM_BLOCKS = 10 };
+
 /* What the paper prints: seconds, cores, MiB, added to its baseline. */
 struct printed {
     const char *system;
@@ -56,7 +59,14 @@ static void put_head(struct hbk_page *page, const struct hbk_paper *paper)
     hbk_page_put(page, "</code>.</p>\n");
     if (!paper->options.is_full) {
         hbk_page_put(page, "<p class=\"mark\">Indicative: short runs, few blocks. "
-                           "<code>--full</code> follows the paper (300 s).</p>\n");
+                           "<code>--full</code> follows the paper (300 s); a claim needs "
+                           "<code>--blocks 10</code>, too.</p>\n");
+    } else if (paper->options.blocks < CLAIM_BLOCKS) {
+        hbk_page_put(page,
+                     "<p class=\"mark\">Runs as long as the paper's, but fewer blocks than "
+                     "the targets ask for, which are medians of at least %d: a claim needs "
+                     "<code>--blocks %d</code>.</p>\n",
+                     CLAIM_BLOCKS, CLAIM_BLOCKS);
     }
 }
 
@@ -97,17 +107,20 @@ static void put_machine(struct hbk_page *page, const struct hbk_paper *paper)
     hbk_page_put(page, "</table></div>\n");
 }
 
+/* Of a table of sides, absolute or added, and of the one with ratios. */
+static const struct {
+    enum hbk_quantity quantity;
+    int digits, ratio_digits;
+} columns[] = {
+    {HBK_QUANTITY_FORTIO_P99, 1, 3}, {HBK_QUANTITY_P99, 1, 3},
+    {HBK_QUANTITY_CLIENT_CPU, 3, 2}, {HBK_QUANTITY_SERVER_CPU, 3, 2},
+    {HBK_QUANTITY_CLIENT_MIB, 1, 2}, {HBK_QUANTITY_SERVER_MIB, 1, 2},
+    {HBK_QUANTITY_CLIENT_SET, 1, 2}, {HBK_QUANTITY_SERVER_SET, 1, 2},
+};
+
 static void put_row(struct hbk_page *page, const struct hbk_paper *paper,
                     const struct hbk_cell *cell, const struct hbk_paper_system *system)
 {
-    static const struct {
-        enum hbk_quantity quantity;
-        int digits;
-    } columns[] = {
-        {HBK_QUANTITY_FORTIO_P99, 1}, {HBK_QUANTITY_P99, 1},        {HBK_QUANTITY_CLIENT_CPU, 3},
-        {HBK_QUANTITY_SERVER_CPU, 3}, {HBK_QUANTITY_CLIENT_MIB, 1}, {HBK_QUANTITY_SERVER_MIB, 1},
-        {HBK_QUANTITY_CLIENT_SET, 1}, {HBK_QUANTITY_SERVER_SET, 1},
-    };
     bool is_baseline = system->kind == HBK_BASELINE;
     hbk_page_put(page, "<tr>");
     hbk_page_element(page, "td", system->title);
@@ -166,30 +179,70 @@ static void put_printed(struct hbk_page *page, enum hbk_placement placement)
     }
 }
 
+/* The heads of the columns, and of what only one of the tables has behind them. */
+static void put_table_head(struct hbk_page *page, const char *more)
+{
+    hbk_page_put(page,
+                 "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th rowspan=\"2\">System"
+                 "</th><th colspan=\"2\">P99, ms</th><th colspan=\"2\">CPU, cores</th>"
+                 "<th colspan=\"2\">private memory, MiB</th><th colspan=\"2\">working set, MiB</th>"
+                 "%s</tr>\n<tr><th>Fortio's</th><th>from due</th><th>client</th><th>server</th>"
+                 "<th>client</th><th>server</th><th>client</th><th>server</th></tr></thead>\n",
+                 more);
+}
+
+/* Whether a system has no place in the table, for it is only one system with a switch turned, or
+ * no mesh. */
+static bool is_elsewhere(const struct hbk_cell *cell, const struct hbk_paper_system *system)
+{
+    bool has_control = cell->placement == HBK_INTER && cell->arrivals == HBK_BURST;
+    return system->is_variant || (system->kind == HBK_CONTROL && !has_control);
+}
+
+/* The same over the baseline of the same block, for who asks how much and not how many. */
+static void put_ratios(struct hbk_page *page, const struct hbk_paper *paper,
+                       const struct hbk_cell *cell)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        bool has_figures =
+            hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_RATE, HBK_RATIO).count > 0;
+        if (!has_figures || system->kind == HBK_BASELINE || is_elsewhere(cell, system)) {
+            continue;
+        }
+        if (count++ == 0) {
+            hbk_page_put(page, "<p>The same as ratios to no mesh, in the same block:</p>\n");
+            put_table_head(page, "");
+        }
+        hbk_page_put(page, "<tr>");
+        hbk_page_element(page, "td", system->title);
+        for (size_t k = 0; k < HBK_COUNT(columns); k++) {
+            struct hbk_estimate ratio =
+                hbk_paper_estimate(paper, cell, system->name, columns[k].quantity, HBK_RATIO);
+            hbk_page_estimate(page, &ratio, false, columns[k].ratio_digits);
+        }
+        hbk_page_put(page, "</tr>\n");
+    }
+    hbk_page_put(page, "%s", count > 0 ? "</table></div>\n" : "");
+}
+
 static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
                       const struct hbk_cell *cell)
 {
-    hbk_page_put(page,
-                 "<h3>%s, %s, %u ms server</h3>\n<div class=\"scroll\"><table "
-                 "class=\"wide\"><thead><tr><th rowspan=\"2\">System</th>"
-                 "<th colspan=\"2\">P99, ms</th><th colspan=\"2\">CPU, cores</th>"
-                 "<th colspan=\"2\">private memory, MiB</th><th colspan=\"2\">working set, MiB</th>"
-                 "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
-                 "<th rowspan=\"2\">CPU charged to none</th></tr>\n"
-                 "<tr><th>Fortio's</th><th>from due</th><th>client</th><th>server</th><th>client"
-                 "</th><th>server</th><th>client</th><th>server</th></tr></thead>\n",
+    hbk_page_put(page, "<h3>%s, %s, %u ms server</h3>\n",
                  cell->placement == HBK_INTRA ? "Inside a node" : "Between nodes",
                  cell->arrivals == HBK_BURST ? "in bursts as Fortio sends them"
                                              : hbk_arrivals_text(cell->arrivals),
                  cell->delay_ms);
+    put_table_head(page, "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
+                         "<th rowspan=\"2\">CPU charged to none</th>");
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
         bool has_figures =
             hbk_paper_estimate(paper, cell, system->name, HBK_QUANTITY_RATE, HBK_ABSOLUTE).count >
             0;
-        bool is_elsewhere = system->kind == HBK_CONTROL &&
-                            (cell->placement != HBK_INTER || cell->arrivals != HBK_BURST);
-        if (system->is_variant || is_elsewhere) {
+        if (is_elsewhere(cell, system)) {
             continue;
         }
         if (has_figures) {
@@ -202,6 +255,7 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
         put_printed(page, cell->placement);
     }
     hbk_page_put(page, "</table></div>\n");
+    put_ratios(page, paper, cell);
 }
 
 static void put_tables(struct hbk_page *page, const struct hbk_paper *paper)
@@ -289,6 +343,54 @@ static void put_notes(struct hbk_page *page)
         "not tell the systems apart.</li>\n</ul>\n");
 }
 
+/* As a shell reads it: quoted where it has to be. */
+static void put_word(struct hbk_page *page, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./:=,@%+-";
+    if (strspn(text, plain) == strlen(text)) {
+        hbk_page_text(page, text);
+        return;
+    }
+    hbk_page_text(page, "'");
+    for (; *text != '\0'; text++) {
+        const char one[] = {*text, '\0'};
+        hbk_page_text(page, *text == '\'' ? "'\\''" : one);
+    }
+    hbk_page_text(page, "'");
+}
+
+static bool is_in_cell(const struct hbk_paper *paper, const struct hbk_paper_cell *cell,
+                       unsigned system)
+{
+    return (cell->systems >> system & 1) != 0 && paper->systems[system].is_usable;
+}
+
+/* Those of the cell, by name, or by the file that was given, and their programs, where given. */
+static void put_systems(struct hbk_page *page, const struct hbk_paper *paper,
+                        const struct hbk_paper_cell *cell)
+{
+    for (unsigned i = 0, count = 0; i < paper->system_count; i++) {
+        const struct hbk_paper_system *system = &paper->systems[i];
+        if (is_in_cell(paper, cell, i)) {
+            hbk_page_put(page, "%s", count++ == 0 ? " --systems " : ",");
+            put_word(page, system->file[0] != '\0' ? system->file : system->name);
+        }
+    }
+    for (unsigned i = 0; i < paper->options.binary_count; i++) {
+        const char *given = paper->options.binaries[i];
+        for (unsigned k = 0; k < paper->system_count; k++) {
+            const char *name = paper->systems[k].name;
+            size_t size = strlen(name);
+            if (is_in_cell(paper, cell, k) && strncmp(given, name, size) == 0 &&
+                given[size] == '=') {
+                hbk_page_put(page, " --binary ");
+                put_word(page, given);
+            }
+        }
+    }
+}
+
 /* The series that has the cell, as a command line; the first table or figure that it serves. */
 static void put_cell_command(struct hbk_page *page, const struct hbk_paper *paper,
                              const struct hbk_paper_cell *cell)
@@ -304,12 +406,10 @@ static void put_cell_command(struct hbk_page *page, const struct hbk_paper *pape
     if (options->duration_ms > 0) {
         hbk_page_put(page, " --duration %ums", options->duration_ms);
     }
-    for (unsigned i = 0, count = 0; i < paper->system_count; i++) {
-        if ((cell->systems >> i & 1) != 0 && paper->systems[i].is_usable) {
-            hbk_page_put(page, "%s", count++ == 0 ? " --systems " : ",");
-            hbk_page_text(page, paper->systems[i].name);
-        }
+    if (options->pause_ms != (options->is_full ? HBK_PAPER_FULL_PAUSE_MS : 0)) {
+        hbk_page_put(page, " --pause %ums", options->pause_ms);
     }
+    put_systems(page, paper, cell);
     hbk_page_put(page, " -o DIR</code>");
 }
 

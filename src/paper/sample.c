@@ -237,12 +237,13 @@ double hbk_sample_side_private_mib(const struct hbk_sample *sample, bool is_serv
 }
 
 /* Inside one node a single agent stands on both sides, with one look for both: what it uses and
- * holds exists once. */
+ * holds exists once. Two processes do not use the same CPU to the nanosecond. */
 static bool is_on_both_sides(const struct hbk_sample *sample)
 {
     const double *values = sample->values;
     return sample->cell.placement == HBK_INTRA && values[HBK_CLIENT_AGENT_SOCKETS] > 0 &&
            values[HBK_CLIENT_AGENT_SOCKETS] == values[HBK_SERVER_AGENT_SOCKETS] &&
+           values[HBK_CLIENT_AGENT_CPU] == values[HBK_SERVER_AGENT_CPU] &&
            values[HBK_CLIENT_AGENT_MIB] == values[HBK_SERVER_AGENT_MIB];
 }
 

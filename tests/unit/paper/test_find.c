@@ -53,6 +53,25 @@ static void every_system_that_is_carried_along_can_be_read(void **state)
     }
 }
 
+static void a_system_from_a_file_remembers_the_file_that_was_given(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    char path[] = "/tmp/hbk-system-XXXXXX.yaml", systems[64];
+    static const char text[] = "name: mine\ntitle: t\nbinary: /bin/true\nencrypts: true\n"
+                               "processes:\n- {name: p, side: client, command: [], port: 15001}\n";
+    struct hbk_error error = {0};
+    int fd = mkstemps(path, 5);
+    assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == sizeof text - 1 && close(fd) == 0);
+    (void)snprintf(systems, sizeof systems, "haproxy,%s,node", path);
+    assert_int_equal(find(systems, none, &error), HBK_OK);
+    assert_string_equal(system_called("mine")->file, path);
+    assert_string_equal(system_called("haproxy")->file, "");
+    assert_string_equal(system_called("node")->file, "");
+    hbk_arena_fini(&paper.arena);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void another_build_stands_for_the_system_that_was_named_and_for_no_other(void **state)
 {
     (void)state;
@@ -145,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_system_that_is_carried_along_can_be_read),
+        cmocka_unit_test(a_system_from_a_file_remembers_the_file_that_was_given),
         cmocka_unit_test(another_build_stands_for_the_system_that_was_named_and_for_no_other),
         cmocka_unit_test(a_build_that_is_not_there_leaves_its_system_out_with_its_path),
         cmocka_unit_test(a_program_that_cannot_tell_its_version_is_said_not_to),

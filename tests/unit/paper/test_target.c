@@ -65,7 +65,11 @@ static void inside_a_node_all_of_a_mesh_is_compared_with_all_of_another(void **s
             struct hbk_sample *agent = add("node", block, 205), *pair = add("other", block, 205);
             add_agent(agent, 0.1, 6);
             add_agent(pair, cases[i].pair_cpu, 4);
-            pair->values[HBK_SERVER_AGENT_SOCKETS]++;
+            if (i == 0) { /* one of the three differs, as it does where there are two */
+                pair->values[HBK_SERVER_AGENT_SOCKETS]++;
+            } else {
+                pair->values[HBK_SERVER_AGENT_CPU] += 1e-6;
+            }
             agent->cell.placement = pair->cell.placement = HBK_INTRA;
             assert_true(fabs(hbk_quantity_of(agent, HBK_QUANTITY_MESH_CPU) - 0.1) < 1e-9);
             assert_true(hbk_quantity_of(pair, HBK_QUANTITY_MESH_MIB) == 8);
