@@ -92,6 +92,7 @@ struct hbk_paper_system {
 struct hbk_paper_cell {
     struct hbk_cell cell;
     unsigned items;   /* enum hbk_paper_item */
+    unsigned enough;  /* those of them that ask for all its systems and blocks together */
     unsigned blocks;  /* at most the series' own */
     unsigned systems; /* a bit per system that it is for */
 };

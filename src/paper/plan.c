@@ -80,6 +80,12 @@ static unsigned blocks_of(const struct hbk_paper *paper)
     return options->blocks > 0 ? options->blocks : options->is_full ? FULL_BLOCKS : QUICK_BLOCKS;
 }
 
+/* One is enough to have all that they have in common. */
+static unsigned first_item(unsigned items)
+{
+    return items & -items;
+}
+
 /* Adds a cell, or another use to one that is there. */
 static void add(struct hbk_paper *paper, unsigned items, struct hbk_cell cell, unsigned systems,
                 unsigned blocks)
@@ -91,16 +97,21 @@ static void add(struct hbk_paper *paper, unsigned items, struct hbk_cell cell, u
     cell.duration_ms = duration_of(paper, &cell);
     for (unsigned i = 0; i < paper->cell_count; i++) {
         if (hbk_cell_equal(&paper->cells[i].cell, &cell)) {
-            paper->cells[i].items |= items;
-            paper->cells[i].systems |= systems;
-            paper->cells[i].blocks =
-                blocks > paper->cells[i].blocks ? blocks : paper->cells[i].blocks;
+            struct hbk_paper_cell *known = &paper->cells[i];
+            bool is_more = (systems & ~known->systems) != 0 || blocks > known->blocks;
+            known->enough |= is_more ? first_item(items) : 0;
+            known->items |= items;
+            known->systems |= systems;
+            known->blocks = blocks > known->blocks ? blocks : known->blocks;
             return;
         }
     }
     HBK_ASSERT(paper->cell_count < HBK_PAPER_CELLS_MAX);
-    paper->cells[paper->cell_count++] =
-        (struct hbk_paper_cell){.cell = cell, .items = items, .blocks = blocks, .systems = systems};
+    paper->cells[paper->cell_count++] = (struct hbk_paper_cell){.cell = cell,
+                                                                .items = items,
+                                                                .enough = first_item(items),
+                                                                .blocks = blocks,
+                                                                .systems = systems};
 }
 
 static struct hbk_cell at_rate(enum hbk_placement placement, enum hbk_arrivals arrivals,

@@ -391,18 +391,19 @@ static void put_systems(struct hbk_page *page, const struct hbk_paper *paper,
     }
 }
 
-/* The series that has the cell, as a command line; the first table or figure that it serves. */
+/* A series that has the cell, with all its systems and blocks, as a command line. */
 static void put_cell_command(struct hbk_page *page, const struct hbk_paper *paper,
                              const struct hbk_paper_cell *cell)
 {
     const struct hbk_paper_options *options = &paper->options;
-    unsigned item = 0;
-    while ((cell->items >> item & 1) == 0) {
-        item++;
+    hbk_page_put(page, "<code>hauberk bench paper %s", options->is_full ? "--full " : "");
+    for (unsigned item = 0, count = 0; item < HBK_PAPER_ITEMS; item++) {
+        if ((cell->enough >> item & 1) != 0) {
+            hbk_page_put(page, "%s%s", count++ == 0 ? "--only " : ",", hbk_paper_item_names[item]);
+        }
     }
-    hbk_page_put(page, "<code>hauberk bench paper %s--only %s --blocks %u --cores %u,%u",
-                 options->is_full ? "--full " : "", hbk_paper_item_names[item], cell->blocks,
-                 options->agent_core, options->load_core);
+    hbk_page_put(page, " --blocks %u --cores %u,%u", cell->blocks, options->agent_core,
+                 options->load_core);
     if (options->duration_ms > 0) {
         hbk_page_put(page, " --duration %ums", options->duration_ms);
     }

@@ -51,7 +51,7 @@ static int begin(void **state)
         .name = "node", .kind = HBK_NODE, .encrypts = true, .is_usable = true};
     paper.systems[2] = (struct hbk_paper_system){
         .name = "other", .kind = HBK_PAIR, .encrypts = true, .is_usable = true};
-    paper.cells[0] =
-        (struct hbk_paper_cell){.cell = the_cell, .items = HBK_TABLE_2, .blocks = 3, .systems = 7};
+    paper.cells[0] = (struct hbk_paper_cell){
+        .cell = the_cell, .items = HBK_TABLE_2, .enough = HBK_TABLE_2, .blocks = 3, .systems = 7};
     return 0;
 }

@@ -208,6 +208,53 @@ static void a_full_series_has_each_load_in_three_arrivals_with_the_delay_and_wit
     hbk_arena_fini(&paper.arena);
 }
 
+/* Plans what the command of a cell asks for. */
+static void plan_again(const struct hbk_paper_cell *cell, struct hbk_paper *out_again)
+{
+    *out_again = (struct hbk_paper){.options = paper.options};
+    out_again->options.items = cell->enough;
+    out_again->options.blocks = cell->blocks;
+    out_again->options.systems = "those that follow";
+    for (unsigned i = 0; i < paper.system_count; i++) {
+        if ((cell->systems >> i & 1) != 0 || paper.systems[i].kind == HBK_BASELINE) {
+            out_again->systems[out_again->system_count++] = paper.systems[i];
+        }
+    }
+    hbk_paper_plan(out_again);
+}
+
+static void the_command_of_each_cell_plans_it_again_with_its_blocks_and_systems(void **state)
+{
+    (void)state;
+    static struct hbk_paper again;
+    static const struct hbk_paper_options cases[] = {
+        {.items = HBK_ALL_ITEMS},
+        {.items = HBK_ALL_ITEMS, .is_full = true},
+        {.items = HBK_ALL_ITEMS, .is_full = true, .blocks = 10, .duration_ms = 60000},
+        {.items = HBK_FIGURE_4 | HBK_FIGURE_8 | HBK_TABLE_1, .duration_ms = 500},
+        {.items = HBK_FIGURE_6},
+    };
+    for (size_t i = 0; i < HBK_COUNT(cases); i++) {
+        paper = (struct hbk_paper){.options = cases[i]};
+        find_all();
+        assert_true(paper.cell_count > 0);
+        for (unsigned k = 0; k < paper.cell_count; k++) {
+            const struct hbk_paper_cell *cell = &paper.cells[k], *found = NULL;
+            plan_again(cell, &again);
+            for (unsigned m = 0; m < again.cell_count; m++) {
+                found = hbk_cell_equal(&again.cells[m].cell, &cell->cell) ? &again.cells[m] : found;
+            }
+            char key[HBK_SAMPLE_KEY_BYTES_MAX];
+            assert_true((cell->enough & ~cell->items) == 0 && cell->enough != 0);
+            if (found == NULL || found->blocks < cell->blocks ||
+                __builtin_popcount(found->systems) < __builtin_popcount(cell->systems)) {
+                fail_msg("%s", hbk_cell_key(&cell->cell, key));
+            }
+        }
+        hbk_arena_fini(&paper.arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +265,7 @@ int main(void)
         cmocka_unit_test(more_pods_are_ten_and_fifty_beside_the_one_of_table_2),
         cmocka_unit_test(
             a_burst_lasts_for_two_calls_of_each_connection_however_short_runs_are_asked_for),
+        cmocka_unit_test(the_command_of_each_cell_plans_it_again_with_its_blocks_and_systems),
         cmocka_unit_test(a_full_series_measures_as_long_as_the_paper),
         cmocka_unit_test(a_full_series_has_each_load_in_three_arrivals_with_the_delay_and_without),
     };
