@@ -179,20 +179,25 @@ static void put_printed(struct hbk_page *page, enum hbk_placement placement)
     }
 }
 
-/* The heads of the columns, and of what only one of the tables has behind them. */
-static void put_table_head(struct hbk_page *page, const char *more)
+/* The heads of the columns; ratios have no unit, and nothing behind the sides. */
+static void put_table_head(struct hbk_page *page, bool has_ratios)
 {
+    const char *ms = has_ratios ? "" : ", ms", *cores = has_ratios ? "" : ", cores",
+               *mib = has_ratios ? "" : ", MiB";
     hbk_page_put(page,
                  "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th rowspan=\"2\">System"
-                 "</th><th colspan=\"2\">P99, ms</th><th colspan=\"2\">CPU, cores</th>"
-                 "<th colspan=\"2\">private memory, MiB</th><th colspan=\"2\">working set, MiB</th>"
+                 "</th><th colspan=\"2\">P99%s</th><th colspan=\"2\">CPU%s</th>"
+                 "<th colspan=\"2\">private memory%s</th><th colspan=\"2\">working set%s</th>"
                  "%s</tr>\n<tr><th>Fortio's</th><th>from due</th><th>client</th><th>server</th>"
                  "<th>client</th><th>server</th><th>client</th><th>server</th></tr></thead>\n",
-                 more);
+                 ms, cores, mib, mib,
+                 has_ratios ? ""
+                            : "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
+                              "<th rowspan=\"2\">CPU charged to none</th>");
 }
 
-/* Whether a system has no place in the table, for it is only one system with a switch turned, or
- * no mesh. */
+/* Whether a system has no place in the table: another with a switch turned, or the control, which
+ * runs the paper's cell alone. */
 static bool is_elsewhere(const struct hbk_cell *cell, const struct hbk_paper_system *system)
 {
     bool has_control = cell->placement == HBK_INTER && cell->arrivals == HBK_BURST;
@@ -213,7 +218,7 @@ static void put_ratios(struct hbk_page *page, const struct hbk_paper *paper,
         }
         if (count++ == 0) {
             hbk_page_put(page, "<p>The same as ratios to no mesh, in the same block:</p>\n");
-            put_table_head(page, "");
+            put_table_head(page, true);
         }
         hbk_page_put(page, "<tr>");
         hbk_page_element(page, "td", system->title);
@@ -235,8 +240,7 @@ static void put_table(struct hbk_page *page, const struct hbk_paper *paper,
                  cell->arrivals == HBK_BURST ? "in bursts as Fortio sends them"
                                              : hbk_arrivals_text(cell->arrivals),
                  cell->delay_ms);
-    put_table_head(page, "<th rowspan=\"2\">achieved, /s</th><th rowspan=\"2\">failed</th>"
-                         "<th rowspan=\"2\">CPU charged to none</th>");
+    put_table_head(page, false);
     for (unsigned i = 0; i < paper->system_count; i++) {
         const struct hbk_paper_system *system = &paper->systems[i];
         bool has_figures =

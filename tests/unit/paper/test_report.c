@@ -66,6 +66,7 @@ static void a_table_has_ratios_to_the_same_block_below_it(void **state)
     const char *text = write_page();
     const char *ratios = strstr(text, "The same as ratios to no mesh");
     assert_non_null(ratios);
+    assert_int_equal(count_of(ratios, "ratios", "</table>", ">CPU</th>"), 1);
     assert_int_equal(count_of(ratios, "ratios", "</table>", "<td>1.050<small>1.050 to 1.050"), 2);
     assert_int_equal(count_of(ratios, "ratios", "</table>", "<td>1.20<small>1.20 to 1.20"), 2);
     assert_int_equal(count_of(ratios, "ratios", "</table>", "<td>1.50<small>1.50 to 1.50"), 2);
