@@ -14,6 +14,7 @@ from harness.program import BINARY, ROOT
 
 BLOCK = re.compile(r"^```sh (alpha|beta|both)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END = "end-of-block"
+FAILED = "end-of-shell"
 
 
 class Shell:
@@ -33,6 +34,8 @@ class Shell:
             text=True,
             preexec_fn=die_with_parent,
         )
+        # It stays until close(), or what it started would hold its output open for ever.
+        self.process.stdin.write(f"trap 'echo {FAILED}; wait' EXIT\n")
 
     def run(self, block):
         """Runs one block; returns what it printed. A command that fails ends the shell."""
@@ -42,6 +45,8 @@ class Shell:
         for line in self.process.stdout:
             if line.strip() == END:
                 return "".join(lines)
+            if line.strip() == FAILED:
+                break
             lines.append(line)
         raise AssertionError(f"on {self.host.name}, in\n{block}\n{''.join(lines)}")
 
@@ -89,6 +94,10 @@ def test_the_example_of_two_real_servers_runs_as_it_is_written(pair, shells):
             for host in (pair.alpha, pair.beta):
                 wait.until(lambda host=host: is_ready(host), f"the agent of {host.name}")
             assert http.is_refused(outsider.namespace, pair.beta.v4, 9000)
+        if "grep" in block:  # a reader is slower than the log, a test is not
+            said = re.search(r"grep '(.*)' (\S+)", block)
+            log = shells[where].folder / said.group(2)
+            wait.until(lambda log=log, said=said: said.group(1) in log.read_text(), "the log")
         outputs = [shells[host].run(block) for host in shells if where in (host, "both")]
         if "curl" in block:
             called += 1
