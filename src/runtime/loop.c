@@ -7,6 +7,12 @@
 hbk_status hbk_loop_init(struct hbk_loop *loop)
 {
     *loop = (struct hbk_loop){.poll = -1, .wake = -1, .wake_ns = UINT64_MAX};
+    loop->now_ns = hbk_clock_monotonic_ns();
+    hbk_timers_init(&loop->timers, loop->now_ns);
+    hbk_gather_init(&loop->gather, 0, loop->now_ns);
+    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
+        hbk_list_init(&loop->tasks[phase]);
+    }
     HBK_TRY(hbk_poll_open(&loop->poll));
     hbk_status status = hbk_wake_open(&loop->wake);
     if (status == HBK_OK) {
@@ -14,19 +20,17 @@ hbk_status hbk_loop_init(struct hbk_loop *loop)
     }
     if (status != HBK_OK) {
         hbk_loop_fini(loop);
-        return status;
     }
-    loop->now_ns = hbk_clock_monotonic_ns();
-    hbk_timers_init(&loop->timers, loop->now_ns);
-    hbk_gather_init(&loop->gather, 0, loop->now_ns);
-    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
-        hbk_list_init(&loop->tasks[phase]);
-    }
-    return HBK_OK;
+    return status;
 }
 
 void hbk_loop_fini(struct hbk_loop *loop)
 {
+    hbk_timers_fini(&loop->timers);
+    for (unsigned phase = 0; phase < HBK_PHASE_COUNT; phase++) {
+        while (hbk_list_pop(&loop->tasks[phase]) != NULL) {
+        }
+    }
     hbk_fd_close(&loop->wake);
     hbk_fd_close(&loop->poll);
 }

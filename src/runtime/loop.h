@@ -83,6 +83,8 @@ struct hbk_loop {
 
 /* Fails: HBK_LIMIT (descriptors), HBK_NO_MEMORY, HBK_IO. */
 HBK_MUST_USE hbk_status hbk_loop_init(struct hbk_loop *loop);
+/* Only after hbk_loop_init(). Timers and tasks that wait are let go: their owners may outlive the
+ * loop, and cancel them then. */
 void hbk_loop_fini(struct hbk_loop *loop);
 
 /* Watches `fd` for everything (a connection), or, as a listener, for HBK_READABLE level triggered.

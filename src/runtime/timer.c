@@ -70,6 +70,18 @@ void hbk_timer_cancel(struct hbk_timers *timers, struct hbk_timer *timer)
     }
 }
 
+void hbk_timers_fini(struct hbk_timers *timers)
+{
+    for (unsigned level = 0; level < HBK_TIMER_LEVELS; level++) {
+        for (uint64_t left = timers->occupied[level]; left != 0; left &= left - 1) {
+            struct hbk_list *slot = &timers->slots[level][__builtin_ctzll(left)];
+            while (hbk_list_pop(slot) != NULL) {
+            }
+        }
+        timers->occupied[level] = 0;
+    }
+}
+
 void hbk_timer_set(struct hbk_timers *timers, struct hbk_timer *timer, uint64_t due_ns)
 {
     HBK_ASSERT(timer->on_due != NULL);

@@ -33,6 +33,8 @@ struct hbk_timers {
 };
 
 void hbk_timers_init(struct hbk_timers *timers, uint64_t now_ns);
+/* What is still set is set no longer, so that its owner may go later. */
+void hbk_timers_fini(struct hbk_timers *timers);
 
 void hbk_timer_init(struct hbk_timer *timer, void (*on_due)(struct hbk_timer *timer));
 static inline bool hbk_timer_is_set(const struct hbk_timer *timer)

