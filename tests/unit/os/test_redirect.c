@@ -105,7 +105,7 @@ static void only_replies_take_over_the_mark_of_their_connection(void **state)
     }
 }
 
-static void of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet(void **state)
+static void of_a_pod_what_has_the_replies_mark_is_not_routed_again(void **state)
 {
     (void)state;
     struct hbk_redirect_spec spec = {.kind = HBK_REDIRECT_POD};
@@ -275,7 +275,7 @@ int main(void)
         cmocka_unit_test(every_chain_and_rule_says_why),
         cmocka_unit_test(of_a_pod_everything_is_captured_and_of_a_host_only_what_is_listed),
         cmocka_unit_test(only_replies_take_over_the_mark_of_their_connection),
-        cmocka_unit_test(of_a_pod_what_has_the_replies_mark_meets_one_rule_for_each_packet),
+        cmocka_unit_test(of_a_pod_what_has_the_replies_mark_is_not_routed_again),
         cmocka_unit_test(what_the_agent_sends_has_a_zone_of_its_own_in_that_direction),
         cmocka_unit_test(exclusions_stand_before_the_redirection),
         cmocka_unit_test(what_could_break_out_of_the_text_is_refused),
